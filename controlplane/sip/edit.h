@@ -61,13 +61,18 @@ class Edit {
   std::string serialise() const;
 
  private:
-  void write_content_length(std::size_t bytes);
-  void remove_values_of(const Header& header);
+  void correct_content_length();
+  void cut_removed_values(const Header& header);
+  std::uint32_t front_of(HeaderId id) const;
 
   const Message* message_ = nullptr;
   Splice splice_;
   std::vector<std::string_view> removed_values_;  // views of values already removed, to know when a line has none left
-  std::int64_t body_bytes_ = 0;                   // of the edited body
+  struct AddedLine {
+    HeaderId id;
+    std::int32_t insertion;
+  };
+  std::vector<AddedLine> added_lines_;  // by set(), so that setting one again rewrites it
 };
 
 }  // namespace sallyport::sip

@@ -32,6 +32,8 @@ enum class HeaderShape : std::uint8_t {
 HeaderId header_id(std::string_view name);
 // Canonical spelling, "" for unknown.
 std::string_view header_name(HeaderId id);
+// The same with ": " behind it, as a line begins.
+std::string_view header_head(HeaderId id);
 HeaderShape header_shape(HeaderId id);
 
 constexpr std::uint16_t no_header = 0xffff;

@@ -27,6 +27,8 @@ class Message {
  public:
   enum class Kind : std::uint8_t { none, request, response };
 
+  Message() { clear(); }
+
   Kind kind() const { return kind_; }
   bool is_request() const { return kind_ == Kind::request; }
   bool is_response() const { return kind_ == Kind::response; }
@@ -69,8 +71,8 @@ class Message {
   int status_ = 0;
   Kind kind_ = Kind::none;
   Method method_ = Method::other;
-  std::array<std::uint16_t, ids> first_;  // meaningful once kind_ is set; index into headers_
-  std::array<std::uint16_t, ids> last_;
+  std::array<std::uint16_t, ids> first_;  // index into headers_, or no_header
+  std::array<std::uint16_t, ids> last_;   // meaningful where first_ is set
   std::vector<Header> headers_;
 };
 

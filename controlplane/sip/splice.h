@@ -20,15 +20,25 @@ class Splice {
   explicit Splice(std::string_view source = {}) { reset(source); }
   void reset(std::string_view source);
 
-  // Replaces [begin, end) by the parts joined; precondition begin <= end <= source size. No parts: removes.
-  void replace(std::uint32_t begin, std::uint32_t end, Parts parts);
+  // Replaces [begin, end) by the parts joined; precondition begin <= end <= source size. No parts: removes. An empty range is a place:
+  // what replace() put there before goes.
+  void replace(std::uint32_t begin, std::uint32_t end, Parts parts, std::string_view tail = {});
   void remove(std::uint32_t begin, std::uint32_t end) { replace(begin, end, {}); }
   // Several insertions at one place: `below` stands behind what was inserted there before, `above` in front of it.
-  void insert_below(std::uint32_t at, Parts parts) { insert(at, parts, ++order_); }
-  void insert_above(std::uint32_t at, Parts parts) { insert(at, parts, -++order_); }
+  // The number returned names the insertion for rewrite().
+  // `head` and `tail` frame the parts: the name of a header line, the end of any line.
+  std::int32_t insert_below(std::uint32_t at, Parts parts, std::string_view head = {}, std::string_view tail = {}) {
+    return insert(at, parts, head, tail, ++order_);
+  }
+  std::int32_t insert_above(std::uint32_t at, Parts parts, std::string_view head = {}, std::string_view tail = {}) {
+    return insert(at, parts, head, tail, -++order_);
+  }
+  void rewrite(std::int32_t insertion, Parts parts);
 
   bool is_untouched() const { return pieces_.empty(); }
-  std::size_t size_after() const;
+  std::size_t size_after() const { return source_.size() + growth_from(0); }
+  // By how many bytes (modulo 2^64) the edits behind that offset change the length.
+  std::size_t growth_from(std::uint32_t begin) const;
   // Appends the edited text. Reserves once.
   void serialise(std::string& out) const;
   std::string_view source() const { return source_; }
@@ -39,7 +49,8 @@ class Splice {
     std::uint32_t from, length;  // of inserted_
     std::int32_t order;
   };
-  void insert(std::uint32_t at, Parts parts, std::int32_t order);
+  std::int32_t insert(std::uint32_t at, Parts parts, std::string_view head, std::string_view tail, std::int32_t order);
+  std::uint32_t keep(Parts parts);
   void place(Piece piece);
 
   std::string_view source_;
