@@ -16,6 +16,8 @@
 #include "controlplane/tls/certificate_names.h"
 #include "dataplane/abi/fault.h"
 
+struct stack_st_X509;  // OpenSSL's STACK_OF(X509)
+
 namespace sallyport::tls {
 
 struct CredentialFiles {
@@ -36,7 +38,7 @@ struct Credential {
   std::shared_ptr<X509> certificate;
   std::shared_ptr<EVP_PKEY> key;
   std::vector<std::shared_ptr<X509>> chain;  // intermediates, without the leaf
-  std::shared_ptr<STACK_OF(X509)> chain_stack;
+  std::shared_ptr<stack_st_X509> chain_stack;
 };
 
 class CredentialSnapshot {

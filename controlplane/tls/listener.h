@@ -2,7 +2,7 @@
 #pragma once
 // Listener: accepts TCP (or Unix) connections on one address, admits them by SourceLimits, runs the TLS handshake against a deadline
 // and hands each established Stream to on_stream. Refused connections are closed at once and counted; nothing is logged here.
-// Lives on its engine's thread; destroying it stops accepting and aborts handshakes, established streams live on.
+// Lives on its engine's thread and must go before the engine; destroying it stops accepting and aborts handshakes, established streams live on.
 
 #include <array>
 #include <chrono>
