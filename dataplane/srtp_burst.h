@@ -20,7 +20,7 @@ namespace sallyport::dataplane {
 struct SrtpJob {
   uint8_t* packet;              // first byte of the RTP or RTCP header
   uint32_t length_bytes;        // in: length of the packet; out (ok): its new length
-  uint32_t tailroom_bytes;      // writable bytes behind it; seal needs context->seal_overhead_bytes()
+  uint32_t tailroom_bytes;      // writable bytes behind it, follows the length; seal needs context->seal_overhead_bytes()
   const SrtpContext* context;   // is_rtcp() of the context says what the packet is
   SrtpStreamState* state;       // of this direction; open and seal never share one
   SrtpVerdict verdict;          // out

@@ -16,11 +16,12 @@
 
 namespace sallyport::drivers {
 
-// What one CPU generation does best. Costs are relative: only their ratios decide between the two managers.
+// What one CPU generation does best. Costs are in TSC cycles; only their ratios matter, to choose between the two managers.
 struct CryptoVariant {
   const char* name;          // "avx512", as counters and logs show it
   uint32_t sha1_lanes;       // packets the wide manager hashes at once
   uint32_t wide_fixed_cost;  // of a group of up to sha1_lanes packets
+  uint32_t wide_packet_cost;
   uint32_t wide_block_cost;  // of each 64-byte block of the group's longest packet
   uint32_t narrow_packet_cost;
   uint32_t narrow_block_cost;  // of each 64-byte block of every packet
@@ -33,7 +34,7 @@ class CryptoEngine {
   const CryptoVariant& variant() const { return *variant_; }
 
   // HMAC-SHA1 over caller-owned jobs whose constant fields prepare_sha1_job set. auth_tag_output must have room for
-  // 20 bytes. The caller sorts by length; groups too small or uneven for the wide manager go to the narrow one.
+  // 20 bytes. Sort them longest first; groups too small or uneven for the wide manager go to the narrow one.
   void hash_sha1(std::span<IMB_JOB> jobs);
   // AES counter mode; key_length_bytes is 16 or 32; encrypting and deciphering are the same.
   void cipher_ctr(std::span<IMB_JOB> jobs, size_t key_length_bytes);
