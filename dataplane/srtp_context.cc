@@ -7,10 +7,15 @@
 namespace sallyport::dataplane {
 
 void SrtpContext::expand(drivers::CryptoEngine& engine, const SrtpKeys& keys, SrtpUse use, uint8_t mki_length_bytes) {
-  wipe();
-  const SrtpSuiteInfo& info = srtp_suite_info(keys.suite());
   SrtpSessionKeys session;
   derive_session_keys(engine, keys, use, session);
+  expand_session(engine, keys.suite(), session, use, mki_length_bytes);
+}
+
+void SrtpContext::expand_session(drivers::CryptoEngine& engine, SrtpSuite suite, const SrtpSessionKeys& session, SrtpUse use,
+                                 uint8_t mki_length_bytes) {
+  wipe();
+  const SrtpSuiteInfo& info = srtp_suite_info(suite);
   if (info.is_gcm) {
     std::memcpy(gcm_salt_, session.salt, sizeof gcm_salt_);
     engine.expand_gcm_key(session.cipher_key, info.key_length_bytes, gcm_);

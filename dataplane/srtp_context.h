@@ -26,6 +26,9 @@ class alignas(64) SrtpContext {
   // Derives and expands the session keys; the context may be used before (its old keys are wiped).
   // mki_length_bytes (at most kMaxMkiBytes) is skipped on open and never written on seal (RFC 4568 6.1).
   void expand(drivers::CryptoEngine& engine, const SrtpKeys& keys, SrtpUse use, uint8_t mki_length_bytes = 0);
+  // From session keys already derived, as the vectors of RFC 7714 state them.
+  void expand_session(drivers::CryptoEngine& engine, SrtpSuite suite, const SrtpSessionKeys& session, SrtpUse use,
+                      uint8_t mki_length_bytes = 0);
   void wipe();
 
   bool is_ready() const { return key_length_ != 0; }
