@@ -47,6 +47,19 @@ void submit_hashes(IMB_MGR* manager, std::span<IMB_JOB> jobs) {
   IMB_SUBMIT_HASH_BURST_NOCHECK(manager, jobs.data(), static_cast<uint32_t>(jobs.size()), IMB_AUTH_HMAC_SHA_1);
 }
 
+IMB_ARCH init_widest(IMB_MGR* manager, IMB_ARCH widest) {
+  IMB_ARCH arch = IMB_ARCH_NONE;
+  init_mb_mgr_auto(manager, &arch);
+  if (arch <= widest) return arch;
+  if (widest == IMB_ARCH_AVX2)
+    init_mb_mgr_avx2(manager);
+  else if (widest == IMB_ARCH_AVX)
+    init_mb_mgr_avx(manager);
+  else
+    init_mb_mgr_sse(manager);
+  return widest;
+}
+
 Fault no_engine(std::string cause, std::string remedy) {
   return {FaultCode::refused, "crypto engine", std::move(cause), std::move(remedy)};
 }
@@ -56,7 +69,7 @@ Fault no_engine(std::string cause, std::string remedy) {
 CryptoEngine::CryptoEngine(Manager wide, Manager narrow, const CryptoVariant* variant)
     : wide_(std::move(wide)), narrow_(std::move(narrow)), variant_(variant), gcm_scratch_(new gcm_context_data) {}
 
-Outcome<CryptoEngine> CryptoEngine::create() {
+Outcome<CryptoEngine> CryptoEngine::create(IMB_ARCH widest) {
   Manager wide{alloc_mb_mgr(0)};
   Manager narrow{alloc_mb_mgr(0)};
   if (!wide || !narrow) return no_engine("no memory for an ipsec-mb manager", "raise the memory limit of the unit");
@@ -65,8 +78,7 @@ Outcome<CryptoEngine> CryptoEngine::create() {
   if ((wide->features & kNeeded) != kNeeded)
     return no_engine("this CPU offers no AES-NI, PCLMULQDQ and SSE4.2", "enable them for the virtual machine, or use another CPU");
 
-  IMB_ARCH arch = IMB_ARCH_NONE;
-  init_mb_mgr_auto(wide.get(), &arch);
+  const IMB_ARCH arch = init_widest(wide.get(), widest);
   init_mb_mgr_sse(narrow.get());
   for (IMB_MGR* manager : {wide.get(), narrow.get()}) {
     if (const int error = imb_get_errno(manager); error != 0)

@@ -29,7 +29,8 @@ struct CryptoVariant {
 
 class CryptoEngine {
  public:
-  static Outcome<CryptoEngine> create();
+  // The widest variant the CPU has, or a narrower one when told so (to test or compare it).
+  static Outcome<CryptoEngine> create(IMB_ARCH widest = IMB_ARCH_AVX512);
 
   const CryptoVariant& variant() const { return *variant_; }
 
