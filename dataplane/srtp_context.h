@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// SrtpContext: the expanded session keys of one direction of one stream, for RTP or for RTCP (rtcp-mux: one of each).
+// Lives in the dataplane's own memory, never in the shared region; a restarted dataplane expands it again.
+// Place it in arrays: 64-byte lines, the first five of which serve a counter-mode packet; read-only on the packet path,
+// so one lcore may share it between any number of streams. Wipes itself. Expanding costs a few microseconds.
+
+#include <intel-ipsec-mb.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "dataplane/srtp_kdf.h"
+
+namespace sallyport::dataplane {
+
+inline constexpr size_t kMaxMkiBytes = 128;
+
+class alignas(64) SrtpContext {
+ public:
+  SrtpContext() = default;
+  SrtpContext(const SrtpContext&) = delete;
+  SrtpContext& operator=(const SrtpContext&) = delete;
+  ~SrtpContext() { wipe(); }
+
+  // Derives and expands the session keys; the context may be used before (its old keys are wiped).
+  // mki_length_bytes (at most kMaxMkiBytes) is skipped on open and never written on seal (RFC 4568 6.1).
+  void expand(drivers::CryptoEngine& engine, const SrtpKeys& keys, SrtpUse use, uint8_t mki_length_bytes = 0);
+  // From session keys already derived, as the vectors of RFC 7714 state them.
+  void expand_session(drivers::CryptoEngine& engine, SrtpSuite suite, const SrtpSessionKeys& session, SrtpUse use,
+                      uint8_t mki_length_bytes = 0);
+  void wipe();
+
+  bool is_ready() const { return key_length_ != 0; }
+  bool is_gcm() const { return is_gcm_; }
+  bool is_rtcp() const { return is_rtcp_; }
+  size_t key_length_bytes() const { return key_length_; }
+  size_t tag_length_bytes() const { return tag_length_; }
+  size_t mki_length_bytes() const { return mki_length_; }
+  // What seal adds behind the packet: tag, and for SRTCP the word of E bit and index.
+  size_t seal_overhead_bytes() const { return tag_length_ + (is_rtcp_ ? 4u : 0u); }
+
+  const uint8_t* ipad_state() const { return ipad_state_; }
+  const uint8_t* opad_state() const { return opad_state_; }
+  const uint8_t* salt() const { return is_gcm_ ? gcm_salt_ : cm_.salt; }  // 14 and two zero bytes, or 12
+  const uint8_t* round_keys() const { return cm_.round_keys; }
+  const gcm_key_data& gcm_key() const { return gcm_; }
+
+  // The lines a packet needs next to the first one, of which is_gcm() and all lengths are read; issue a packet or two ahead.
+  void prefetch_keys() const {
+    const auto* line = reinterpret_cast<const char*>(&cm_);
+    // GCM takes the round keys (four lines) and the powers of the hash key its length asks for, which lie last.
+    for (int at = 0; at < 4; ++at) __builtin_prefetch(line + 64 * at);
+    if (!is_gcm_) return;
+    for (int at = 11; at < 16; ++at) __builtin_prefetch(line + 64 * at);
+  }
+
+ private:
+  struct CounterModeKeys {
+    uint8_t salt[16];
+    uint8_t round_keys[15 * 16];
+  };
+
+  // First line: all that is read of a context whatever the suite. The states stand at 16-byte boundaries.
+  alignas(16) uint8_t ipad_state_[20] = {};
+  uint8_t key_length_ = 0;
+  uint8_t tag_length_ = 0;
+  uint8_t mki_length_ = 0;
+  bool is_gcm_ = false;
+  bool is_rtcp_ = false;
+  alignas(16) uint8_t opad_state_[20] = {};
+  uint8_t gcm_salt_[12] = {};
+  union {
+    alignas(64) CounterModeKeys cm_;
+    alignas(64) gcm_key_data gcm_ = {};
+  };
+};
+
+static_assert(sizeof(SrtpContext) == 64 + 1024 && alignof(SrtpContext) == 64);
+
+}  // namespace sallyport::dataplane
