@@ -38,7 +38,7 @@ class Region {
   int descriptor() const { return descriptor_; }
   const Geometry& geometry() const { return geometry_; }
   bool is_adopted() const { return adopted_; }
-  // True once some flow or link was ever put in: such a region is not given up for an offered one.
+  // True while nobody has sent a command: only such a region is given up for an offered one.
   bool is_untouched() const;
 
   abi::RegionHeader& header() { return *reinterpret_cast<abi::RegionHeader*>(base_); }

@@ -16,6 +16,8 @@ Outcome<ReservedMemory> ReservedMemory::reserve(size_t bytes, const char* purpos
                  "raise the process's RLIMIT_AS or lower flows"};
   }
   madvise(base, bytes, MADV_DONTDUMP);
+  // Best effort, page by page as they are touched: keys stay out of swap where the limit allows.
+  mlock2(base, bytes, MLOCK_ONFAULT);
   return ReservedMemory(base, bytes);
 }
 

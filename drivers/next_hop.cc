@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "drivers/next_hop.h"
 
-#include <cstring>
-
 namespace sallyport::drivers {
 
 namespace {

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 
 #include "dataplane/abi/address.h"
@@ -21,7 +22,9 @@ struct HopKey {
   uint16_t slot = 0;
   uint8_t family = 0;
   uint8_t ip[16] = {};
-  bool operator==(const HopKey&) const = default;
+  bool operator==(const HopKey& other) const {
+    return slot == other.slot && family == other.family && std::memcmp(ip, other.ip, sizeof ip) == 0;
+  }
 };
 
 // What a worker needs to send: copied out whole, or not at all.

@@ -111,7 +111,8 @@ struct ReceptionState {
   uint32_t jitter_q4 = 0;        // timestamp units times 16
   uint32_t last_transit = 0;
   uint64_t lost_before = 0;      // loss of the sources heard earlier on this flow
-  uint64_t reserved = 0;
+  uint32_t restart_seq = 0;      // after a jump: the sequence number that would prove a restart, plus 65536; 0 none (A.1)
+  uint32_t reserved = 0;
 };
 
 struct CandidateSource {
