@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstring>
 
+#include "dataplane/abi/multiplex_id.h"
 #include "dataplane/rtp_bytes.h"
 
 namespace sallyport::dataplane {
