@@ -79,16 +79,17 @@ uint16_t find_slot(const Node& node, const Datagram& datagram) {
   return abi::no_slot;
 }
 
+// Summed with its own checksum in place a whole datagram gives zero, which DPDK turns into the 0xffff that UDP sends for it.
 bool checksums_hold(const rte_mbuf& mbuf, const Datagram& datagram, const rte_udp_hdr& udp) {
   const bool l4_checked = (mbuf.ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD;
   if (datagram.family == 4) {
     const auto* ip = reinterpret_cast<const rte_ipv4_hdr*>(datagram.ip);
     if (rte_raw_cksum(ip, static_cast<size_t>(datagram.udp - datagram.ip)) != 0xffff) return false;
-    return l4_checked || udp.dgram_cksum == 0 || rte_ipv4_udptcp_cksum_verify(ip, &udp) == 0;
+    return l4_checked || udp.dgram_cksum == 0 || rte_ipv4_udptcp_cksum(ip, &udp) == 0xffff;
   }
   // RFC 8200 8.1: zero is not allowed over IPv6.
   if (udp.dgram_cksum == 0) return false;
-  return l4_checked || rte_ipv6_udptcp_cksum_verify(reinterpret_cast<const rte_ipv6_hdr*>(datagram.ip), &udp) == 0;
+  return l4_checked || rte_ipv6_udptcp_cksum(reinterpret_cast<const rte_ipv6_hdr*>(datagram.ip), &udp) == 0xffff;
 }
 
 void take_source(const Datagram& datagram, const rte_udp_hdr& udp, abi::Address& source) {
