@@ -43,6 +43,8 @@ struct LinkState {
   uint64_t confirmations_taken = 0;
   Address peer_rtp[max_link_workers];
   Address peer_rtcp[max_link_workers];
+  // Newest counter taken from each of the peer's workers, on the RTP and the RTCP port: a restarted dataplane takes no replay.
+  uint64_t heard_counter[2][max_link_workers] = {};
 };
 
 struct alignas(64) LinkRecord {

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Reception statistics of one stream: extended sequence numbers, loss and jitter (RFC 3550 A.1, A.3, A.8).
+// Works on sealed RTP too, since the header is in clear. Called by the owner after a packet is believed. Any content is safe.
+
+#include <cstdint>
+
+#include "dataplane/abi/flow.h"
+
+namespace sallyport::dataplane {
+
+// rtp: at least the twelve bytes of the fixed header.
+void note_reception(abi::ReceptionState& reception, const uint8_t* rtp, uint64_t now_ns, uint32_t clock_rate_hz);
+// Packets missing from the source heard last; negative when duplicates came (A.3).
+int64_t lost_packets(const abi::ReceptionState& reception);
+
+}  // namespace sallyport::dataplane

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// receive: take a burst from a port's queue, or from the ring of packets that other workers handed over.
+
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_prefetch.h>
+#include <rte_ring.h>
+
+#include "dataplane/pipeline.h"
+#include "dataplane/worker.h"
+
+namespace sallyport::dataplane::stage {
+
+namespace {
+
+uint32_t fill(Worker& worker, rte_mbuf** mbufs, uint32_t count, bool was_handed_over) {
+  Burst& burst = worker.burst;
+  burst.count = count;
+  burst.was_handed_over = was_handed_over;
+  burst.now_ns = worker.now_ns;
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void*));
+    Packet& packet = burst.packets[i];
+    packet.mbuf = mbufs[i];
+    packet.verdict = Verdict::pass;
+    packet.is_control = false;
+    packet.arrived_multiplexed = false;
+    packet.is_tentative = false;
+    packet.candidate = 0;
+    packet.flow = nullptr;
+    packet.state = nullptr;
+    bytes += mbufs[i]->pkt_len;
+  }
+  if (!was_handed_over) {
+    worker.area->counters.packets_in += count;
+    worker.area->counters.bytes_in += bytes;
+  }
+  return count;
+}
+
+}  // namespace
+
+uint32_t receive(Worker& worker, uint16_t port_index) {
+  rte_mbuf* mbufs[burst_size];
+  const uint16_t count = rte_eth_rx_burst(worker.node.ports[port_index]->id(), static_cast<uint16_t>(worker.id), mbufs, burst_size);
+  return count == 0 ? 0 : fill(worker, mbufs, count, false);
+}
+
+uint32_t receive_handed_over(Worker& worker) {
+  rte_mbuf* mbufs[burst_size];
+  const unsigned count =
+      rte_ring_sc_dequeue_burst(worker.node.hand_over[worker.id], reinterpret_cast<void**>(mbufs), burst_size, nullptr);
+  return count == 0 ? 0 : fill(worker, mbufs, count, true);
+}
+
+}  // namespace sallyport::dataplane::stage

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Port: one DPDK Ethernet port with a receive and a transmit queue for every worker, whatever its profile.
+// Made by the main thread after EAL is up, started before the workers, stopped after them. A profile is one file, port_<name>.cc,
+// and one function that turns a PortSpec into a DPDK port id; everything else is the same for all.
+// Cost on the path: rte_eth_rx_burst and rte_eth_tx_burst on the queue of the worker's number.
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dataplane/abi/fault.h"
+
+struct rte_mempool;
+
+namespace sallyport::drivers {
+
+enum class Profile : uint8_t { packet, xdp, ring, memif, vfio };
+const char* profile_name(Profile profile);
+Outcome<Profile> parse_profile(const std::string& name);
+
+struct PortSpec {
+  std::string name;
+  Profile profile = Profile::packet;
+  std::string device;      // interface name; PCI address for vfio; ring or socket name for ring and memif
+  uint16_t queues = 1;     // one a worker
+  uint16_t mtu = 1500;
+  bool memif_server = false;
+  std::string peer_mac;    // ring, memif: no kernel knows the neighbour, so it is given
+  // Steering and the XDP program let only these UDP ports into the dataplane.
+  uint16_t relay_port_min = 36002;
+  uint16_t relay_port_max = 59999;
+  std::vector<uint16_t> link_ports;
+};
+
+class Port {
+ public:
+  // Opens the device of the profile. A profile that falls back says so in `notice`.
+  static Outcome<std::unique_ptr<Port>> open(const PortSpec& spec, rte_mempool* pool, std::string& notice);
+  // Takes over a port made elsewhere (tests join ring ports back to back).
+  static Outcome<std::unique_ptr<Port>> wrap(const PortSpec& spec, uint16_t port_id, rte_mempool* pool);
+  ~Port();
+  Port(const Port&) = delete;
+  Port& operator=(const Port&) = delete;
+
+  uint16_t id() const { return id_; }
+  const PortSpec& spec() const { return spec_; }
+  uint16_t mtu() const { return spec_.mtu; }
+  const std::array<uint8_t, 6>& mac() const { return mac_; }
+  const std::array<uint8_t, 6>& peer_mac() const { return peer_mac_; }
+  bool has_kernel_neighbours() const { return spec_.profile != Profile::ring && spec_.profile != Profile::memif; }
+  bool offloads_checksum() const { return offloads_checksum_; }
+  const char* steering() const { return steering_; }
+  // The interface whose routes and neighbours hold for this port; for vfio the exception port's.
+  const std::string& kernel_interface() const { return kernel_interface_; }
+
+ private:
+  explicit Port(const PortSpec& spec) : spec_(spec), kernel_interface_(spec.device) {}
+  Outcome<> configure(rte_mempool* pool);
+
+  PortSpec spec_;
+  uint16_t id_ = 0xffff;
+  bool started_ = false;
+  bool offloads_checksum_ = false;
+  const char* steering_ = "hand-over";
+  std::string kernel_interface_;
+  std::array<uint8_t, 6> mac_{};
+  std::array<uint8_t, 6> peer_mac_{};
+  std::string device_name_;  // of the DPDK device to remove at the end; empty when wrapped
+};
+
+// The profiles. Each probes its device and returns the DPDK port id; device_name receives what to remove later.
+Outcome<uint16_t> open_packet_port(const PortSpec& spec, std::string& device_name);
+Outcome<uint16_t> open_xdp_port(const PortSpec& spec, std::string& device_name);
+Outcome<uint16_t> open_ring_port(const PortSpec& spec, std::string& device_name);
+Outcome<uint16_t> open_memif_port(const PortSpec& spec, std::string& device_name);
+Outcome<uint16_t> open_vfio_port(const PortSpec& spec, std::string& device_name);
+
+// Probes a DPDK device "net_x0,args" and finds the port it made.
+Outcome<uint16_t> probe_device(const std::string& name, const std::string& arguments, const std::string& remedy);
+// vfio: after start, steer UDP destination ports to the owner's queue. Names what is in force: "rte_flow" or "rss".
+const char* steer_vfio_port(const PortSpec& spec, uint16_t port_id);
+
+}  // namespace sallyport::drivers
