@@ -17,6 +17,7 @@ class ControlLink:
         self._connection.settimeout(None)
         self._owner = owner
         self._events = []
+        self._history = []
         self._answers = {}
         self._tokens = 0
         self._closed = False
@@ -52,10 +53,16 @@ class ControlLink:
         with self._news:
             return [event.get("type") for event in self._events]
 
+    def taken(self, kind):
+        """All events of one kind since the last forget(), taken or not; none is removed."""
+        with self._news:
+            return [event for event in self._history if event.get("type") == kind]
+
     def forget(self):
         """Drops events of an earlier call, so that expect() cannot take them for new ones."""
         with self._news:
             self._events.clear()
+            self._history.clear()
 
     def close(self):
         self._closed = True
@@ -101,4 +108,5 @@ class ControlLink:
                 self._answers[message.get("token")] = message
             else:
                 self._events.append(message)
+                self._history.append(message)
             self._news.notify_all()

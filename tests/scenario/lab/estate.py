@@ -88,6 +88,11 @@ def _remove(ledger):
         shutil.rmtree(Path("/etc/netns") / name, ignore_errors=True)
     shutil.rmtree(owned["folder"], ignore_errors=True)
     ledger.unlink(missing_ok=True)
+    for folder in (STATE_FOLDER, Path("/etc/netns")):
+        try:
+            folder.rmdir()
+        except OSError:
+            pass  # another run, or somebody else, still has something in it
 
 
 def _end_processes(namespace, patience_s=3.0):

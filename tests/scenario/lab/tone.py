@@ -39,25 +39,15 @@ def energy_share(data, frequency_hz, rate_hz=RATE_HZ):
     return 2 * power / (total * len(data))
 
 
-def best_share(path, frequency_hz, window_s=0.5):
-    """The clearest half second of a recording at one frequency; (0, seconds) when it is not there.
-
-    A call starts and ends with silence and jitter-buffer gaps, which would water down the whole.
-    """
-    with wave.open(str(path)) as recording:
-        rate_hz, channels = recording.getframerate(), recording.getnchannels()
-        data = array.array("h", recording.readframes(recording.getnframes()))[::channels]
-    size = int(rate_hz * window_s)
-    shares = [energy_share(data[at:at + size], frequency_hz, rate_hz)
-              for at in range(0, len(data) - size + 1, size)]
-    return max(shares, default=0.0), len(data) / rate_hz
-
-
 def tone_seconds(path, frequency_hz, window_s=0.1, threshold=0.6):
-    """For how many seconds of a recording the tone dominates."""
-    with wave.open(str(path)) as recording:
-        rate_hz, channels = recording.getframerate(), recording.getnchannels()
-        data = array.array("h", recording.readframes(recording.getnframes()))[::channels]
+    """For how many seconds of a recording the tone dominates; 0 for a file without sound yet."""
+    try:
+        with wave.open(str(path)) as recording:
+            rate_hz, channels = recording.getframerate(), recording.getnchannels()
+            frames = recording.readframes(recording.getnframes())
+    except (wave.Error, EOFError):
+        return 0.0
+    data = array.array("h", frames[:len(frames) // 2 * 2])[::channels]
     size = int(rate_hz * window_s)
     hits = sum(energy_share(data[at:at + size], frequency_hz, rate_hz) > threshold
                for at in range(0, len(data) - size + 1, size))
