@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 from lab import capture, plan
+from lab.call_control import CallControl
 from lab.key_search import in_files, in_memory, needles
 from lab.report import require
 
@@ -56,8 +57,11 @@ def test_hold_stops_media_and_resume_brings_it_back(stage):
 def test_reinvite_adds_a_stream(stage):
     _call(stage.a, stage.b)
     stage.a.remove_video()
+    mark = stage.b.mark()
     stage.a.add_video()
-    stage.b.await_media(25)
+    stage.b.wait_for_trace(r"^m=video [1-9]", since=mark)
+    stage.b.await_video()
+    stage.a.await_video()
     stage.b.hang_up()
     stage.a.expect_closed()
 
@@ -103,3 +107,31 @@ def test_the_key_search_finds_keys_where_they_are(stage):
     require(not in_memory(stage.b.pid, keys), "a phone outside the call shows the keys")
     guarded.hang_up()
     other.expect_closed()
+
+
+def test_a_phone_behind_nat_finds_the_edge_by_dns(stage):
+    """A registrar stands in E's place: discovery, NAT and TLS are the lab's, not the product's."""
+    lab = stage.lab
+    stand_in = lab.keep(CallControl(lab.spaces["edge"], plan.EDGE_OUTSIDE, lab.wallet.edge,
+                                    lab.wallet.authority.certificate, lab.folder, "stand-in"))
+    stand_in.start()
+    phone = lab.home_phone("home")
+    phone.start()
+    require(any("_sips._tcp" in query for query in lab.public_dns.queries()), "no SRV query was seen")
+    received = stand_in.contacts("home")[0]["Address"] + stand_in.contacts("home")[0]["Received"]
+    require(plan.HOME_ROUTER_WAN.host4 in received, f"not seen behind the NAT address: {received}")
+    phone.stop()
+    stand_in.stop()
+
+
+def test_the_inner_firewall_counts_what_the_dmz_tries(stage):
+    lab = stage.lab
+    before = lab.inner_firewall.counters()
+    for face, port in ((plan.CORE, 5060), (plan.CM, 5060)):
+        try:
+            lab.spaces["edge"].connect(face.host4, port, timeout_s=0.3).close()
+            raise AssertionError(f"the firewall let the DMZ reach {face.host4}:{port}")
+        except TimeoutError:
+            pass
+    after = lab.inner_firewall.counters()
+    require(after["edge_tried_inside"] > before["edge_tried_inside"], "the attempt was not counted")

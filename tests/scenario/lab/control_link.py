@@ -9,6 +9,10 @@ class Silence(RuntimeError):
     """An event or an answer did not come in time."""
 
 
+class Refused(RuntimeError):
+    """baresip would not carry out a command."""
+
+
 class ControlLink:
     """One control connection. A reader thread sorts what arrives into answers and queued events."""
 
@@ -33,6 +37,8 @@ class ControlLink:
         self._connection.sendall(b"%d:%s," % (len(body), body))
         answer = self._wait(lambda: self._answers.pop(token, None), timeout_s,
                             f"no answer to the command {command}")
+        if not answer.get("ok"):
+            raise Refused(f"{self._owner} refuses {command} {params}: {answer.get('data', '')}")
         return answer.get("data", "")
 
     def expect(self, kind, timeout_s=10.0, among=()):

@@ -71,9 +71,10 @@ class Lab:
             self.folder))
 
     def make_nodes(self, **variations):
-        """E and C with their configuration written, not started. variations: see node_config."""
-        self.edge = self._node("E", "edge", node_config.edge(self.wallet, **variations))
-        self.core = self._node("C", "core", node_config.core(self.wallet, **variations))
+        """E and C with their configuration written, not started. See node_config.Settings."""
+        settings = node_config.varied(**variations)
+        self.edge = self._node("E", "edge", node_config.edge(self.wallet, settings))
+        self.core = self._node("C", "core", node_config.core(self.wallet, settings))
 
     def start_nodes(self, **variations):
         """E and C running, and the traversal zone between them active."""
@@ -83,7 +84,8 @@ class Lab:
         self.await_traversal()
 
     def await_traversal(self, timeout_s=20.0):
-        self.core.wait_status(node_config.is_traversal_active, "an active traversal zone", timeout_s)
+        self.core.wait_answer(lambda zones: "active" in node_config.peer_states(zones),
+                              "an active traversal zone", timeout_s, words=("zones",))
 
     def home_phone(self, user="a", index=0, **options):
         """A phone behind the home router: TLS and mandatory SDES, finds E by DNS."""
@@ -127,7 +129,7 @@ class Lab:
                 _copy_logs(self.folder, Path(self._keep_logs))
         finally:
             self._estate.close()
-            _raise_on_signals()
+            _default_signals()
 
     def _stop_all(self):
         """Side by side, as each may take its grace; what resists falls with its namespace."""
@@ -139,17 +141,26 @@ class Lab:
             thread.join(8.0)
 
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 def _raise_on_signals():
     def stop(number, frame):
         raise Interrupted(signal.Signals(number).name)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDING:
         signal.signal(number, stop)
 
 
 def _ignore_signals():
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
+
+
+def _default_signals():
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _copy_logs(source, target):

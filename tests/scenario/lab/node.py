@@ -60,19 +60,19 @@ class Node:
 
     def wait_ready(self, timeout_s=15.0):
         """Asks for the status until it comes; a process that ends meanwhile fails at once."""
-        self.wait_status(lambda status: True, "an answer", timeout_s)
+        self.wait_answer(lambda status: True, "an answer", timeout_s)
 
-    def wait_status(self, holds, what, timeout_s=15.0):
-        """Asks until holds(status) is true and returns that status."""
+    def wait_answer(self, holds, what, timeout_s=15.0, words=("status",)):
+        """Asks `sallyport WORDS --json` until holds(answer) is true and returns that answer."""
         deadline = time.monotonic() + timeout_s
         last = "no answer"
         while time.monotonic() < deadline:
             self._must_run()
             try:
-                status = self.ask("status")
-                if holds(status):
-                    return status
-                last = json.dumps(status)[:400]
+                answer = self.ask(*words)
+                if holds(answer):
+                    return answer
+                last = json.dumps(answer)[:400]
             except (command.CommandFailed, ValueError) as problem:
                 last = str(problem)
             time.sleep(0.05)

@@ -9,6 +9,9 @@ from .call_control import password_of
 from .control_link import ControlLink, Silence
 from .process import Process
 
+# baresip hangs up when its sound file ends: longer than any call of the lab.
+TONE_S = 600
+
 CONFIG = """\
 poll_method epoll
 sip_listen {listen}
@@ -203,12 +206,14 @@ class Phone:
     def await_media(self, packets=50, timeout_s=5.0):
         """Waits until this many more audio packets have come. The recorder stops at the first hold
         (baresip 1.0 does not put its filter back), the counter goes on."""
-        goal = self.received_packets() + packets
-        deadline = time.monotonic() + timeout_s
-        while self.received_packets() < goal:
-            if time.monotonic() >= deadline:
-                raise Silence(f"phone {self.user} got less than {packets} packets in {timeout_s} s")
-            time.sleep(0.05)
+        self._await_growth(self.received_packets, packets, timeout_s, "audio")
+
+    def received_video_packets(self):
+        found = re.search(r"rcvd=(\d+)", self._link.ask("video_debug"))
+        return int(found.group(1)) if found else 0
+
+    def await_video(self, packets=5, timeout_s=5.0):
+        self._await_growth(self.received_video_packets, packets, timeout_s, "video")
 
     def rtcp_reports(self):
         """What the CALL_RTCP events brought since the last forget: one dict each."""
@@ -236,6 +241,15 @@ class Phone:
         while self._link.expect("CALL_REMOTE_SDP")["param"] != "answer":
             pass
 
+    def _await_growth(self, count, packets, timeout_s, kind):
+        goal = count() + packets
+        deadline = time.monotonic() + timeout_s
+        while count() < goal:
+            if time.monotonic() >= deadline:
+                raise Silence(f"phone {self.user} got {packets - goal + count()} {kind} packets "
+                              f"in {timeout_s} s, not {packets}")
+            time.sleep(0.05)
+
     def _begin_call(self):
         self._link.forget()
         self._call_began = time.time()
@@ -243,7 +257,7 @@ class Phone:
     def _write_files(self):
         self._folder.mkdir(exist_ok=True)
         source = self._folder / "tone.wav"
-        tone.write_wav(source, self.tone_hz)
+        tone.write_wav(source, self.tone_hz, TONE_S)
         own = f"[{self._face.host6}]" if self._ipv6 else self._face.host4
         (self._folder / "config").write_text(CONFIG.format(
             listen=f"{own}:{self._sip_port}", ca_file=self._ca_file, user=self.user,

@@ -14,16 +14,21 @@ def samples(frequency_hz, count, phase=0):
     return [round(AMPLITUDE * math.sin(step * (phase + i))) for i in range(count)]
 
 
-def write_wav(path, frequency_hz, seconds=10):
-    """A mono 16 bit file that can be looped without a click when the tone fits whole periods."""
-    data = array.array("h", samples(frequency_hz, RATE_HZ * seconds))
+def write_wav(path, frequency_hz, seconds):
+    """A mono 16 bit file: whole cycles of the tone, over and over."""
+    data = array.array("h", samples(frequency_hz, cycle_samples(frequency_hz)))
     if sys.byteorder == "big":
         data.byteswap()
     with wave.open(str(path), "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
         out.setframerate(RATE_HZ)
-        out.writeframes(data.tobytes())
+        out.writeframes(data.tobytes() * (RATE_HZ * seconds // len(data)))
+
+
+def cycle_samples(frequency_hz):
+    """After so many samples the tone repeats exactly."""
+    return RATE_HZ // math.gcd(RATE_HZ, frequency_hz)
 
 
 def energy_share(data, frequency_hz, rate_hz=RATE_HZ):
@@ -65,5 +70,4 @@ def pcmu(value):
 
 def pcmu_cycle(frequency_hz, run_bytes):
     """The tone as mu-law, one whole cycle and `run_bytes` more: every run of it is a substring."""
-    period = RATE_HZ // math.gcd(RATE_HZ, frequency_hz)
-    return bytes(pcmu(v) for v in samples(frequency_hz, period + run_bytes))
+    return bytes(pcmu(v) for v in samples(frequency_hz, cycle_samples(frequency_hz) + run_bytes))

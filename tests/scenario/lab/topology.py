@@ -14,6 +14,9 @@ class Topology:
     def __getitem__(self, name):
         return self._spaces[name]
 
+    def all(self):
+        return list(self._spaces.values())
+
     def build(self):
         for name in plan.NAMESPACES:
             self._make_namespace(name)
