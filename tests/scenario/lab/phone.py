@@ -6,7 +6,7 @@ from pathlib import Path
 
 from . import plan, tone
 from .call_control import password_of
-from .control_link import ControlLink, Silence
+from .control_link import ControlLink, Refused, Silence
 from .process import Process
 
 # baresip hangs up when its sound file ends: longer than any call of the lab.
@@ -228,7 +228,7 @@ class Phone:
         if self._link:
             try:
                 self._link.ask("quit", timeout_s=1.0)
-            except (Silence, OSError):
+            except (Silence, Refused, OSError):
                 pass
             self._link.close()
         if self._process:
