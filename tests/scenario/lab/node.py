@@ -50,7 +50,7 @@ class Node:
         self.start_controlplane()
         self.wait_ready()
         if self.site_path.read_text():
-            self.sallyport("apply", self.site_path, "--yes")
+            self.sallyport("apply", self.site_path)
 
     def start_dataplane(self):
         self.dataplane = self._launch("dataplane", "sallyport-dataplane")
@@ -83,8 +83,11 @@ class Node:
         return command.run(self.program, "--socket", self.socket_path, *words, check=check)
 
     def ask(self, *words):
-        """Runs it with --json and returns the parsed answer."""
-        return json.loads(self.sallyport(*words, "--json"))
+        """Runs it with --json and returns the parsed answer; of a list within an object the list."""
+        answer = json.loads(self.sallyport(*words, "--json"))
+        if isinstance(answer, dict) and isinstance(answer.get(words[0]), list) and len(words) == 1:
+            return answer[words[0]]
+        return answer
 
     def reload(self):
         self.controlplane.signal(signal.SIGHUP)
