@@ -18,10 +18,10 @@ class NodeFailed(RuntimeError):
 class Node:
     """role is "E" or "C". Starts, stops and hurts the processes; asks through `sallyport --socket`."""
 
-    def __init__(self, role, namespace, folder, build, config_text, site_text=""):
+    def __init__(self, role, namespace, folder, build, config_text, site_text="", number=0):
         self.role = role
         self.namespace = namespace
-        self.folder = Path(folder) / f"node-{role.lower()}"
+        self.folder = Path(folder) / f"node-{role.lower()}{number}"
         self.config_path = self.folder / "node.toml"
         self.site_path = self.folder / "site.toml"
         self.socket_path = self.folder / "run" / "api.sock"
@@ -43,6 +43,11 @@ class Node:
 
     def guard_relay_ports(self):
         firewall.load(self.namespace, firewall.NODE_RELAY_PORTS)
+
+    def counter(self, name, **labels):
+        """The sum of a counter over the label values that are not given."""
+        return sum(entry["value"] for entry in self.ask("counters") if entry["name"] == name
+                   and labels.items() <= dict(entry["labels"]).items())
 
     def start(self):
         """Both processes, the site applied; returns when the node answers."""

@@ -22,6 +22,8 @@ class Settings:
     user: str = ZONE_USER
     core_password: str = ZONE_PASSWORD
     edge_password: str = ZONE_PASSWORD
+    outside_ip: str = plan.EDGE_OUTSIDE.host4
+    advertised: str = ""
     media_port_max: int = plan.RELAY_PORTS[1]
     registrar_mode: str = "auto"
     cm_transport: str = "udp"
@@ -63,7 +65,8 @@ metrics_listen = "127.0.0.1:9464"
 EDGE = f"""
 [[address]]
 name = "outside"
-ip = "{plan.EDGE_OUTSIDE.host4}"
+ip = "{{outside_ip}}"
+advertised = "{{advertised}}"
 port = "wan"
 
 [[address]]
@@ -152,7 +155,9 @@ sip_domains = ["{plan.DOMAIN}"]
 name = "{settings.user}"
 password = "{settings.edge_password}"
 """
-    return common + EDGE.format(port_max=settings.media_port_max, sip=sip), site
+    return common + EDGE.format(port_max=settings.media_port_max, sip=sip,
+                                outside_ip=settings.outside_ip,
+                                advertised=settings.advertised), site
 
 
 def core(wallet, settings):
