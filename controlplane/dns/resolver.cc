@@ -4,23 +4,21 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
-#include <boost/asio/any_completion_handler.hpp>
-#include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <list>
 #include <random>
 #include <unordered_map>
 
 #include "controlplane/dns/channel.h"
+#include "controlplane/dns/waiter.h"
 
 namespace sallyport::dns {
 
 namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 using AnswerPtr = std::shared_ptr<const Answer>;
-using AnswerHandler = asio::any_completion_handler<void(AnswerPtr)>;
+using AnswerWaiter = Waiter<AnswerPtr>;
 
 struct Resolver::State : std::enable_shared_from_this<Resolver::State> {
   explicit State(asio::io_context& of) : context(of) {}
@@ -32,7 +30,7 @@ struct Resolver::State : std::enable_shared_from_this<Resolver::State> {
   };
   struct Waiting {
     uint64_t id;
-    AnswerHandler handler;
+    AnswerWaiter waiter;
   };
   struct Question {  // all who asked the same and wait
     uint64_t serial = 0;
@@ -52,7 +50,7 @@ struct Resolver::State : std::enable_shared_from_this<Resolver::State> {
   bool stopped = false;
 
   asio::awaitable<AnswerPtr> ask(std::string name, QuestionKind kind);
-  void begin(const std::string& key, const std::string& name, QuestionKind kind, AnswerHandler handler);
+  void begin(const std::string& key, const std::string& name, QuestionKind kind, AnswerWaiter waiter);
   void on_answer(const std::string& key, uint64_t serial, Answer answer);
   void finish(const std::string& key, AnswerPtr answer);
   void forget_waiting(const std::string& key, uint64_t id);
@@ -117,16 +115,14 @@ asio::awaitable<AnswerPtr> Resolver::State::ask(std::string name, QuestionKind k
     bad.fault = Fault{FaultCode::invalid, "DNS name \"" + name.substr(0, 64) + "\"", "is empty or longer than 253 bytes", "correct the name"};
     co_return std::make_shared<const Answer>(std::move(bad));
   }
-  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(AnswerPtr)>(
-      [this, &key, &name, kind](auto handler) { begin(key, name, kind, AnswerHandler(std::move(handler))); }, asio::use_awaitable);
+  co_return co_await wait_for<AnswerPtr>([this, &key, &name, kind](AnswerWaiter waiter) { begin(key, name, kind, std::move(waiter)); });
 }
 
-void Resolver::State::begin(const std::string& key, const std::string& name, QuestionKind kind, AnswerHandler handler) {
+void Resolver::State::begin(const std::string& key, const std::string& name, QuestionKind kind, AnswerWaiter waiter) {
   const uint64_t id = next_id++;
-  auto slot = asio::get_associated_cancellation_slot(handler);
-  if (slot.is_connected()) slot.assign([this, key, id](asio::cancellation_type) { forget_waiting(key, id); });
+  waiter.on_cancel([this, key, id] { forget_waiting(key, id); });
   const auto [found, is_new] = questions.try_emplace(key);
-  found->second.waiting.push_back({id, std::move(handler)});
+  found->second.waiting.push_back({id, std::move(waiter)});
   if (!is_new) {
     ++counters.joined;
     return;
@@ -163,12 +159,8 @@ void Resolver::State::finish(const std::string& key, AnswerPtr answer) {
   auto node = questions.extract(key);
   if (node.empty()) return;
   node.mapped().deadline->cancel();
-  for (Waiting& waiting : node.mapped().waiting) {
-    auto slot = asio::get_associated_cancellation_slot(waiting.handler);
-    if (slot.is_connected()) slot.clear();
-    // Posted: c-ares calls back from within its own functions, sometimes from ask() itself.
-    asio::post(context, [handler = std::move(waiting.handler), answer]() mutable { std::move(handler)(std::move(answer)); });
-  }
+  // Posted: c-ares calls back from within its own functions, sometimes from ask() itself.
+  for (Waiting& waiting : node.mapped().waiting) waiting.waiter.post(context, answer);
 }
 
 void Resolver::State::forget_waiting(const std::string& key, uint64_t id) {
@@ -179,8 +171,9 @@ void Resolver::State::forget_waiting(const std::string& key, uint64_t id) {
   if (one == waiting.end()) return;
   Answer cancelled;
   cancelled.fault = Fault{FaultCode::refused, "DNS question", "was cancelled", ""};
-  asio::post(context, [handler = std::move(one->handler), answer = std::make_shared<const Answer>(std::move(cancelled))]() mutable { std::move(handler)(std::move(answer)); });
-  waiting.erase(one);  // the question goes on and fills the cache
+  AnswerWaiter waiter = std::move(one->waiter);
+  waiting.erase(one);
+  waiter.post(context, std::make_shared<const Answer>(std::move(cancelled)));
 }
 
 void Resolver::State::stop() {

@@ -4,10 +4,6 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <boost/asio/associated_cancellation_slot.hpp>
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <cstring>
 
 #include "controlplane/tls/engine_core.h"
@@ -18,22 +14,8 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr asio::use_awaitable_t<> use_awaitable;
 constexpr size_t encrypt_at_once_bytes = 64 << 10;  // one system call carries at most about this much
 constexpr std::chrono::milliseconds alert_deadline{1000};
-
-template <class Handler, class Result>
-void post_result(asio::io_context& context, Handler handler, Result result) {
-  asio::post(context, [handler = std::move(handler), result = std::move(result)]() mutable { std::move(handler)(std::move(result)); });
-}
-
-// The slot is cleared before the handler runs, so that a late cancellation finds nothing to call.
-template <class Handler>
-Handler disarm(Handler& handler) {
-  auto slot = asio::get_associated_cancellation_slot(handler);
-  if (slot.is_connected()) slot.clear();
-  return std::move(handler);
-}
 
 Fault cancelled_fault() { return Fault{FaultCode::refused, "stream", "the operation was cancelled", ""}; }
 
@@ -57,8 +39,7 @@ Fault Stream::closed_fault() const {
 asio::awaitable<Outcome<std::string_view>> Stream::receive() {
   const auto self = shared_from_this();
   if (auto ready = take_ready()) co_return std::move(*ready);
-  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Outcome<std::string_view>)>(
-      [this](auto handler) { wait_for_bytes(ReceiveHandler(std::move(handler))); }, use_awaitable);
+  co_return co_await wait_for<Received>([this](Waiter<Received> waiter) { wait_for_bytes(std::move(waiter)); });
 }
 
 asio::awaitable<Outcome<size_t>> Stream::read_some(char* buffer, size_t size) {
@@ -75,11 +56,11 @@ asio::awaitable<Outcome<size_t>> Stream::read_some(char* buffer, size_t size) {
   co_return taken;
 }
 
-std::optional<Outcome<std::string_view>> Stream::take_ready() {
+std::optional<Stream::Received> Stream::take_ready() {
   if (core_ == nullptr) return closed_fault();
   if (lent_.owns_memory()) core_->chunks().give(std::move(lent_));
-  if (securing_ != nullptr) return Outcome<std::string_view>(Fault{FaultCode::invalid, "connection with " + peer_.text(), "is in its TLS handshake", ""});
-  std::optional<Outcome<std::string_view>> ready;
+  if (securing_ != nullptr) return Received(Fault{FaultCode::invalid, "connection with " + peer_.text(), "is in its TLS handshake", ""});
+  std::optional<Received> ready;
   if (session_ == nullptr) {
     if (!unread_.empty()) {
       lent_ = std::move(unread_);
@@ -106,7 +87,7 @@ void Stream::resume_receiving() {
 }
 
 // Decrypts into lent_. Nothing: more ciphertext is needed. What it answers with a Fault has closed the stream.
-std::optional<Outcome<std::string_view>> Stream::decrypt(std::string_view& input) {
+std::optional<Stream::Received> Stream::decrypt(std::string_view& input) {
   if (!lent_.owns_memory()) lent_ = core_->chunks().take();
   const TlsSession::Read verdict = session_->read(input, lent_, wire_);
   more_plain_ = verdict == TlsSession::Read::more;
@@ -116,7 +97,7 @@ std::optional<Outcome<std::string_view>> Stream::decrypt(std::string_view& input
     if (lent_.empty()) {
       if (close_reason_.empty()) close_reason_ = fault.cause;
       linger(alert_deadline);
-      return Outcome<std::string_view>(std::move(fault));
+      return Received(std::move(fault));
     }
     // Good records came before the bad one: hand them out; the next call meets the failure again.
     more_plain_ = true;
@@ -124,33 +105,20 @@ std::optional<Outcome<std::string_view>> Stream::decrypt(std::string_view& input
   if (verdict == TlsSession::Read::ended) ended_ = true;
   if (!lent_.empty()) {
     received_bytes_ += lent_.size();
-    return Outcome<std::string_view>(lent_.view());
+    return Received(lent_.view());
   }
   core_->chunks().give(std::move(lent_));
-  if (ended_ && verdict == TlsSession::Read::ended) return Outcome<std::string_view>(std::string_view());
+  if (ended_ && verdict == TlsSession::Read::ended) return Received(std::string_view());
   if (ended_) truncated_ = true;
   return std::nullopt;
 }
 
-void Stream::wait_for_bytes(ReceiveHandler handler) {
-  if (receiver_) {
-    post_result(core_->context(), std::move(handler), Outcome<std::string_view>(Fault{FaultCode::conflict, "stream", "another receive() is waiting", ""}));
-    return;
-  }
-  auto slot = asio::get_associated_cancellation_slot(handler);
-  if (slot.is_connected()) {
-    slot.assign([this](asio::cancellation_type) {
-      if (!receiver_ || core_ == nullptr) return;
-      post_result(core_->context(), std::exchange(receiver_, ReceiveHandler()), Outcome<std::string_view>(cancelled_fault()));
-    });
-  }
-  receiver_ = std::move(handler);
-}
-
-void Stream::deliver(Outcome<std::string_view> result) {
-  ReceiveHandler handler = disarm(receiver_);
-  receiver_ = ReceiveHandler();
-  std::move(handler)(std::move(result));
+void Stream::wait_for_bytes(Waiter<Received> waiter) {
+  if (receiver_) return waiter.post(core_->context(), Fault{FaultCode::conflict, "stream", "another receive() is waiting", ""});
+  receiver_ = std::move(waiter);
+  receiver_.on_cancel([this] {
+    if (receiver_ && core_ != nullptr) receiver_.post(core_->context(), cancelled_fault());
+  });
 }
 
 void Stream::on_bytes(std::string_view bytes) {
@@ -172,18 +140,18 @@ void Stream::on_bytes(std::string_view bytes) {
       lent_ = core_->chunks().take();
       lent_.append(bytes);
       received_bytes_ += bytes.size();
-      return deliver(lent_.view());
+      return receiver_.resume(lent_.view());
     }
     auto ready = decrypt(bytes);
     if (!bytes.empty() && core_ != nullptr) unread_.append(bytes);
-    if (ready) deliver(std::move(*ready));
+    if (ready) receiver_.resume(std::move(*ready));
     return;
   }
   if (!unread_.owns_memory()) unread_ = core_->chunks().take();
   unread_.append(bytes);
   if (receiver_) {
     auto ready = take_ready();
-    if (ready && receiver_) deliver(std::move(*ready));
+    if (ready && receiver_) receiver_.resume(std::move(*ready));
     return;
   }
   if (unread_.size() < limits_.receive_limit_bytes || paused_) return;
@@ -204,7 +172,7 @@ void Stream::on_end(int error) {
   if (session_ != nullptr && !ended_) truncated_ = unread_.empty();
   ended_ = true;
   if (closing_ && fin_sent_) return close(close_reason_);
-  if (receiver_) deliver(std::string_view());
+  if (receiver_) receiver_.resume(std::string_view());
 }
 
 // --- sending ---------------------------------------------------------------------------------------------------------------------
@@ -249,23 +217,21 @@ asio::awaitable<Outcome<>> Stream::wait_until(size_t threshold_bytes, bool until
     co_return closed_fault();
   }
   if (!until_closed && queued_bytes() <= threshold_bytes) co_return Done{};
-  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Outcome<>)>(
-      [this, threshold_bytes, until_closed](auto handler) { add_waiter(threshold_bytes, until_closed, WaitHandler(std::move(handler))); }, use_awaitable);
+  co_return co_await wait_for<Outcome<>>(
+      [this, threshold_bytes, until_closed](Waiter<Outcome<>> waiter) { add_draining(threshold_bytes, until_closed, std::move(waiter)); });
 }
 
-void Stream::add_waiter(size_t threshold_bytes, bool until_closed, WaitHandler handler) {
+void Stream::add_draining(size_t threshold_bytes, bool until_closed, Waiter<Outcome<>> waiter) {
   static thread_local uint64_t next_id = 1;
   const uint64_t id = next_id++;
-  auto slot = asio::get_associated_cancellation_slot(handler);
-  if (slot.is_connected()) {
-    slot.assign([this, id](asio::cancellation_type) {
-      const auto found = std::find_if(waiters_.begin(), waiters_.end(), [id](const Waiter& waiter) { return waiter.id == id; });
-      if (found == waiters_.end() || core_ == nullptr) return;
-      post_result(core_->context(), std::move(found->handler), Outcome<>(cancelled_fault()));
-      waiters_.erase(found);
-    });
-  }
-  waiters_.push_back({threshold_bytes, until_closed, id, std::move(handler)});
+  waiter.on_cancel([this, id] {
+    const auto found = std::find_if(draining_.begin(), draining_.end(), [id](const Draining& one) { return one.id == id; });
+    if (found == draining_.end() || core_ == nullptr) return;
+    Waiter<Outcome<>> cancelled = std::move(found->waiter);
+    draining_.erase(found);
+    cancelled.post(core_->context(), cancelled_fault());
+  });
+  draining_.push_back({threshold_bytes, until_closed, id, std::move(waiter)});
 }
 
 // Moves what may go next into wire_: false when TLS cannot carry it.
@@ -332,24 +298,24 @@ bool Stream::finish_send(int result) {
 }
 
 void Stream::after_sent() {
-  const auto self = waiters_.empty() && !closing_ ? nullptr : shared_from_this();
+  const auto self = draining_.empty() && !closing_ ? nullptr : shared_from_this();
   if (closing_ && !fin_sent_ && (established_ || session_ == nullptr || queue_.empty())) {
     fin_sent_ = true;
     ::shutdown(core_->slot(slot_).fd, SHUT_WR);
     if (ended_) return close(close_reason_);
   }
-  if (!waiters_.empty()) notify_waiters();
+  if (!draining_.empty()) notify_draining();
 }
 
-void Stream::notify_waiters() {
-  for (size_t i = 0; i < waiters_.size() && core_ != nullptr;) {
-    if (waiters_[i].until_closed || queued_bytes() > waiters_[i].threshold_bytes) {
+void Stream::notify_draining() {
+  for (size_t i = 0; i < draining_.size() && core_ != nullptr;) {
+    if (draining_[i].until_closed || queued_bytes() > draining_[i].threshold_bytes) {
       ++i;
       continue;
     }
-    WaitHandler handler = disarm(waiters_[i].handler);
-    waiters_.erase(waiters_.begin() + static_cast<std::ptrdiff_t>(i));
-    std::move(handler)(Done{});
+    Waiter<Outcome<>> waiter = std::move(draining_[i].waiter);
+    draining_.erase(draining_.begin() + static_cast<std::ptrdiff_t>(i));
+    waiter.resume(Done{});
   }
 }
 
@@ -389,12 +355,8 @@ void Stream::close(std::string_view reason) {
   core_ = nullptr;
   core.release(slot_);
   // Posted, never called here: the caller may be one of these coroutines, or hold references it still needs.
-  if (receiver_) post_result(core.context(), disarm(receiver_), Outcome<std::string_view>(closed_fault()));
-  receiver_ = ReceiveHandler();
-  for (Waiter& waiter : waiters_) {
-    post_result(core.context(), disarm(waiter.handler), waiter.until_closed ? Outcome<>(Done{}) : Outcome<>(closed_fault()));
-  }
-  waiters_.clear();
+  if (receiver_) receiver_.post(core.context(), closed_fault());
+  for (Draining& one : std::exchange(draining_, {})) one.waiter.post(core.context(), one.until_closed ? Outcome<>(Done{}) : Outcome<>(closed_fault()));
   if (securing_ != nullptr && !securing_->finished) {
     HandshakeFailure failure;
     failure.reason = HandshakeReason::closed;
@@ -461,13 +423,10 @@ asio::awaitable<Stream::HandshakeResult> Stream::secure(Outcome<std::unique_ptr<
   if (unread_.empty() && unread_.owns_memory() && core_ != nullptr) core_->chunks().give(std::move(unread_));
   if (ended_ && core_ != nullptr && !securing_->finished) on_end(0);
   if (!securing_->finished) {
-    co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(HandshakeResult)>(
-        [this](auto handler) {
-          auto slot = asio::get_associated_cancellation_slot(handler);
-          if (slot.is_connected()) slot.assign([this](asio::cancellation_type) { close("the handshake was cancelled"); });
-          securing_->handler = HandshakeHandler(std::move(handler));
-        },
-        use_awaitable);
+    co_return co_await wait_for<HandshakeResult>([this](Waiter<HandshakeResult> waiter) {
+      securing_->waiter = std::move(waiter);
+      securing_->waiter.on_cancel([this] { close("the handshake was cancelled"); });
+    });
   }
   HandshakeResult result = std::move(securing_->result);
   securing_.reset();
@@ -492,14 +451,13 @@ void Stream::step_handshake(std::string_view& input) {
 
 void Stream::finish_handshake(HandshakeResult result, bool resume_now) {
   securing_->finished = true;
-  if (!securing_->handler) {
+  if (!securing_->waiter) {
     securing_->result = std::move(result);
     return;
   }
   const std::unique_ptr<Securing> securing = std::move(securing_);
-  HandshakeHandler handler = disarm(securing->handler);
-  if (resume_now) std::move(handler)(std::move(result));
-  else post_result(core_->context(), std::move(handler), std::move(result));
+  if (resume_now) securing->waiter.resume(std::move(result));
+  else securing->waiter.post(core_->context(), std::move(result));
 }
 
 TlsFacts Stream::tls_facts() const { return session_ == nullptr ? TlsFacts{} : session_->facts(); }

@@ -5,7 +5,6 @@
 // What the kernel still uses (buffers in flight, descriptor) belongs to the engine, so a Stream may go at any time.
 // Memory: idle it holds no buffers. Bounded: the send queue by queue_limit, unread bytes by receive_limit (then TCP pushes back).
 
-#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <cstdint>
@@ -15,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "controlplane/dns/waiter.h"
 #include "controlplane/tls/chunk.h"
 #include "controlplane/tls/socket_address.h"
 #include "controlplane/tls/tls_policy.h"
@@ -94,20 +94,18 @@ class Stream : public std::enable_shared_from_this<Stream> {
   friend class EngineCore;
   friend class UringCore;
   friend class ReactorCore;
-  using ReceiveHandler = boost::asio::any_completion_handler<void(Outcome<std::string_view>)>;
-  using WaitHandler = boost::asio::any_completion_handler<void(Outcome<>)>;
+  using Received = Outcome<std::string_view>;
   using HandshakeResult = std::optional<HandshakeFailure>;
-  using HandshakeHandler = boost::asio::any_completion_handler<void(HandshakeResult)>;
-  struct Waiter {  // of write(), drain() or shutdown()
+  struct Draining {  // a write(), drain() or shutdown() that waits
     size_t threshold_bytes;
     bool until_closed;
     uint64_t id;
-    WaitHandler handler;
+    Waiter<Outcome<>> waiter;
   };
   struct Securing {  // a handshake under way
     bool finished = false;
     HandshakeResult result;
-    HandshakeHandler handler;
+    Waiter<HandshakeResult> waiter;
   };
 
   Stream(EngineCore& core, uint32_t slot, int fd, uint64_t id);
@@ -121,13 +119,12 @@ class Stream : public std::enable_shared_from_this<Stream> {
   bool finish_send(int result);
   bool fill_wire();
   void after_sent();
-  void notify_waiters();
-  std::optional<Outcome<std::string_view>> take_ready();
-  std::optional<Outcome<std::string_view>> decrypt(std::string_view& input);
-  void wait_for_bytes(ReceiveHandler handler);
-  void deliver(Outcome<std::string_view> result);
-  boost::asio::awaitable<Outcome<>> wait_until(size_t threshold_bytes, bool until_closed);
-  void add_waiter(size_t threshold_bytes, bool until_closed, WaitHandler handler);
+  void notify_draining();
+  std::optional<Received> take_ready();
+  std::optional<Received> decrypt(std::string_view& input);
+  void wait_for_bytes(Waiter<Received> waiter);
+    boost::asio::awaitable<Outcome<>> wait_until(size_t threshold_bytes, bool until_closed);
+  void add_draining(size_t threshold_bytes, bool until_closed, Waiter<Outcome<>> waiter);
   boost::asio::awaitable<HandshakeResult> secure(Outcome<std::unique_ptr<TlsSession>> made, std::chrono::milliseconds deadline);
   void step_handshake(std::string_view& input);
   void finish_handshake(HandshakeResult result, bool resume_now);
@@ -151,8 +148,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   Chunk lent_;    // behind the view that receive() returned
   Chunk queue_;   // application bytes to send
   Chunk wire_;    // bytes for the wire, before what is in flight (that is the engine's)
-  ReceiveHandler receiver_;
-  std::vector<Waiter> waiters_;
+  Waiter<Received> receiver_;
+  std::vector<Draining> draining_;
   std::shared_ptr<void> guard_;
   std::shared_ptr<Stream> self_;  // while closing in the background
   std::string close_reason_;

@@ -41,7 +41,7 @@ class DemoCalls:
                 try:
                     call(name)
                 except Exception:
-                    self._clear_lines()
+                    self.clear_lines()
                     raise
 
     def a_calls_b(self, title):
@@ -143,7 +143,7 @@ class DemoCalls:
         require(len(calls) == 1, f"{node.role} lists {len(calls)} calls where one is up")
         return node.ask("calls", "show", calls[0]["id"])
 
-    def _clear_lines(self):
+    def clear_lines(self):
         """After a failure: no call may be left over to confuse the next one."""
         for phone in (self.a, self.b):
             phone.hang_up()

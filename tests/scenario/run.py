@@ -9,6 +9,7 @@ import argparse
 import importlib
 import json
 import os
+import resource
 import sys
 import time
 from pathlib import Path
@@ -76,6 +77,9 @@ def main():
     if os.geteuid() != 0:
         sys.exit("run.py: network namespaces need root; run it through sudo")
 
+    # Some scenarios hold thousands of connections.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     begin = time.monotonic()
     report = Report(say=lambda line: print(line, flush=True))
     try:

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dialogues through the pair that no phone makes: scripted endpoints outside and inside."""
-import itertools
 from types import SimpleNamespace
 
-from lab import plan, sdp, srtp
+from lab import plan, sdp
 from lab.report import require
-from lab.scripted_phone import ScriptedCall, ScriptedPhone
+from lab.scripted_phone import (ALL_SUITES, ScriptedCall, inside_phone, outside_phone,
+                                registered_pair)
 from lab.sip_dialog import SipDialog
-from lab.sip_peer import SipPeer
 
-SUITES = tuple(srtp.SUITES)
 UNKNOWN_HEADERS = (("X-First", "one;p=1"), ("Subject", "  kept as it is"), ("X-Second", '"q,uoted", <a>'),
                    ("x-first", "again"))
 
@@ -17,38 +15,12 @@ UNKNOWN_HEADERS = (("X-First", "one;p=1"), ("Subject", "  kept as it is"), ("X-S
 def setup(lab):
     lab.start_peers()
     lab.start_nodes()
-    return SimpleNamespace(lab=lab, numbers=itertools.count(1))
-
-
-def pair(stage):
-    """A fresh registered phone on each side, so that no test meets the remains of another."""
-    number = next(stage.numbers)
-    return (outside_phone(stage.lab, f"o{number}").register(),
-            inside_phone(stage.lab, f"i{number}").register())
-
-
-def outside_phone(lab, user, suites=SUITES):
-    """Behind the home router, over TLS to E."""
-    home = lab.spaces["home"]
-    peer = SipPeer.connect_tls(user, home, plan.EDGE_OUTSIDE.host4, plan.SIP_TLS_PORT,
-                               ca_file=lab.wallet.authority.certificate)
-    return lab.keep(ScriptedPhone(peer, home, plan.HOME.host4, suites))
-
-
-def inside_phone(lab, user):
-    """At Kamailio over UDP, plain RTP."""
-    desk = lab.spaces["desk"]
-    peer = SipPeer.open_udp(user, desk, plan.DESK.host4, (plan.CM.host4, 5060))
-    return lab.keep(ScriptedPhone(peer, desk, plan.DESK.host4))
-
-
-def uri(phone):
-    return f"sip:{phone.peer.user}@{plan.DOMAIN}"
+    return SimpleNamespace(lab=lab)
 
 
 def test_every_suite_offered_from_outside_is_answered_with_its_tag(stage):
-    outside, inside = pair(stage)
-    for suite in SUITES:
+    outside, inside = registered_pair(stage.lab)
+    for suite in ALL_SUITES:
         caller = outside_phone(stage.lab, f"o-{suite.lower().replace('_', '-')}", (suite,)).register()
         call = ScriptedCall.connect(caller, inside)
         require(caller.streams[0].suite == suite, f"{suite}: answered with {caller.streams[0].suite}")
@@ -59,12 +31,12 @@ def test_every_suite_offered_from_outside_is_answered_with_its_tag(stage):
 
 
 def test_an_offer_from_inside_carries_all_suites_strongest_first(stage):
-    outside, inside = pair(stage)
+    outside, inside = registered_pair(stage.lab)
     call = ScriptedCall.connect(inside, outside)
     call.talk(0.2)
     require(outside.streams[0].suite == "AEAD_AES_256_GCM", "the strongest was not first")
     call.end()
-    for choice, suite in enumerate(SUITES):
+    for choice, suite in enumerate(ALL_SUITES):
         call = ScriptedCall.connect(inside, outside, choice=choice)
         require(outside.streams[0].suite == suite,
                 f"offered at place {choice}: {outside.streams[0].suite}, not {suite}")
@@ -73,9 +45,9 @@ def test_an_offer_from_inside_carries_all_suites_strongest_first(stage):
 
 
 def test_an_offer_without_keys_gets_488_with_the_reason(stage):
-    outside, inside = pair(stage)
+    outside, inside = registered_pair(stage.lab)
     body = outside.offer(suites=())
-    invite = outside.peer.send(outside.peer.request("INVITE", uri(inside), body=body))
+    invite = outside.peer.send(outside.peer.request("INVITE", inside.uri, body=body))
     refusal = outside.peer.expect(4)
     require(refusal.status == 488, f"answered with {refusal.start_line}")
     require(refusal.get("Warning"), f"488 without a Warning:\n{refusal}")
@@ -85,7 +57,7 @@ def test_an_offer_without_keys_gets_488_with_the_reason(stage):
 
 
 def test_a_reinvite_adds_a_stream(stage):
-    outside, inside = pair(stage)
+    outside, inside = registered_pair(stage.lab)
     for caller, callee in ((outside, inside), (inside, outside)):
         call = ScriptedCall.connect(caller, callee)
         call.talk(0.2)
@@ -96,7 +68,7 @@ def test_a_reinvite_adds_a_stream(stage):
 
 
 def test_a_call_keeps_its_media_when_a_refused_reinvite_changes_nothing(stage):
-    outside, inside = pair(stage)
+    outside, inside = registered_pair(stage.lab)
     call = ScriptedCall.connect(outside, inside)
     call.talk(0.2)
     invite = call.caller_dialog.send("INVITE", body=outside.offer(("audio", "video")))
@@ -110,9 +82,9 @@ def test_a_call_keeps_its_media_when_a_refused_reinvite_changes_nothing(stage):
 
 
 def test_late_offer(stage):
-    outside, inside = pair(stage)
+    outside, inside = registered_pair(stage.lab)
     for caller, callee in ((outside, inside), (inside, outside)):
-        invite = caller.peer.invite(uri(callee))
+        invite = caller.peer.invite(callee.uri)
         request = callee.peer.expect("INVITE")
         require(not request.body, "an offer was made up where the caller sent none")
         answer = callee.peer.reply(request, 200, "OK", body=callee.offer())
@@ -126,8 +98,8 @@ def test_late_offer(stage):
 
 
 def test_early_media_with_prack_and_update(stage):
-    caller, callee = pair(stage)
-    invite = caller.peer.invite(uri(callee), caller.offer(), headers=(("Supported", "100rel"),))
+    caller, callee = registered_pair(stage.lab)
+    invite = caller.peer.invite(callee.uri, caller.offer(), headers=(("Supported", "100rel"),))
     request = callee.peer.expect("INVITE")
     progress = callee.peer.reply(request, 183, "Session Progress", body=callee.answer(request.body),
                                  headers=(("Require", "100rel"), ("RSeq", "1")))
@@ -156,7 +128,7 @@ def test_early_media_with_prack_and_update(stage):
 
 
 def test_hold_by_direction_and_by_the_old_address(stage):
-    outside, inside = pair(stage)
+    outside, inside = registered_pair(stage.lab)
     call = ScriptedCall.connect(outside, inside)
     call.talk(0.2)
     for held in ({"direction": "sendonly"}, {"direction": "inactive"}, {"address": "0.0.0.0"}):
@@ -171,8 +143,8 @@ def test_hold_by_direction_and_by_the_old_address(stage):
 
 
 def test_a_stream_with_port_0_stays_rejected(stage):
-    caller, callee = pair(stage)
-    invite = caller.peer.invite(uri(callee), caller.offer(("audio", "video")))
+    caller, callee = registered_pair(stage.lab)
+    invite = caller.peer.invite(callee.uri, caller.offer(("audio", "video")))
     request = callee.peer.expect("INVITE")
     lines = callee.answer(request.body).split("m=video")[0] + "m=video 0 RTP/AVP 96\r\n"
     callee.streams.pop().rtp.close()
@@ -190,7 +162,7 @@ def test_a_stream_with_port_0_stays_rejected(stage):
 def test_forked_early_dialogs_each_have_media(stage):
     """Two phones of one user ring; one sends early media, the other answers."""
     first, second = (inside_phone(stage.lab, "fork").register() for _ in range(2))
-    caller, _ = pair(stage)
+    caller, _ = registered_pair(stage.lab)
     invite = caller.peer.invite(f"sip:fork@{plan.DOMAIN}", caller.offer())
     requests = [phone.peer.expect("INVITE") for phone in (first, second)]
     first.peer.send(first.peer.reply(requests[0], 183, "Session Progress",
@@ -215,10 +187,10 @@ def test_forked_early_dialogs_each_have_media(stage):
 
 
 def test_requests_outside_a_dialog_pass_with_unknown_headers_in_order(stage):
-    outside, inside = pair(stage)
+    outside, inside = registered_pair(stage.lab)
     for method in ("MESSAGE", "OPTIONS", "SUBSCRIBE", "PUBLISH", "REFER"):
         sender, receiver = outside.peer, inside.peer
-        target = uri(inside)
+        target = inside.uri
         extra = UNKNOWN_HEADERS + ((("Event", "presence"),) if method in ("SUBSCRIBE", "PUBLISH") else ())
         message = sender.send(sender.request(method, target, headers=extra))
         if method != "REFER":
@@ -235,7 +207,7 @@ def test_requests_outside_a_dialog_pass_with_unknown_headers_in_order(stage):
 
 
 def test_requests_within_a_dialog_pass_both_ways(stage):
-    outside, inside = pair(stage)
+    outside, inside = registered_pair(stage.lab)
     call = ScriptedCall.connect(outside, inside)
     pairs = ((call.caller_dialog, inside.peer, outside.peer),
              (call.callee_dialog, outside.peer, inside.peer))
@@ -250,9 +222,9 @@ def test_requests_within_a_dialog_pass_both_ways(stage):
 
 
 def test_max_forwards_ends_at_0(stage):
-    outside, inside = pair(stage)
+    outside, inside = registered_pair(stage.lab)
     peer = outside.peer
-    peer.send(peer.request("OPTIONS", uri(inside), max_forwards=0))
+    peer.send(peer.request("OPTIONS", inside.uri, max_forwards=0))
     peer.expect(483)
 
 
@@ -266,7 +238,7 @@ def test_double_crlf_is_answered_with_one(stage):
 
 
 def test_a_call_to_a_flow_that_is_gone_fails_at_once(stage):
-    outside, inside = pair(stage)
+    outside, inside = registered_pair(stage.lab)
     gone = outside_phone(stage.lab, "gone").register()
     gone.close()
     peer = inside.peer

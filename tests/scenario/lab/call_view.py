@@ -1,49 +1,69 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads what `sallyport calls show ID --json` tells of a call into rows for a table.
 
-    {"id", "state", "from", "to", "streams": [{"kind", "legs": [
-        {"side", "suite", "packets_received", "packets_sent", "lost", "jitter_ms", "local", "remote"}]}]}
-
-side is "outside" (client to E), "link" (between E and C) or "inside" (C to call control's side).
+The answer is a CallView of controlplane/api/node_view.h: legs, each with a side ("client",
+"traversal", "inside") and streams, each one direction ("from_..." or "to_...") of RTP or RTCP.
 """
 from dataclasses import dataclass
 
 from .report import require
 
+CLEAR, OPAQUE = "none", "opaque"
 
-@dataclass(frozen=True)
+
+@dataclass
 class LegRow:
-    """One stream on one leg as one node sees it."""
+    """RTP of one medium on one leg as one node sees it, both directions."""
     node: str
     kind: str
     side: str
-    suite: str
-    received: int
-    sent: int
-    lost: int
-    jitter_ms: float
-    local: str
-    remote: str
+    suite: str = ""
+    received: int = 0
+    sent: int = 0
+    lost: int = 0
+    jitter_ms: float = 0.0
+    local: str = ""
+    remote: str = ""
 
     @property
     def path(self):
-        return f"{self.remote} <-> {self.local}"
+        return f"{self.remote or '?'} <-> {self.local}"
 
 
 def legs(node, call):
     """The rows of one node's answer; a key that is missing there fails with its name."""
-    return [LegRow(node, stream["kind"], leg["side"], leg["suite"], leg["packets_received"],
-                   leg["packets_sent"], leg["lost"], leg["jitter_ms"], leg["local"], leg["remote"])
-            for stream in call["streams"] for leg in stream["legs"]]
+    rows = {}
+    for leg in call["legs"]:
+        for stream in leg["streams"]:
+            if stream["component"] == "rtp":
+                _merge(rows.setdefault((leg["side"], stream["kind"]),
+                                       LegRow(node, stream["kind"], leg["side"])), stream)
+    return list(rows.values())
 
 
 def require_complete(edge_call, core_call):
-    """What the summary must hold for an answered call: secure outside, its suite, packets each way."""
-    outside = [row for row in legs("C", core_call) if row.side != "inside" and row.kind == "audio"]
-    inside = [row for row in legs("C", core_call) if row.side == "inside" and row.kind == "audio"]
-    relayed = [row for row in legs("E", edge_call) if row.kind == "audio"]
-    require(outside and inside, "C does not show both legs of the audio stream")
-    require(len(relayed) >= 2, "E does not show both legs of the audio stream")
-    require(all("AES" in row.suite for row in outside), "the leg towards the client has no SRTP suite")
-    require(all(row.received > 0 and row.sent > 0 for row in outside + inside + relayed),
-            "a leg of the audio stream carried no packets in one direction")
+    """What the summary must hold for an answered call: sealed up to C, and packets both ways."""
+    edge_rows = [row for row in legs("E", edge_call) if row.kind == "audio"]
+    core_rows = [row for row in legs("C", core_call) if row.kind == "audio"]
+    require({row.side for row in edge_rows} == {"client", "traversal"},
+            f"E shows the audio legs {[row.side for row in edge_rows]}")
+    require({row.side for row in core_rows} == {"traversal", "inside"},
+            f"C shows the audio legs {[row.side for row in core_rows]}")
+    for row in edge_rows + core_rows:
+        where = f"{row.node}, {row.side} leg"
+        require(row.received > 0 and row.sent > 0, f"{where}: {row.received} received, {row.sent} sent")
+        require(row.local and row.remote, f"{where}: does not say where media went")
+        wanted = OPAQUE if row.node == "E" else CLEAR if row.side == "inside" else "AES"
+        require(wanted in row.suite, f"{where}: suite is {row.suite!r}")
+
+
+def _merge(row, stream):
+    row.suite = stream["suite"]
+    row.local = stream["local"] or row.local
+    row.remote = stream["remote"] or row.remote
+    if stream["direction"].startswith("from_"):
+        row.received += stream["packets"]
+        row.lost += stream["lost"]
+        row.jitter_ms = stream["jitter_ms"]
+    else:
+        row.sent += stream["packets"]

@@ -25,14 +25,31 @@ table inet guard {{
   counter replies {{ }}
   counter edge_tried_inside {{ }}
   counter edge_stray {{ }}
+  chain documented_ports {{
+    tcp dport {{ {plan.TRAVERSAL_PORT}, {plan.MULTIPLEX_PORT} }} counter name core_to_edge accept
+    udp dport {plan.MEDIA_MUX_PORTS[0]}-{plan.MEDIA_MUX_PORTS[1]} counter name core_to_edge accept
+  }}
   chain forward {{
     type filter hook forward priority filter; policy drop;
     iifname "dmz" oifname "lan" ct state new counter name edge_tried_inside drop
     iifname "dmz" oifname "lan" ct state invalid counter name edge_stray drop
     ct state established,related counter name replies accept
-    iifname "lan" oifname "dmz" tcp dport {{ {plan.TRAVERSAL_PORT}, {plan.MULTIPLEX_PORT} }} ct state new counter name core_to_edge accept
-    iifname "lan" oifname "dmz" udp dport {plan.MEDIA_MUX_PORTS[0]}-{plan.MEDIA_MUX_PORTS[1]} ct state new counter name core_to_edge accept
+    iifname "lan" oifname "dmz" ct state new jump documented_ports
     iifname "lan" oifname "dmz" counter name core_refused drop
+  }}
+}}
+"""
+
+# In front of E: the address that the world knows is not the one that E has.
+STATIC_NAT = f"""
+table ip static_nat {{
+  chain in {{
+    type nat hook prerouting priority dstnat;
+    ip daddr {plan.EDGE_ADVERTISED} dnat to {plan.EDGE_OUTSIDE.host4}
+  }}
+  chain out {{
+    type nat hook postrouting priority srcnat;
+    ip saddr {plan.EDGE_OUTSIDE.host4} oifname "{plan.INTERNET_HOME.interface}" snat to {plan.EDGE_ADVERTISED}
   }}
 }}
 """
@@ -40,6 +57,8 @@ table inet guard {{
 # The packet profile reads beside the kernel: without this the kernel answers each media packet
 # with "port unreachable".
 NODE_RELAY_PORTS = f"""
+table inet relay
+delete table inet relay
 table inet relay {{
   chain input {{
     type filter hook input priority filter; policy accept;

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One run's whole world: namespaces, peers, nodes and phones, taken away again however it ends."""
+import itertools
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -33,6 +35,7 @@ class Lab:
             self._estate = Estate(f"{label}-{os.getpid()}")
         self._keep_logs = keep_logs
         self._running = []
+        self._numbers = itertools.count(1)
         self.spaces = None
 
     @property
@@ -71,9 +74,8 @@ class Lab:
 
     def make_nodes(self, **variations):
         """E and C with their configuration written, not started. See node_config.Settings."""
-        settings = node_config.varied(**variations)
-        self.edge = self._node("E", "edge", node_config.edge(self.wallet, settings))
-        self.core = self._node("C", "core", node_config.core(self.wallet, settings))
+        self._make_edge(variations)
+        self._make_core(variations)
 
     def start_nodes(self, **variations):
         """E and C running, and the traversal zone between them active."""
@@ -82,9 +84,30 @@ class Lab:
         self.core.start()
         self.await_traversal()
 
+    def replace_edge(self, **variations):
+        """Stops E and starts it anew with other settings and an empty store."""
+        self.edge.stop()
+        self._make_edge(variations)
+        self.edge.start()
+
+    def replace_core(self, **variations):
+        self.core.stop()
+        self._make_core(variations)
+        self.core.start()
+
     def await_traversal(self, timeout_s=20.0):
-        self.core.wait_answer(lambda zones: "active" in node_config.peer_states(zones),
+        """Returns C's view of the zones once a peer is active."""
+        return self.core.wait_answer(lambda zones: "active" in node_config.peer_states(zones),
                               "an active traversal zone", timeout_s, words=("zones",))
+
+    def await_refusal(self, pattern, timeout_s=20.0):
+        """Waits until C shows a peer as failed with a reason that matches; returns the reason."""
+        def reason_of(zones):
+            return next((peer["reason"] for peer in node_config.peers_of(zones)
+                         if peer["state"] == "failed" and re.search(pattern, peer["reason"], re.I)), "")
+
+        return reason_of(self.core.wait_answer(reason_of, f"a failure that names /{pattern}/",
+                                               timeout_s, words=("zones",)))
 
     def home_phone(self, user="a", index=0, **options):
         """A phone behind the home router: TLS and mandatory SDES, finds E by DNS."""
@@ -105,13 +128,26 @@ class Lab:
         self._running.append(part)
         return part
 
+    def next_number(self):
+        """Never the same twice in a run: for names that must differ."""
+        return next(self._numbers)
+
     def _phone(self, user, face, index, options):
         tone_hz = options.pop("tone_hz", PHONE_TONES_HZ.get(user, 700))
         return self.keep(Phone(user, self.spaces[face.namespace], face, self.folder, tone_hz,
                                index=index, **options))
 
+    def _make_edge(self, variations):
+        settings = node_config.varied(**variations)
+        self.edge = self._node("E", "edge", node_config.edge(self.wallet, settings))
+
+    def _make_core(self, variations):
+        settings = node_config.varied(**variations)
+        self.core = self._node("C", "core", node_config.core(self.wallet, settings))
+
     def _node(self, role, namespace, texts):
-        node = Node(role, self.spaces[namespace], self.folder, self.build, *texts)
+        node = Node(role, self.spaces[namespace], self.folder, self.build, *texts,
+                    number=self.next_number())
         node.guard_relay_ports()
         return self.keep(node)
 

@@ -18,10 +18,10 @@ class NodeFailed(RuntimeError):
 class Node:
     """role is "E" or "C". Starts, stops and hurts the processes; asks through `sallyport --socket`."""
 
-    def __init__(self, role, namespace, folder, build, config_text, site_text=""):
+    def __init__(self, role, namespace, folder, build, config_text, site_text="", number=0):
         self.role = role
         self.namespace = namespace
-        self.folder = Path(folder) / f"node-{role.lower()}"
+        self.folder = Path(folder) / f"node-{role.lower()}{number}"
         self.config_path = self.folder / "node.toml"
         self.site_path = self.folder / "site.toml"
         self.socket_path = self.folder / "run" / "api.sock"
@@ -44,13 +44,18 @@ class Node:
     def guard_relay_ports(self):
         firewall.load(self.namespace, firewall.NODE_RELAY_PORTS)
 
+    def counter(self, name, **labels):
+        """The sum of a counter over the label values that are not given."""
+        return sum(entry["value"] for entry in self.ask("counters") if entry["name"] == name
+                   and labels.items() <= dict(entry["labels"]).items())
+
     def start(self):
         """Both processes, the site applied; returns when the node answers."""
         self.start_dataplane()
         self.start_controlplane()
         self.wait_ready()
         if self.site_path.read_text():
-            self.sallyport("apply", self.site_path, "--yes")
+            self.sallyport("apply", self.site_path)
 
     def start_dataplane(self):
         self.dataplane = self._launch("dataplane", "sallyport-dataplane")
@@ -83,8 +88,11 @@ class Node:
         return command.run(self.program, "--socket", self.socket_path, *words, check=check)
 
     def ask(self, *words):
-        """Runs it with --json and returns the parsed answer."""
-        return json.loads(self.sallyport(*words, "--json"))
+        """Runs it with --json and returns the parsed answer; of a list within an object the list."""
+        answer = json.loads(self.sallyport(*words, "--json"))
+        if isinstance(answer, dict) and isinstance(answer.get(words[0]), list) and len(words) == 1:
+            return answer[words[0]]
+        return answer
 
     def reload(self):
         self.controlplane.signal(signal.SIGHUP)

@@ -18,9 +18,12 @@ class Settings:
     core_credential: Credential = None
     peers: tuple = (plan.EDGE_NAME,)
     subject_name: str = plan.CLUSTER_NAME
+    port: int = plan.TRAVERSAL_PORT
     user: str = ZONE_USER
     core_password: str = ZONE_PASSWORD
     edge_password: str = ZONE_PASSWORD
+    outside_ip: str = plan.EDGE_OUTSIDE.host4
+    advertised: str = ""
     media_port_max: int = plan.RELAY_PORTS[1]
     registrar_mode: str = "auto"
     cm_transport: str = "udp"
@@ -62,7 +65,8 @@ metrics_listen = "127.0.0.1:9464"
 EDGE = f"""
 [[address]]
 name = "outside"
-ip = "{plan.EDGE_OUTSIDE.host4}"
+ip = "{{outside_ip}}"
+advertised = "{{advertised}}"
 port = "wan"
 
 [[address]]
@@ -142,14 +146,18 @@ def edge(wallet, settings):
 [[zone]]
 name = "{ZONE}"
 type = "uc_traversal"
+port = {plan.TRAVERSAL_PORT}
 user = "{settings.user}"
-tls_verify_subject_name = "{settings.subject_name}"
+tls_verify_subject_name = ["{settings.subject_name}"]
+sip_domains = ["{plan.DOMAIN}"]
 
 [[credential]]
 name = "{settings.user}"
 password = "{settings.edge_password}"
 """
-    return common + EDGE.format(port_max=settings.media_port_max, sip=sip), site
+    return common + EDGE.format(port_max=settings.media_port_max, sip=sip,
+                                outside_ip=settings.outside_ip,
+                                advertised=settings.advertised), site
 
 
 def core(wallet, settings):
@@ -167,16 +175,22 @@ def core(wallet, settings):
 [[zone]]
 name = "{ZONE}"
 type = "uc_traversal"
+port = {settings.port}
 user = "{settings.user}"
 password = "{settings.core_password}"
 peers = [{peers}]
+sip_domains = ["{plan.DOMAIN}"]
 """
     return common + CORE.format(port_max=settings.media_port_max) + nodes, site
 
 
-def peer_states(status):
-    """The state of each traversal peer or client, from `sallyport zones --json`."""
-    return [peer["state"] for zone in status for peer in zone["peers"]]
+def peer_states(zones):
+    """The state of each peer of each zone, from `sallyport zones --json`."""
+    return [peer["state"] for peer in peers_of(zones)]
+
+
+def peers_of(zones):
+    return [peer for zone in zones for peer in zone["peers"]]
 
 
 def _node(name, role, fqdn, lcore, credential, ca):

@@ -50,6 +50,9 @@ CORE = Face("core", "eth0", "10.20.0.10/24", "2001:db8:20::10/64")
 CM = Face("cm", "eth0", "10.20.0.20/24", "2001:db8:20::20/64")
 DESK = Face("desk", "eth0", "10.20.0.30/24", "2001:db8:20::30/64")
 
+# What peers outside are told where E stands behind static NAT.
+EDGE_ADVERTISED = "203.0.113.20"
+
 NAMESPACES = ("home", "homertr", "internet", "edge", "firewall", "lan", "core", "cm", "desk")
 POINT_TO_POINT = ((HOME, HOME_ROUTER_LAN), (HOME_ROUTER_WAN, INTERNET_HOME),
                   (INTERNET_EDGE, EDGE_OUTSIDE), (EDGE_INSIDE, FIREWALL_DMZ))

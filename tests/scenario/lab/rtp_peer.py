@@ -27,10 +27,10 @@ class RtpPeer:
         self._ssrc = random.getrandbits(32)
         self._sequence = random.randrange(1, 0x4000)
         self._timestamp = 0
-        self._remote = None
+        self.remote = None
 
     def set_remote(self, address, port):
-        self._remote = (address, port)
+        self.remote = (address, port)
 
     def set_keys(self, suite, own_inline, peer_inline):
         self._seal = srtp.Session(suite, own_inline)
@@ -56,7 +56,7 @@ class RtpPeer:
         self.send_raw(self._seal.protect(packet) if self._seal else packet)
 
     def send_raw(self, datagram, to_rtcp=False):
-        address, port = self._remote
+        address, port = self.remote
         if to_rtcp:
             self.rtcp.sendto(datagram, (address, port + 1))
         else:

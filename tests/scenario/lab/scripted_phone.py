@@ -1,9 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """A scripted endpoint with media: a SIP peer, and for each stream of its SDP an RTP peer with keys."""
-from . import sdp, srtp
+from . import plan, sdp, srtp
 from .report import require
 from .rtp_peer import RtpPeer
 from .sip_dialog import SipDialog
+from .sip_peer import SipPeer
+
+ALL_SUITES = tuple(srtp.SUITES)
+
+
+def outside_phone(lab, user, suites=ALL_SUITES, edge=plan.EDGE_OUTSIDE.host4):
+    """A scripted phone behind the home router, over TLS to E; of the same address family as `edge`."""
+    home = lab.spaces["home"]
+    peer = SipPeer.connect_tls(user, home, edge, plan.SIP_TLS_PORT,
+                               ca_file=lab.wallet.authority.certificate)
+    own = plan.HOME.host6 if ":" in edge else plan.HOME.host4
+    return lab.keep(ScriptedPhone(peer, home, own, suites))
+
+
+def inside_phone(lab, user):
+    """A scripted phone at Kamailio over UDP, with plain RTP."""
+    desk = lab.spaces["desk"]
+    peer = SipPeer.open_udp(user, desk, plan.DESK.host4, (plan.CM.host4, 5060))
+    return lab.keep(ScriptedPhone(peer, desk, plan.DESK.host4))
+
+
+def registered_pair(lab):
+    """A fresh registered phone on each side, so that no test meets the remains of another."""
+    number = lab.next_number()
+    return outside_phone(lab, f"o{number}").register(), inside_phone(lab, f"i{number}").register()
 
 
 class ScriptedStream:
@@ -87,6 +112,10 @@ class ScriptedPhone:
                 require(own, f"the answer takes tag and suite {chosen[:2]}, which were not offered")
             stream.use(theirs, own, chosen)
 
+    @property
+    def uri(self):
+        return f"sip:{self.peer.user}@{self.peer.domain}"
+
     def register(self):
         self.peer.register()
         return self
@@ -126,7 +155,7 @@ class ScriptedCall:
     def connect(cls, caller, callee, kinds=("audio",), choice=0):
         """Offer in the INVITE, answer in the 200."""
         body = caller.offer(kinds)
-        invite = caller.peer.invite(f"sip:{callee.peer.user}@{callee.peer.domain}", body)
+        invite = caller.peer.invite(callee.uri, body)
         request = callee.peer.expect("INVITE")
         callee.peer.send(callee.peer.reply(request, 180, "Ringing"))
         caller.peer.expect(180, call_id=invite.get("Call-ID"))

@@ -28,7 +28,7 @@ using boost::asio::awaitable;
 using namespace std::chrono_literals;
 
 class EngineTest : public ::testing::TestWithParam<tls::EngineBackend> {
- protected:
+ public:
   void SetUp() override { make_engine({}); }
   void TearDown() override {
     listeners.clear();

@@ -282,6 +282,7 @@ TEST_P(Stream, PlainStreamTurnsIntoTlsOnCommand) {
     const auto failure = co_await a->secure_client(client_tls, "server.example", {}, 5s);
     EXPECT_FALSE(failure) << (failure ? failure->text : "");
     a->send("secret");
+    EXPECT_TRUE(co_await eventually([&] { return server_fine; }));
     EXPECT_EQ(co_await receive_exactly(b, 6), "secret");
     EXPECT_TRUE(server_fine && a->is_tls() && b->is_tls());
   }());
