@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// sallyport-controlplane: reads the node file, puts the node together, runs until SIGTERM.
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <systemd/sd-daemon.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <cstdio>
+
+#include "controlplane/node/node.h"
+
+namespace {
+
+using namespace sallyport;
+
+constexpr auto drain_deadline = std::chrono::seconds(3);
+
+void wait_for_signals(boost::asio::signal_set& signals, node::Node& running, boost::asio::io_context& io, const node::Node::Log& log) {
+  signals.async_wait([&](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    if (signal == SIGHUP) {
+      sd_notify(0, "RELOADING=1");
+      const Outcome<> done = running.reload();
+      log(done ? "reload: done" : "reload: refused, all stays as it was: " + done.fault().text());
+      sd_notify(0, "READY=1");
+    } else {
+      log("draining: no new connections");
+      sd_notify(0, "STOPPING=1");
+      running.drain(drain_deadline, [&io] { io.stop(); });
+    }
+    wait_for_signals(signals, running, io, log);
+  });
+}
+
+void keep_watchdog(boost::asio::steady_timer& timer, uint64_t interval_us) {
+  timer.expires_after(std::chrono::microseconds(interval_us / 2));
+  timer.async_wait([&timer, interval_us](const boost::system::error_code& error) {
+    if (error) return;
+    sd_notify(0, "WATCHDOG=1");
+    keep_watchdog(timer, interval_us);
+  });
+}
+
+int run(const std::string& path) {
+  auto config = config::load_node_config(path);
+  if (!config) {
+    fmt::print(stderr, "{}\n", config.fault().text());
+    return 2;
+  }
+  const node::Node::Log log = [](const std::string& line) {
+    fmt::print(stderr, "{}\n", line);
+    std::fflush(stderr);
+  };
+  std::signal(SIGPIPE, SIG_IGN);  // OpenSSL's writes to a closed socket
+  prctl(PR_SET_DUMPABLE, 0);      // C's memory holds media keys, both hold link keys
+  boost::asio::io_context io(1);
+  node::Node running(io, std::move(*config), log);
+  if (const Outcome<> started = running.start(); !started) {
+    fmt::print(stderr, "{}\n", started.fault().text());
+    return 1;
+  }
+  boost::asio::signal_set signals(io, SIGTERM, SIGINT, SIGHUP);
+  wait_for_signals(signals, running, io, log);
+  boost::asio::steady_timer watchdog(io);
+  uint64_t interval_us = 0;
+  if (sd_watchdog_enabled(0, &interval_us) > 0) keep_watchdog(watchdog, interval_us);
+  sd_notify(0, "READY=1");
+  io.run();
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Control plane of a Sallyport node: SIP, TLS, zones; programs the dataplane's flows.");
+  std::string path;
+  bool print_keys = false;
+  app.add_option("--config", path, "node file, for example conf/edge-e.toml");
+  app.add_flag("--print-keys", print_keys, "print docs/configuration.md and end");
+  app.footer("Example: sallyport-controlplane --config /etc/sallyport/edge-e.toml");
+  CLI11_PARSE(app, argc, argv);
+  if (print_keys) {
+    fmt::print("{}", config::configuration_page());
+    return 0;
+  }
+  if (path.empty()) {
+    fmt::print(stderr, "no node file given; add --config FILE\n");
+    return 2;
+  }
+  return run(path);
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Node: one control plane, put together: engine, TLS, dataplane link, media, proxy with the router of its role, zones. Owns all
+// of it; lives on the thread that runs its io_context. start() either has everything open or says what is wrong.
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "controlplane/calls/call_table.h"
+#include "controlplane/config/node_config.h"
+#include "controlplane/dns/resolver.h"
+#include "controlplane/media/media_plane.h"
+#include "controlplane/node/site_file.h"
+#include "controlplane/proxy/call_control_access.h"
+#include "controlplane/proxy/client_access.h"
+#include "controlplane/proxy/edge_router.h"
+#include "controlplane/proxy/inner_router.h"
+#include "controlplane/proxy/proxy.h"
+#include "controlplane/tls/credential.h"
+#include "controlplane/tls/listener.h"
+#include "controlplane/zones/traversal_client.h"
+#include "controlplane/zones/traversal_server.h"
+
+namespace sallyport::node {
+
+class Node {
+ public:
+  using Log = std::function<void(const std::string&)>;
+
+  Node(boost::asio::io_context& io, config::NodeConfig config, Log log);
+  ~Node();
+
+  Outcome<> start();
+  // Certificates, keys, CAs, zones and credentials anew; what does not load stays as it was.
+  Outcome<> reload();
+  // No new connections; `done` when no call runs or the deadline is over.
+  void drain(std::chrono::milliseconds deadline, std::function<void()> done);
+
+  const config::NodeConfig& config() const { return config_; }
+  uint64_t now_ms() const { return wheel_.now_ms(); }
+  const std::vector<std::unique_ptr<zones::TraversalServer>>& zone_servers() const { return zone_servers_; }
+  const std::vector<std::shared_ptr<zones::TraversalClient>>& zone_clients() const { return zone_clients_; }
+  const Site& site() const { return site_; }
+  media::DataplaneLink& dataplane() { return dataplane_; }
+  media::MediaPlane& media() { return media_; }
+  calls::CallTable& calls() { return calls_; }
+  proxy::Proxy& sip_proxy() { return *proxy_; }
+  proxy::RegistrationTable& registrations() { return registrations_; }
+  proxy::CallControl& call_control() { return call_control_; }
+  proxy::EdgeRouter* edge_router() { return edge_router_.get(); }
+  proxy::InnerRouter* inner_router() { return inner_router_.get(); }
+  proxy::ClientAccess* clients() { return clients_.get(); }
+  tls::Listener* client_listener() { return client_listener_.get(); }
+  tls::StreamEngine& engine() { return *engine_; }
+  dns::Resolver& resolver() { return *resolver_; }
+  const tls::CredentialStore& credentials() const { return *credentials_; }
+  // Media link slot of a zone peer; -1 none.
+  int media_link_of(uint64_t link_id) const { return media_.link_of(link_id); }
+  std::string site_path() const { return config_.node.state_dir + "/site.toml"; }
+
+ private:
+  Outcome<> start_edge(const sip::FlowKey& key);
+  Outcome<> start_inner(const sip::FlowKey& key);
+  Outcome<> open_zone(const ZoneSite& zone);
+  void join_zone(const ZoneSite& zone);
+  void wire_dataplane();
+  void keep_house();
+  uint64_t next_hop_id() { return ++last_hop_id_; }
+  uint64_t link_of_hop(uint64_t hop_id) const;
+  sip::FramerLimits framer_limits() const;
+  Outcome<tls::SocketAddress> slot_address(std::string_view slot, uint16_t port) const;
+  std::string slot_text(std::string_view slot) const;  // advertised, else ip; IPv6 in brackets
+
+  boost::asio::io_context& io_;
+  const config::NodeConfig config_;
+  Log log_;
+  proxy::TimerWheel wheel_;
+  proxy::TimerSettings timers_;
+  std::unique_ptr<tls::StreamEngine> engine_;
+  std::unique_ptr<dns::Resolver> resolver_;
+  std::shared_ptr<tls::CredentialStore> credentials_;
+  std::shared_ptr<tls::TlsPolicy> server_policy_, client_policy_;
+  media::DataplaneLink dataplane_;
+  media::MediaPlane media_;
+  calls::CallTable calls_;
+  proxy::RegistrationTable registrations_;
+  proxy::CallControl call_control_;
+  std::unique_ptr<proxy::EdgeRouter> edge_router_;
+  std::unique_ptr<proxy::InnerRouter> inner_router_;
+  std::unique_ptr<proxy::Proxy> proxy_;
+  std::unique_ptr<proxy::ClientAccess> clients_;
+  std::unique_ptr<proxy::CallControlAccess> call_control_access_;
+  std::vector<std::unique_ptr<zones::TraversalServer>> zone_servers_;
+  std::vector<std::unique_ptr<tls::Listener>> zone_listeners_;
+  std::vector<std::shared_ptr<tls::TlsPolicy>> zone_policies_;
+  std::vector<std::shared_ptr<zones::TraversalClient>> zone_clients_;
+  std::unique_ptr<tls::Listener> client_listener_;
+  std::unordered_map<uint64_t, uint64_t> link_by_hop_;  // traversal hop to link id
+  boost::asio::steady_timer house_timer_, drain_timer_;
+  std::function<void()> drained_;
+  Site site_;
+  uint64_t last_hop_id_ = 0;
+};
+
+}  // namespace sallyport::node

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controlplane/proxy/edge_router.h"
+
+#include <fmt/format.h>
+#include <strings.h>
+
+#include <charconv>
+
+#include "controlplane/sip/header_values.h"
+#include "controlplane/sip/name_addr.h"
+
+namespace sallyport::proxy {
+
+using sip::HeaderId;
+using sip::Method;
+
+namespace {
+
+bool same_text(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
+}
+
+// Requests that make a dialog get Record-Route; in a dialog it does no harm and repairs a lost route set (RFC 3261 16.6 step 4).
+bool makes_dialog(Method method) {
+  return method == Method::invite || method == Method::subscribe || method == Method::refer || method == Method::notify ||
+         method == Method::update;
+}
+
+bool is_in_dialog(const sip::Message& message) {
+  const auto to = sip::parse_name_addr(message.value(HeaderId::to));
+  return to && !to->tag().empty();
+}
+
+}  // namespace
+
+EdgeRouter::EdgeRouter(EdgeSettings settings, OwnNames own, sip::FlowTokens tokens, RegistrationTable& registrations,
+                       std::function<uint64_t()> now_ms)
+    : settings_(std::move(settings)),
+      own_(std::move(own)),
+      tokens_(std::move(tokens)),
+      registrations_(registrations),
+      now_ms_(std::move(now_ms)) {}
+
+void EdgeRouter::remove_client(uint64_t hop_id) {
+  clients_.erase(hop_id);
+  registrations_.forget_flow(hop_id);
+}
+
+void EdgeRouter::add_peer(const std::shared_ptr<Hop>& hop, std::string host) {
+  // A C that dials anew replaces its older connection, which may not have noticed yet.
+  std::erase_if(peers_, [&](const Peer& peer) { return same_text(peer.host, host); });
+  peers_.push_back({hop, std::move(host)});
+}
+
+void EdgeRouter::remove_peer(uint64_t hop_id) {
+  std::erase_if(peers_, [&](const Peer& peer) { return peer.hop->id == hop_id; });
+}
+
+Route EdgeRouter::route(Inbound& inbound) {
+  return inbound.hop->side == Side::client ? from_client(inbound) : from_zone(inbound);
+}
+
+Route EdgeRouter::from_client(Inbound& inbound) {
+  const sip::Message& message = inbound.message;
+  const StrippedRoutes routes = strip_own_routes(message, inbound.edit, own_);
+  if (routes.is_broken) return Route::refuse(400, "Malformed Route");
+  if (routes.taken == 0 && routes.next) {
+    ++counters_.foreign_route;
+    return Route::refuse(403, "Route does not lead through this edge");
+  }
+  if (message.method() == Method::register_) {
+    const auto uri = sip::parse_uri(message.request_uri());
+    if (!uri || !is_served(uri->host)) {
+      ++counters_.foreign_domain;
+      return Route::refuse(403, "Domain not served here");
+    }
+    ++counters_.registers;
+    add_path(inbound);
+  }
+  const std::shared_ptr<Hop> peer = pick_peer(message, routes.next);
+  if (peer == nullptr) {
+    ++counters_.no_zone;
+    return Route::refuse(503, "Traversal zone is down", "Retry-After: 10\r\n");
+  }
+  if (makes_dialog(message.method())) record_route(inbound, inbound.hop->id, false);
+  return Route::to(peer);
+}
+
+Route EdgeRouter::from_zone(Inbound& inbound) {
+  const StrippedRoutes routes = strip_own_routes(inbound.message, inbound.edit, own_);
+  if (routes.is_broken) return Route::refuse(400, "Malformed Route");
+  if (routes.tokens.empty()) return Route::refuse(404, "No flow token in Route");
+  const auto flow_id = tokens_.verify(routes.tokens.back());
+  if (!flow_id) {
+    ++counters_.bad_token;
+    return Route::refuse(403, "Flow token is not ours");
+  }
+  const auto found = clients_.find(*flow_id);
+  if (found == clients_.end() || !found->second->is_open()) {
+    ++counters_.flow_failed;
+    return Route::refuse(430, "Flow Failed");  // RFC 5626 5.3.1: never a new connection towards the client
+  }
+  if (makes_dialog(inbound.message.method())) record_route(inbound, *flow_id, true);
+  return Route::to(found->second);
+}
+
+void EdgeRouter::record_route(Inbound& inbound, uint64_t flow_id, bool towards_client) {
+  const std::string token = tokens_.encode(flow_id);
+  const std::string_view scheme = inbound.message.request_uri().starts_with("sips:") ? "sips" : "sip";
+  const std::string client_side = fmt::format("<{}:{}@{}:{};transport=tls;lr>", scheme, token, settings_.client_host, settings_.client_port);
+  const std::string zone_side = fmt::format("<{}:{}@{}:{};transport=tls;lr>", scheme, token, settings_.traversal_host, settings_.traversal_port);
+  // The side of the next hop stands on top (RFC 5658).
+  inbound.edit.push_front(HeaderId::record_route, towards_client ? zone_side : client_side);
+  inbound.edit.push_front(HeaderId::record_route, towards_client ? client_side : zone_side);
+}
+
+void EdgeRouter::add_path(Inbound& inbound) {
+  const sip::Message& message = inbound.message;
+  bool has_reg_id = false;
+  for (const sip::HeaderValue& value : sip::values(message, HeaderId::contact)) {
+    const auto contact = sip::parse_name_addr(value.text);
+    has_reg_id = has_reg_id || (contact && contact->params.has("reg-id"));
+  }
+  // RFC 5626 5.1: "ob" says that this flow is kept by keep-alives, which only an outbound client does.
+  const bool outbound = has_reg_id && sip::lists_token(message, HeaderId::supported, "outbound");
+  inbound.edit.push_front(HeaderId::path, fmt::format("<sip:{}@{}:{};transport=tls;lr{}>", tokens_.encode(inbound.hop->id),
+                                                      settings_.client_host, settings_.client_port, outbound ? ";ob" : ""));
+  if (!sip::lists_token(message, HeaderId::supported, "path")) inbound.edit.push_back(HeaderId::supported, "path");
+}
+
+std::shared_ptr<Hop> EdgeRouter::pick_peer(const sip::Message& message, const std::optional<sip::Uri>& next) const {
+  if (next)
+    for (const Peer& peer : peers_)
+      if (same_text(peer.host, next->host)) return peer.hop->is_open() ? peer.hop : nullptr;
+  if (peers_.empty() || (next && is_in_dialog(message))) return nullptr;
+  // A client stays with one C as long as the set of peers does not change.
+  const auto from = sip::parse_name_addr(message.value(HeaderId::from));
+  const size_t start = std::hash<std::string_view>{}(from ? from->uri.text : std::string_view{});
+  for (size_t step = 0; step < peers_.size(); ++step) {
+    const Peer& peer = peers_[(start + step) % peers_.size()];
+    if (peer.hop->is_open()) return peer.hop;
+  }
+  return nullptr;
+}
+
+bool EdgeRouter::is_served(std::string_view host) const {
+  if (settings_.domains.empty()) return true;
+  for (const std::string& domain : settings_.domains)
+    if (same_text(domain, host)) return true;
+  return false;
+}
+
+void EdgeRouter::on_response(RelayTransaction& transaction, const sip::Message& response, sip::Edit& edit) {
+  if (transaction.method() != Method::register_ || response.status() / 100 != 2 || transaction.server_hop()->side != Side::client) return;
+  sip::Message request;
+  if (!sip::parse(transaction.request(), request).ok()) return;
+  Hop& client = *transaction.server_hop();
+  const uint32_t granted_s = registrations_.learn(request, response, client.id, client.name, now_ms_());
+  uint32_t flow_timer_s = settings_.flow_timer_s;
+  if (const sip::Header* timer = response.first(HeaderId::flow_timer))
+    std::from_chars(timer->value.data(), timer->value.data() + timer->value.size(), flow_timer_s);
+  else if (granted_s > 0 && sip::lists_token(response, HeaderId::require, "outbound"))
+    edit.push_back(HeaderId::flow_timer, fmt::format("{}", flow_timer_s));
+  // RFC 3608: the chain begins with us when the registrar gave one.
+  if (response.has(HeaderId::service_route))
+    edit.push_front(HeaderId::service_route, fmt::format("<sip:{}:{};transport=tls;lr>", settings_.client_host, settings_.client_port));
+  if (on_registered) on_registered(client, granted_s, flow_timer_s);
+}
+
+bool EdgeRouter::take(const sip::Message& request, const std::shared_ptr<Hop>& hop) {
+  if (hop->side == Side::traversal) return take_from_zone && take_from_zone(request, hop);
+  if (request.method() != Method::options || request.has(HeaderId::route)) return false;
+  const auto uri = sip::parse_uri(request.request_uri());
+  if (!uri || uri->has_user() || !own_.is_own(*uri)) return false;
+  if (answer) answer(hop, request, 200);
+  return true;
+}
+
+}  // namespace sallyport::proxy

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// RegistrationTable: what passed through this node as registered, learnt from the 200 to REGISTER: for status, for the idle
+// limit of a client's flow, and to tell which flow serves an address of record. It decides nothing about identity: the
+// registrar does. Bounded; the entry that expires first gives way. One thread. Times are CLOCK_MONOTONIC milliseconds.
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "controlplane/sip/message.h"
+
+namespace sallyport::proxy {
+
+struct Registration {
+  std::string aor;          // address of record as in To, without parameters
+  std::string contact;      // the binding's URI
+  std::string instance;     // +sip.instance, as written
+  uint32_t reg_id = 0;
+  std::string user_agent;
+  std::string source;       // address:port the client was seen at
+  uint64_t flow_id = 0;
+  uint64_t since_ms = 0;
+  uint64_t expires_ms = 0;
+};
+
+class RegistrationTable {
+ public:
+  explicit RegistrationTable(size_t capacity) : capacity_(capacity) {}
+
+  // `request` is the REGISTER as received, `response` its 200. Returns the seconds the binding was granted; 0: removed.
+  uint32_t learn(const sip::Message& request, const sip::Message& response, uint64_t flow_id, std::string_view source, uint64_t now_ms);
+  void forget_flow(uint64_t flow_id);
+  void expire(uint64_t now_ms);
+  std::vector<Registration> list(uint64_t now_ms) const;
+  size_t size() const { return by_key_.size(); }
+
+ private:
+  const size_t capacity_;
+  std::map<std::string, Registration> by_key_;  // AOR and instance or contact
+};
+
+}  // namespace sallyport::proxy

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// judge_peer(): whether a presented certificate may pass: chain to a trusted CA, validity, key usage, then SAN. First failure wins.
+// Fills HandshakeFailure with words for the operator, and x509_error for the alert OpenSSL sends. Any thread; no state.
+
+#include <openssl/types.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controlplane/tls/tls_policy.h"
+
+namespace sallyport::tls {
+
+struct PeerQuestion {
+  X509* leaf = nullptr;
+  stack_st_X509* presented_chain = nullptr;
+  X509_STORE* trust = nullptr;
+  bool peer_is_server = true;
+  bool require_eku = true;
+  int security_level = 2;
+  WildcardRule wildcards = WildcardRule::refuse;
+  const std::vector<std::string>* names = nullptr;  // empty: any name
+};
+
+struct PeerVerdict {
+  std::optional<HandshakeFailure> failure;  // none: may pass
+  int x509_error = 0;
+};
+
+PeerVerdict judge_peer(const PeerQuestion& question);
+
+}  // namespace sallyport::tls

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controlplane/zones/traversal_server.h"
+
+#include <fmt/format.h>
+#include <openssl/rand.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+#include "controlplane/sip/digest.h"
+#include "controlplane/sip/name_addr.h"
+#include "controlplane/sip/header_values.h"
+
+namespace sallyport::zones {
+
+using sip::HeaderId;
+
+namespace {
+constexpr size_t remembered_failures = 16;
+
+std::array<uint8_t, 32> random_secret() {
+  std::array<uint8_t, 32> secret;
+  RAND_bytes(secret.data(), secret.size());
+  return secret;
+}
+
+std::string contact_host(const sip::Message& request) {
+  const auto value = sip::first_value(request, HeaderId::contact);
+  const auto contact = value ? sip::parse_name_addr(value->text) : std::nullopt;
+  return contact ? std::string(contact->uri.host) : std::string{};
+}
+}  // namespace
+
+TraversalServer::TraversalServer(TraversalServerSettings settings, proxy::TimerWheel& wheel, proxy::Proxy& proxy, FindHa1 find_ha1)
+    : settings_(std::move(settings)), wheel_(wheel), proxy_(proxy), find_ha1_(std::move(find_ha1)), nonces_(random_secret()) {}
+
+// Nonces age by our own monotonic clock; C's clock plays no part (complaint: registration fails when clocks differ).
+uint64_t TraversalServer::now_us() const { return wheel_.now_ms() * 1000 + 1; }
+
+void TraversalServer::on_stream(uint64_t hop_id, tls::StreamPtr stream, boost::asio::io_context& io) {
+  auto hop = std::make_shared<proxy::StreamHop>(hop_id, proxy::Side::traversal, stream, sip::Framer::Side::accepted, settings_.limits);
+  hop->via_head = settings_.via_head;
+  stream->set_idle_deadline(std::chrono::milliseconds(settings_.authentication_ms));
+  const tls::TlsFacts facts = stream->tls_facts();
+  Peer& peer = peers_[hop_id];
+  peer.hop = hop;
+  peer.status.peer = hop->remote.text();
+  peer.status.address = hop->remote.text();
+  peer.status.state = PeerState::authentication;
+  peer.status.changed_ms = wheel_.now_ms();
+  peer.status.tls_version = facts.version;
+  peer.status.cipher = facts.cipher;
+  if (facts.peer) peer.status.certificate_names = facts.peer->names_text();
+  boost::asio::co_spawn(io, proxy::StreamHop::serve(hop, *this), boost::asio::detached);
+}
+
+void TraversalServer::on_handshake_failure(const tls::SocketAddress& source, const tls::HandshakeFailure& failure) {
+  PeerStatus status;
+  status.peer = status.address = source.text();
+  status.state = PeerState::failed;
+  status.reason = failure.text + (failure.remedy.empty() ? "" : "; " + failure.remedy);
+  status.changed_ms = wheel_.now_ms();
+  remember_failure(std::move(status));
+}
+
+void TraversalServer::remember_failure(PeerStatus status) {
+  if (log) log(fmt::format("zone {}: {}: {}", settings_.zone, status.peer, status.reason));
+  std::erase_if(failures_, [&](const PeerStatus& old) { return old.reason == status.reason; });
+  failures_.push_back(std::move(status));
+  if (failures_.size() > remembered_failures) failures_.erase(failures_.begin());
+}
+
+bool TraversalServer::take(const sip::Message& request, const std::shared_ptr<proxy::Hop>& hop) {
+  const auto found = peers_.find(hop->id);
+  if (found == peers_.end()) return false;
+  Peer& peer = found->second;
+  const bool for_us = request.method() == sip::Method::options && !request.has(HeaderId::route);
+  if (!peer.is_authenticated) {
+    if (for_us) {
+      authenticate(peer, request, hop);
+    } else {
+      ++counters_.not_authenticated;
+      proxy_.answer(hop, request, 403, "Authenticate the traversal zone first");
+    }
+    return true;
+  }
+  if (!for_us) return false;
+  if (request.has(HeaderId::authorization)) {
+    authenticate(peer, request, hop);
+    return true;
+  }
+  ++peer.status.keepalives_answered;
+  proxy_.answer(hop, request, 200);
+  return true;
+}
+
+void TraversalServer::challenge(const sip::Message& request, const std::shared_ptr<proxy::Hop>& hop, bool stale) {
+  ++counters_.challenged;
+  std::string lines;
+  // RFC 8760 2.4: the preferred algorithm first.
+  for (const sip::DigestAlgorithm algorithm : {sip::DigestAlgorithm::sha256, sip::DigestAlgorithm::md5}) {
+    sip::DigestChallenge challenge;
+    challenge.realm = settings_.realm;
+    challenge.nonce = nonces_.issue(now_us());
+    challenge.algorithm = algorithm;
+    challenge.offers_auth = true;
+    challenge.is_stale = stale;
+    lines += fmt::format("WWW-Authenticate: {}\r\n", sip::format_challenge(challenge));
+  }
+  proxy_.answer(hop, request, 401, {}, lines);
+}
+
+void TraversalServer::authenticate(Peer& peer, const sip::Message& request, const std::shared_ptr<proxy::Hop>& hop) {
+  const auto credentials = sip::parse_credentials(request.value(HeaderId::authorization));
+  if (!credentials) return challenge(request, hop, false);
+  if (nonces_.check(credentials->nonce, now_us()) == sip::Nonces::Verdict::stale) {
+    ++counters_.stale;
+    return challenge(request, hop, true);
+  }
+  const bool known = credentials->username == settings_.username && credentials->realm == settings_.realm;
+  const std::string ha1 = known ? find_ha1_(credentials->username, credentials->algorithm) : std::string{};
+  const bool right = !ha1.empty() && sip::is_response_right(*credentials, ha1, "OPTIONS") &&
+                     nonces_.accept(credentials->nonce, credentials->nonce_count, now_us()) == sip::Nonces::Verdict::fresh;
+  if (right) return admit(peer, request, hop);
+  ++(known && !ha1.empty() ? counters_.wrong_credential : counters_.unknown_user);
+  PeerStatus failed = peer.status;
+  failed.state = PeerState::failed;
+  failed.reason = known && !ha1.empty() ? fmt::format("authentication failed: wrong password for user {}", credentials->username)
+                                        : fmt::format("authentication failed: user {} is not the user of this zone", credentials->username);
+  failed.changed_ms = wheel_.now_ms();
+  remember_failure(std::move(failed));
+  proxy_.answer(hop, request, 403, "Authentication failed");
+  hop->close();
+}
+
+void TraversalServer::admit(Peer& peer, const sip::Message& request, const std::shared_ptr<proxy::Hop>& hop) {
+  const std::string host = contact_host(request);
+  const Outcome<LinkOffer> offer = offer_link ? offer_link(host) : Outcome<LinkOffer>(Fault{FaultCode::missing, "media link", "not set up", ""});
+  if (!offer) {
+    if (log) log(fmt::format("zone {}: {}: no media link: {}", settings_.zone, host, offer.fault().text()));
+    return proxy_.answer(hop, request, 503, "No media link", "Retry-After: 2\r\n");
+  }
+  ++counters_.authenticated;
+  peer.is_authenticated = true;
+  peer.status.peer = host.empty() ? hop->remote.text() : host;
+  peer.status.state = PeerState::active;
+  peer.status.changed_ms = wheel_.now_ms();
+  std::erase_if(failures_, [&](const PeerStatus& old) { return old.address.substr(0, old.address.rfind(':')) == peer.status.address.substr(0, peer.status.address.rfind(':')); });
+  peer.hop->stream().set_idle_deadline(std::chrono::milliseconds(settings_.idle_ms));
+  hop->name = peer.status.peer;
+  proxy_.answer(hop, request, 200, {}, fmt::format("{}: {}\r\n", link_header, format_link(*offer)));
+  if (log) log(fmt::format("zone {}: {} ({}) is active", settings_.zone, peer.status.peer, peer.status.address));
+  if (on_active) on_active(hop, peer.status.peer);
+}
+
+void TraversalServer::on_closed(const std::shared_ptr<proxy::Hop>& hop, std::string_view reason) {
+  const auto found = peers_.find(hop->id);
+  if (found == peers_.end()) return;
+  const Peer peer = std::move(found->second);
+  peers_.erase(found);
+  if (peer.is_authenticated) {
+    if (log) log(fmt::format("zone {}: {} lost: {}", settings_.zone, peer.status.peer, reason));
+    if (on_lost) on_lost(hop, peer.status.peer);
+  }
+  proxy_.on_hop_lost(*hop);
+}
+
+void TraversalServer::close_all(std::string_view reason) {
+  for (auto& [id, peer] : peers_) peer.hop->stream().close(reason);
+}
+
+std::vector<PeerStatus> TraversalServer::status() const {
+  std::vector<PeerStatus> all = failures_;
+  for (const auto& [id, peer] : peers_) all.push_back(peer.status);
+  return all;
+}
+
+}  // namespace sallyport::zones

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Network namespaces, peers and nodes in which Sallyport is demonstrated and tested."""

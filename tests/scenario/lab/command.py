@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run one program to its end and return what it printed."""
+import subprocess
+
+
+class CommandFailed(RuntimeError):
+    """A program the lab needs ended with an error; the text says which and why."""
+
+
+def run(*argv, stdin=None, check=True, timeout_s=60):
+    """Runs argv and returns its standard output; raises CommandFailed unless check is False."""
+    argv = [str(a) for a in argv]
+    try:
+        done = subprocess.run(argv, input=stdin, capture_output=True, text=True,
+                              errors="replace", timeout=timeout_s)
+    except FileNotFoundError:
+        raise CommandFailed(f"{argv[0]} is not installed; run scripts/install") from None
+    except subprocess.TimeoutExpired:
+        raise CommandFailed(f"`{' '.join(argv)}` did not end within {timeout_s} s") from None
+    if check and done.returncode != 0:
+        raise CommandFailed(f"`{' '.join(argv)}` ended with {done.returncode}: "
+                            f"{done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the two nodes are configured with: the node file each reads, and the site document applied to it."""
+import os
+from dataclasses import dataclass, field, replace
+
+from . import plan
+from .certificates import Credential
+
+ZONE = "Traversal zone"
+ZONE_USER = "exampleauth"
+ZONE_PASSWORD = "traversal-secret"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What scenarios vary; the defaults are a pair that works. None takes the plan's certificate."""
+    edge_credential: Credential = None
+    core_credential: Credential = None
+    peers: tuple = (plan.EDGE_NAME,)
+    subject_name: str = plan.CLUSTER_NAME
+    port: int = plan.TRAVERSAL_PORT
+    user: str = ZONE_USER
+    core_password: str = ZONE_PASSWORD
+    edge_password: str = ZONE_PASSWORD
+    outside_ip: str = plan.EDGE_OUTSIDE.host4
+    advertised: str = ""
+    media_port_max: int = plan.RELAY_PORTS[1]
+    registrar_mode: str = "auto"
+    cm_transport: str = "udp"
+    cm_nodes: tuple = (plan.CM_NAME,)
+    options_interval_s: int = 2
+    sip: dict = field(default_factory=dict)
+
+
+def varied(**changes):
+    return replace(Settings(), **changes)
+
+
+NODE = """\
+[node]
+name = "{name}"
+role = "{role}"
+fqdn = "{fqdn}"
+run_dir = "@NODE@/run"
+state_dir = "@NODE@/store"
+log_level = "debug"
+
+[dataplane]
+socket = "@NODE@/run/dataplane.sock"
+lcores = [{lcore}]
+flows = 2048
+memory_mb = 128
+hugepages = "auto"
+
+[tls]
+certificate = "{certificate}"
+key = "{key}"
+ca_file = "{ca}"
+
+[api]
+socket = "@NODE@/run/api.sock"
+metrics_listen = "127.0.0.1:9464"
+"""
+
+EDGE = f"""
+[[address]]
+name = "outside"
+ip = "{{outside_ip}}"
+advertised = "{{advertised}}"
+port = "wan"
+
+[[address]]
+name = "inside"
+ip = "{plan.EDGE_INSIDE.host4}"
+port = "dmz"
+
+[[port]]
+name = "wan"
+profile = "packet"
+device = "{plan.EDGE_OUTSIDE.interface}"
+
+[[port]]
+name = "dmz"
+profile = "packet"
+device = "{plan.EDGE_INSIDE.interface}"
+
+[media]
+outer = "outside"
+link = "inside"
+port_max = {{port_max}}
+
+[sip]
+client_address = "outside"
+client_port = {plan.SIP_TLS_PORT}
+record_route_host = "{plan.EDGE_NAME}"
+domains = ["{plan.DOMAIN}"]
+{{sip}}
+
+[traversal]
+address = "inside"
+port = {plan.TRAVERSAL_PORT}
+"""
+
+CORE = f"""
+[[address]]
+name = "inside"
+ip = "{plan.CORE.host4}"
+port = "lan"
+
+[[port]]
+name = "lan"
+profile = "packet"
+device = "{plan.CORE.interface}"
+
+[media]
+inner = "inside"
+link = "inside"
+port_max = {{port_max}}
+
+[sip]
+inner_address = "inside"
+inner_port = 5060
+
+[traversal]
+address = "inside"
+"""
+
+CALL_CONTROL = """
+[[call_control]]
+name = "{name}"
+host = "{host}"
+port = {port}
+transport = "{transport}"
+priority = {priority}
+registrar_mode = "{mode}"
+options_interval_s = {interval}
+"""
+
+
+def edge(wallet, settings):
+    """(node file, site document) of E."""
+    common = _node("e1", "E", plan.EDGE_NAME, 0, settings.edge_credential or wallet.edge,
+                   wallet.authority.certificate)
+    sip = "\n".join(f"{key} = {value}" for key, value in settings.sip.items())
+    site = f"""\
+[[zone]]
+name = "{ZONE}"
+type = "uc_traversal"
+port = {plan.TRAVERSAL_PORT}
+user = "{settings.user}"
+tls_verify_subject_name = ["{settings.subject_name}"]
+sip_domains = ["{plan.DOMAIN}"]
+
+[[credential]]
+name = "{settings.user}"
+password = "{settings.edge_password}"
+"""
+    return common + EDGE.format(port_max=settings.media_port_max, sip=sip,
+                                outside_ip=settings.outside_ip,
+                                advertised=settings.advertised), site
+
+
+def core(wallet, settings):
+    """(node file, site document) of C."""
+    common = _node("c1", "C", plan.CORE_NAME, min(1, os.cpu_count() - 1), settings.core_credential or wallet.core,
+                   wallet.authority.certificate)
+    nodes = "".join(
+        CALL_CONTROL.format(name=f"cm{number}", host=host, transport=settings.cm_transport,
+                            port=5061 if settings.cm_transport == "tls" else 5060,
+                            priority=10 * number, mode=settings.registrar_mode,
+                            interval=settings.options_interval_s)
+        for number, host in enumerate(settings.cm_nodes, 1))
+    peers = ", ".join(f'"{peer}"' for peer in settings.peers)
+    site = f"""\
+[[zone]]
+name = "{ZONE}"
+type = "uc_traversal"
+port = {settings.port}
+user = "{settings.user}"
+password = "{settings.core_password}"
+peers = [{peers}]
+sip_domains = ["{plan.DOMAIN}"]
+"""
+    return common + CORE.format(port_max=settings.media_port_max) + nodes, site
+
+
+def peer_states(zones):
+    """The state of each peer of each zone, from `sallyport zones --json`."""
+    return [peer["state"] for peer in peers_of(zones)]
+
+
+def peers_of(zones):
+    return [peer for zone in zones for peer in zone["peers"]]
+
+
+def _node(name, role, fqdn, lcore, credential, ca):
+    return NODE.format(name=name, role=role, fqdn=fqdn, lcore=lcore, ca=ca,
+                       certificate=credential.certificate, key=credential.key)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An RTP endpoint of the scripted phones: sends PCMU tones at their pace and keeps what comes."""
+import random
+import select
+import socket
+import struct
+import time
+
+from . import srtp, tone
+
+PACKET_SAMPLES = 160
+PACKET_S = PACKET_SAMPLES / tone.RATE_HZ
+
+
+class RtpPeer:
+    """A port pair (RTP, RTCP) in a namespace. With keys set it speaks SRTP, without them plain RTP."""
+
+    def __init__(self, namespace, address):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.address = address
+        self.rtp, self.rtcp = _bind_pair(namespace, family, address)
+        self.port = self.rtp.getsockname()[1]
+        self.received = []
+        self.received_rtcp = []
+        self.rejected = 0
+        self._seal = self._open = None
+        self._ssrc = random.getrandbits(32)
+        self._sequence = random.randrange(1, 0x4000)
+        self._timestamp = 0
+        self.remote = None
+
+    def set_remote(self, address, port):
+        self.remote = (address, port)
+
+    def set_keys(self, suite, own_inline, peer_inline):
+        self._seal = srtp.Session(suite, own_inline)
+        self._open = srtp.Session(suite, peer_inline)
+
+    def talk(self, frequency_hz, seconds, payload_type=0):
+        """Sends a tone at 50 packets a second and meanwhile takes in what arrives."""
+        count = round(seconds / PACKET_S)
+        begin = time.monotonic()
+        for number in range(count):
+            self.send_tone(frequency_hz, payload_type)
+            self._take_until(begin + (number + 1) * PACKET_S)
+
+    def send_tone(self, frequency_hz, payload_type=0):
+        data = tone.samples(frequency_hz, PACKET_SAMPLES, phase=self._timestamp)
+        self.send_payload(bytes(tone.pcmu(v) for v in data), payload_type)
+
+    def send_payload(self, payload, payload_type=0):
+        packet = struct.pack("!BBHII", 0x80, payload_type, self._sequence, self._timestamp,
+                             self._ssrc) + payload
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        self._timestamp = (self._timestamp + PACKET_SAMPLES) & 0xFFFFFFFF
+        self.send_raw(self._seal.protect(packet) if self._seal else packet)
+
+    def send_raw(self, datagram, to_rtcp=False):
+        address, port = self.remote
+        if to_rtcp:
+            self.rtcp.sendto(datagram, (address, port + 1))
+        else:
+            self.rtp.sendto(datagram, (address, port))
+
+    def send_sender_report(self):
+        report = struct.pack("!BBHIIIIII", 0x80, 200, 6, self._ssrc, 0, 0, self._timestamp,
+                             self._sequence, self._sequence * PACKET_SAMPLES)
+        name = b"lab"
+        description = struct.pack("!IBB", self._ssrc, 1, len(name)) + name
+        description += bytes(4 - len(description) % 4)
+        packet = report + struct.pack("!BBH", 0x81, 202, len(description) // 4) + description
+        self.send_raw(self._seal.protect_rtcp(packet) if self._seal else packet, to_rtcp=True)
+
+    def listen_until(self, enough, timeout_s):
+        """Takes packets until enough(self) holds; False when the time is over first."""
+        deadline = time.monotonic() + timeout_s
+        while not enough(self):
+            if time.monotonic() >= deadline:
+                return False
+            self._take_until(min(deadline, time.monotonic() + PACKET_S))
+        return True
+
+    def heard(self, frequency_hz):
+        """Share of the tone's energy in the received payloads, decoded from PCMU."""
+        data = [_LINEAR[byte] for packet in self.received for byte in packet[12:]]
+        return tone.energy_share(data, frequency_hz) if data else 0.0
+
+    def sequence_numbers(self):
+        return [struct.unpack("!H", packet[2:4])[0] for packet in self.received]
+
+    def close(self):
+        self.rtp.close()
+        self.rtcp.close()
+
+    def _take_until(self, deadline):
+        while True:
+            left_s = deadline - time.monotonic()
+            ready, _, _ = select.select([self.rtp, self.rtcp], [], [], max(left_s, 0))
+            for source in ready:
+                self._take(source)
+            if left_s <= 0:
+                return
+
+    def _take(self, source):
+        datagram = source.recv(65536)
+        is_rtcp = source is self.rtcp
+        try:
+            if self._open:
+                datagram = (self._open.unprotect_rtcp if is_rtcp
+                            else self._open.unprotect)(datagram)
+        except (ValueError, struct.error):
+            self.rejected += 1
+            return
+        (self.received_rtcp if is_rtcp else self.received).append(datagram)
+
+
+def _bind_pair(namespace, family, address):
+    """Two neighbouring ports, the lower one even, as RTP and RTCP want them."""
+    for _ in range(50):
+        port = random.randrange(20000, 30000, 2)
+        pair = [namespace.socket(family, socket.SOCK_DGRAM) for _ in range(2)]
+        try:
+            for offset, end in enumerate(pair):
+                end.bind((address, port + offset))
+            return pair
+        except OSError:
+            for end in pair:
+                end.close()
+    raise OSError(f"no free port pair on {address}")
+
+
+def _linear(byte):
+    """G.711 mu-law back to a 14 bit sample, scaled to 16 bit."""
+    byte = ~byte & 0xFF
+    exponent, mantissa = byte >> 4 & 7, byte & 0x0F
+    value = ((mantissa << 3) + 132 << exponent) - 132
+    return -value if byte & 0x80 else value
+
+
+_LINEAR = [_linear(byte) for byte in range(256)]

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Media under attack and across restarts: forged, replayed and odd packets; either process killed."""
+import random
+import signal
+import struct
+import time
+from types import SimpleNamespace
+
+from lab import plan
+from lab.report import require
+from lab.rtp_peer import RtpPeer
+from lab.scripted_phone import ScriptedCall, registered_pair
+
+
+def setup(lab):
+    lab.start_peers()
+    lab.start_nodes()
+    return SimpleNamespace(lab=lab)
+
+
+def _stranger(stage, phone):
+    """Somebody on the internet who aims at the relay port that the phone was told."""
+    stranger = RtpPeer(stage.lab.spaces["internet"], plan.INTERNET_EDGE.host4)
+    stranger.set_remote(*phone.rtp.remote)
+    return stranger
+
+
+def test_forged_packets_before_the_first_genuine_one_do_not_steal_the_stream(stage):
+    outside, inside = registered_pair(stage.lab)
+    call = ScriptedCall.connect(outside, inside)
+    stranger = _stranger(stage, outside)
+    for _ in range(50):
+        stranger.send_tone(700)
+    call.talk(0.5)
+    require(not stranger.listen_until(lambda s: s.received, 0.5), "E sent media to the stranger")
+    require(inside.rtp.heard(700) < 0.1, "the forged tone arrived inside")
+    call.end()
+    stranger.close()
+
+
+def test_forged_packets_during_and_after_change_nothing(stage):
+    outside, inside = registered_pair(stage.lab)
+    call = ScriptedCall.connect(outside, inside)
+    call.talk(0.3)
+    stranger = _stranger(stage, outside)
+    for _ in range(200):
+        stranger.send_tone(700)
+    call.talk(0.5)
+    require(not stranger.received, "E sent media to the stranger")
+    call.end()
+    for _ in range(50):
+        stranger.send_tone(700)
+    require(not stranger.listen_until(lambda s: s.received, 0.5), "E answered after the call")
+    stranger.close()
+
+
+def test_replayed_packets_are_dropped(stage):
+    outside, inside = registered_pair(stage.lab)
+    call = ScriptedCall.connect(outside, inside)
+    call.talk(0.3)
+    sent = []
+    send_raw = outside.rtp.send_raw
+    outside.rtp.send_raw = lambda datagram, to_rtcp=False: (sent.append(datagram),
+                                                             send_raw(datagram, to_rtcp))
+    outside.rtp.talk(440, 0.2)
+    outside.rtp.send_raw = send_raw
+    require(inside.rtp.listen_until(lambda r: len(r.received) >= len(sent), 2), "media stopped")
+    before = list(inside.rtp.sequence_numbers())
+    for datagram in sent:
+        outside.rtp.send_raw(datagram)
+    outside.rtp.talk(440, 0.2)
+    inside.rtp.listen_until(lambda r: len(r.received) >= len(before) + 10, 2)
+    numbers = inside.rtp.sequence_numbers()
+    require(len(numbers) == len(set(numbers)), "a replayed packet was passed on")
+    call.end()
+
+
+def test_odd_datagrams_on_relay_ports_lose_nothing(stage):
+    outside, inside = registered_pair(stage.lab)
+    call = ScriptedCall.connect(outside, inside)
+    call.talk(0.3)
+    dice = random.Random(4711)
+    stun = struct.pack("!HHI", 0x0001, 0, 0x2112A442) + dice.randbytes(12)
+    header = struct.pack("!BBHII", 0x80, 0, 1, 1, 1)
+    for datagram in (b"", b"\x80", header, header[:11], stun, bytes(1400), dice.randbytes(1472),
+                     b"\x9f" + header[1:], b"\x90" + header[1:] + b"\xff\xff\xff\xff",
+                     *(dice.randbytes(dice.randrange(1, 200)) for _ in range(200))):
+        outside.rtp.send_raw(datagram)
+        outside.rtp.send_raw(datagram, to_rtcp=True)
+    call.talk(0.5)
+    call.report()
+    call.end()
+
+
+def test_a_call_survives_the_restart_of_each_control_plane(stage):
+    outside, inside = registered_pair(stage.lab)
+    call = ScriptedCall.connect(outside, inside)
+    call.talk(0.3)
+    for node in (stage.lab.edge, stage.lab.core):
+        node.kill_controlplane()
+        call.talk(0.3)
+        node.start_controlplane()
+        node.wait_ready()
+        call.talk(0.3)
+    stage.lab.await_traversal(45)
+    call.talk(0.3)
+    inside.end_media()
+    outside.end_media()
+
+
+def test_media_goes_on_within_a_second_when_a_dataplane_is_killed(stage):
+    outside, inside = registered_pair(stage.lab)
+    call = ScriptedCall.connect(outside, inside)
+    call.talk(0.3)
+    for node in (stage.lab.edge, stage.lab.core):
+        node.kill_dataplane()
+        node.start_dataplane()
+        node.wait_answer(lambda status: status["dataplane"]["running"], "a running dataplane")
+        call.talk(0.5)
+    call.end()
+
+
+def test_a_dead_dataplane_refuses_calls_with_503_and_recovers(stage):
+    outside, inside = registered_pair(stage.lab)
+    core = stage.lab.core
+    core.kill_dataplane()
+    core.wait_answer(lambda status: not status["dataplane"]["running"], "an absent dataplane")
+    invite = outside.peer.invite(inside.uri, outside.offer())
+    refusal = outside.peer.expect(503)
+    outside.peer.acknowledge(invite, refusal)
+    outside.end_media()
+    core.start_dataplane()
+    core.wait_answer(lambda status: status["dataplane"]["running"], "a running dataplane")
+    call = ScriptedCall.connect(outside, inside)
+    call.talk(0.3)
+    call.end()
+
+
+def test_reload_keeps_the_call(stage):
+    outside, inside = registered_pair(stage.lab)
+    call = ScriptedCall.connect(outside, inside)
+    for node in (stage.lab.edge, stage.lab.core):
+        mark = node.controlplane.mark()
+        node.reload()
+        node.controlplane.wait_for(r"(?i)reload", 10, since=mark)
+        call.talk(0.3)
+    call.end()
+
+
+def test_a_term_signal_drains_and_ends_within_its_deadline(stage):
+    outside, _ = registered_pair(stage.lab)
+    outside.close()
+    begin = time.monotonic()
+    stage.lab.edge.controlplane.signal(signal.SIGTERM)
+    code = stage.lab.edge.controlplane.wait(30)
+    require(code == 0, f"E's control plane ended with {code} after {time.monotonic() - begin:.0f} s")
