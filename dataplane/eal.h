@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Eal: starts DPDK's environment once a process: hugepages where they suffice, ordinary memory where not, one lcore a worker
+// pinned to its core, the main thread on any. Main thread only. `notice` tells the operator what is in force and why.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "dataplane/abi/fault.h"
+#include "dataplane/node_settings.h"
+
+struct rte_mempool;
+
+namespace sallyport::dataplane {
+
+struct EalOptions {
+  std::string node_name;
+  std::vector<uint32_t> lcores;  // core of worker 0, 1, ...; worker w runs as DPDK lcore w + 1
+  uint32_t memory_mb = 128;
+  Hugepages hugepages = Hugepages::automatic;
+  bool use_pci = false;
+};
+
+Outcome<> start_eal(const EalOptions& options, std::string& notice);
+// Packet buffers, sized to the memory given.
+Outcome<rte_mempool*> create_packet_pool(uint32_t memory_mb, uint32_t workers);
+
+}  // namespace sallyport::dataplane
