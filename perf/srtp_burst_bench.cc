@@ -3,6 +3,7 @@
 // run. Flows are visited in random order, each with keys and state of its own, after a pass that warms them.
 // Debian's libsrtp2 takes minutes to make more than some 4,000 sessions and then millions of cycles a packet; so it gets 2,000
 // flows where we have 20,000 and the peer's name says so. Each number of flows has a process of its own.
+// Time is the thread's own CPU time in TSC cycles: a slow peer is preempted more often, which must not count against it.
 // Usage: srtp_burst_bench [--quick] [--only PREFIX]; one JSON object a line; the ratio is theirs over ours.
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <random>
 #include <string>
@@ -34,6 +36,18 @@ constexpr size_t kTailroomBytes = 64;
 constexpr uint32_t kSsrc = 0x1234;
 constexpr SrtpSuite kSuites[] = {SrtpSuite::aes_cm_128_hmac_sha1_80, SrtpSuite::aes_cm_128_hmac_sha1_32,
                                  SrtpSuite::aes_256_cm_hmac_sha1_80, SrtpSuite::aead_aes_128_gcm, SrtpSuite::aead_aes_256_gcm};
+
+uint64_t clock_ns(clockid_t clock) {
+  timespec now;
+  clock_gettime(clock, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+double measure_tsc_ghz() {
+  const uint64_t start_ns = clock_ns(CLOCK_MONOTONIC_RAW), start = __rdtsc();
+  while (clock_ns(CLOCK_MONOTONIC_RAW) - start_ns < 50'000'000) _mm_pause();
+  return static_cast<double>(__rdtsc() - start) / static_cast<double>(clock_ns(CLOCK_MONOTONIC_RAW) - start_ns);
+}
 
 enum class Operation { open, seal, rekey };
 constexpr const char* kOperationNames[] = {"open", "seal", "rekey"};
@@ -98,15 +112,17 @@ class Bench {
   // The median chunk, in cycles a packet.
   double measure(Operation operation, size_t payload, size_t chunks) {
     const size_t warming = (visited_flows_ + chunk_packets_ - 1) / chunk_packets_;
-    std::vector<uint64_t> cycles;
+    std::vector<uint64_t> spent;
     for (size_t chunk = 0; chunk < warming + chunks; ++chunk) {
       prepare(operation, payload);
-      const uint64_t spent = is_theirs_ ? run_theirs(operation) : run_ours(operation);
+      const uint64_t start_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+      is_theirs_ ? run_theirs(operation) : run_ours(operation);
+      const uint64_t end_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
       check();
-      if (chunk >= warming) cycles.push_back(spent);
+      if (chunk >= warming) spent.push_back(end_ns - start_ns);
     }
-    std::ranges::nth_element(cycles, cycles.begin() + static_cast<ptrdiff_t>(cycles.size() / 2));
-    return static_cast<double>(cycles[cycles.size() / 2]) / static_cast<double>(chunk_packets_);
+    std::ranges::nth_element(spent, spent.begin() + static_cast<ptrdiff_t>(spent.size() / 2));
+    return static_cast<double>(spent[spent.size() / 2]) * tsc_ghz_ / static_cast<double>(chunk_packets_);
   }
 
   // Clear packets to seal, or packets sealed under the inner key to open.
@@ -143,8 +159,7 @@ class Bench {
     job.state = &state;
   }
 
-  uint64_t run_ours(Operation operation) {
-    const uint64_t start = __rdtsc();
+  void run_ours(Operation operation) {
     for (size_t at = 0; at < chunk_packets_; at += kBurst) {
       const std::span<SrtpJob> burst(&jobs_[at], kBurst);
       if (operation == Operation::seal) {
@@ -156,11 +171,9 @@ class Bench {
       for (size_t job = 0; job < kBurst; ++job) aim(burst[job], visited_[at + job]->out_sealer, visited_[at + job]->out_sealed);
       burst_.seal(burst);
     }
-    return __rdtsc() - start;
   }
 
-  uint64_t run_theirs(Operation operation) {
-    const uint64_t start = __rdtsc();
+  void run_theirs(Operation operation) {
     for (size_t at = 0; at < chunk_packets_; ++at) {
       SrtpJob& job = jobs_[at];
       auto length = static_cast<int>(job.length_bytes);
@@ -168,7 +181,6 @@ class Bench {
       if (operation != Operation::open && job.verdict == SrtpVerdict::ok)
         job.verdict = visited_[at]->their_sealer->seal(false, job.packet, length);
     }
-    return __rdtsc() - start;
   }
 
   // A benchmark of refusals would be fast and worthless.
@@ -189,6 +201,7 @@ class Bench {
   std::vector<uint32_t> order_;
   size_t next_ = 0;
   size_t stride_ = 0;
+  const double tsc_ghz_ = measure_tsc_ghz();
   bool is_theirs_ = false;
   std::vector<uint8_t> buffers_;
   std::vector<SrtpJob> jobs_;
