@@ -202,6 +202,13 @@ std::optional<Bytes> take(Cable& cable) {
 
 size_t waiting(const Cable& cable) { return rte_ring_count(cable.from_port); }
 
+size_t lose_towards_port(Cable& cable) {
+  size_t lost = 0;
+  void* mbuf = nullptr;
+  for (; rte_ring_dequeue(cable.to_port, &mbuf) == 0; ++lost) rte_pktmbuf_free(static_cast<rte_mbuf*>(mbuf));
+  return lost;
+}
+
 abi::KeyMaterial test_key(uint8_t seed, abi::Suite suite) {
   abi::KeyMaterial material;
   material.suite = suite;

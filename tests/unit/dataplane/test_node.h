@@ -69,6 +69,8 @@ class TestNode {
 void inject(Cable& cable, const Bytes& frame, bool far_end = false);
 std::optional<Bytes> take(Cable& cable);
 size_t waiting(const Cable& cable);
+// Loses what is on its way to the near port; how much it was.
+size_t lose_towards_port(Cable& cable);
 
 abi::KeyMaterial test_key(uint8_t seed, abi::Suite suite = abi::Suite::aes_cm_128_hmac_sha1_80);
 
