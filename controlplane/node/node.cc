@@ -149,6 +149,8 @@ Outcome<> Node::start_edge(const sip::FlowKey& key) {
   proxy::OwnNames own;
   own.add(settings.client_host, 0);
   own.add(config_.node.fqdn, 0);
+  // Clients that find us by DNS write their domain into a preloaded Route.
+  for (const std::string& domain : settings.domains) own.add(domain, 0);
   for (const std::string& slot : {config_.sip.client_address, config_.traversal.address}) {
     own.add(slot_text(slot), 0);
     own.add(uri_host(config_.address(slot)->ip), 0);
