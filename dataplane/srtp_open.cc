@@ -5,21 +5,11 @@
 #include "dataplane/rtp_bytes.h"
 #include "dataplane/rtp_header.h"
 #include "dataplane/srtp_ssrc_table.h"
+#include "dataplane/srtp_tag.h"
 #include "dataplane/srtp_workspace.h"
 
 namespace sallyport::dataplane {
 namespace {
-
-constexpr uint32_t kEncipheredBit = uint32_t{1} << 31;
-constexpr uint32_t kSrtcpWordBytes = 4;
-
-bool tags_differ(const uint8_t* one, const uint8_t* other, size_t length_bytes) {
-  // Constant time: how many bytes of a forged tag are right must not show in how long this takes.
-  uint32_t difference = 0;
-  for (size_t at = 0; at < length_bytes; ++at) difference |= static_cast<uint32_t>(one[at] ^ other[at]);
-  asm volatile("" : "+r"(difference));
-  return difference != 0;
-}
 
 // Text, tag and MKI of SRTP: RFC 3711 3.1 puts the MKI before the tag, RFC 7714 8.2 behind it.
 SrtpVerdict admit_srtp(SrtpJob& job, PendingPacket& packet) {

@@ -5,13 +5,11 @@
 #include "dataplane/rtp_bytes.h"
 #include "dataplane/rtp_header.h"
 #include "dataplane/srtp_ssrc_table.h"
+#include "dataplane/srtp_tag.h"
 #include "dataplane/srtp_workspace.h"
 
 namespace sallyport::dataplane {
 namespace {
-
-constexpr uint32_t kEncipheredBit = uint32_t{1} << 31;
-constexpr uint32_t kSrtcpWordBytes = 4;
 
 SrtpVerdict admit_rtp(SrtpJob& job, PendingPacket& packet) {
   RtpHeader header;
@@ -77,7 +75,7 @@ void SrtpBurst::Workspace::seal_piece(std::span<SrtpJob> jobs) {
     PendingPacket& packet = pending[at];
     const SrtpContext& context = *packet.job->context;
     if (!context.is_gcm())
-      std::memcpy(packet.job->packet + packet.hashed_end, hash_scratch[packet.tag_slot], context.tag_length_bytes());
+      copy_tag(packet.job->packet + packet.hashed_end, hash_scratch[packet.tag_slot], context.tag_length_bytes());
     const auto overhead = static_cast<uint32_t>(context.seal_overhead_bytes());
     packet.job->length_bytes += overhead;
     packet.job->tailroom_bytes -= overhead;

@@ -27,9 +27,10 @@ void SrtpBurst::Workspace::prefetch(std::span<const SrtpJob> jobs) {
     __builtin_prefetch(job.packet, 1);
   }
   for (const SrtpJob& job : jobs) {
-    job.context->prefetch_keys();
+    job.context->prefetch_keys(job.length_bytes);
     __builtin_prefetch(&job.state->live[job.state->recency & 7], 1);
   }
+  asm volatile("");  // an effect, lest the compiler find none here and drop the call
 }
 
 void SrtpBurst::Workspace::build_iv(PendingPacket& packet) {

@@ -7,6 +7,10 @@
 
 namespace sallyport::dataplane {
 
+// RFC 3711 3.4: the word of SRTCP that carries the E bit and 31 bits of index.
+inline constexpr uint32_t kSrtcpWordBytes = 4;
+inline constexpr uint32_t kEncipheredBit = uint32_t{1} << 31;
+
 // A packet that passed the checks before cryptography, and where its parts lie.
 struct PendingPacket {
   SrtpJob* job;

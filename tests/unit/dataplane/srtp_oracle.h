@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// libsrtp2 as the oracle: one session with a master key of ours, for any SSRC, with a window as long as ours.
+// libsrtp2 as the oracle: one session with a master key of ours, for one SSRC or any, with a window as long as ours.
 // One packet at a time; the verdict in our words. For the differential test and the benchmark.
 
 #include <srtp2/srtp.h>
 
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
+#include <optional>
 #include <vector>
 
 #include "dataplane/srtp_keys.h"
@@ -19,14 +19,15 @@ class SrtpOracle {
  public:
   enum class Role { sender, receiver };
 
-  SrtpOracle(Role role, const SrtpKeys& keys) {
+  SrtpOracle(Role role, const SrtpKeys& keys, std::optional<uint32_t> ssrc = std::nullopt) {
     [[maybe_unused]] static const srtp_err_status_t started = srtp_init();
     srtp_policy_t policy{};
     set_suite(keys.suite(), policy);
     std::vector<uint8_t> key(keys.master_key().begin(), keys.master_key().end());
     key.insert(key.end(), keys.master_salt().begin(), keys.master_salt().end());
     key.resize(SRTP_MAX_KEY_LEN);
-    policy.ssrc.type = role == Role::sender ? ssrc_any_outbound : ssrc_any_inbound;
+    policy.ssrc.type = ssrc ? ssrc_specific : role == Role::sender ? ssrc_any_outbound : ssrc_any_inbound;
+    policy.ssrc.value = ssrc.value_or(0);
     policy.key = key.data();
     policy.window_size = 256;
     if (srtp_create(&session_, &policy) != srtp_err_status_ok) std::abort();
