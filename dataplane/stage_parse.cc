@@ -112,9 +112,9 @@ void parse_one(Worker& worker, Packet& packet) {
   if (!find_udp(frame, mbuf->data_len, datagram, bad_length)) return worker.drop(packet, abi::DropReason::not_ours);
   packet.slot = find_slot(worker.node, datagram);
   if (packet.slot == abi::no_slot) return worker.drop(packet, abi::DropReason::not_ours);
-  const LocalSlot& slot = worker.node.slots[packet.slot];
+  const drivers::Port& port = *worker.node.ports[worker.node.slots[packet.slot].port_index];
   // A packet socket also sees what our own kernel sends.
-  if (std::memcmp(frame + 6, worker.node.ports[slot.port_index]->mac().data(), 6) == 0) {
+  if (port.has_kernel_neighbours() && std::memcmp(frame + 6, port.mac().data(), 6) == 0) {
     return worker.drop(packet, abi::DropReason::not_ours);
   }
   const auto* udp = reinterpret_cast<const rte_udp_hdr*>(datagram.udp);

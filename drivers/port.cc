@@ -45,25 +45,25 @@ Outcome<uint16_t> probe_device(const std::string& name, const std::string& argum
 }
 
 Outcome<std::unique_ptr<Port>> Port::open(const PortSpec& spec, rte_mempool* pool, std::string& notice) {
+  auto port = open_profile(spec, pool);
+  if (port || spec.profile != Profile::xdp) return port;
+  notice = "port " + spec.name + ": profile xdp is not possible here (" + port.fault().text() + "), falling back to packet";
+  PortSpec packet = spec;
+  packet.profile = Profile::packet;
+  return open_profile(packet, pool);
+}
+
+Outcome<std::unique_ptr<Port>> Port::open_profile(const PortSpec& spec, rte_mempool* pool) {
+  constexpr Outcome<uint16_t> (*openers[])(const PortSpec&, std::string&) = {open_packet_port, open_xdp_port, open_ring_port,
+                                                                             open_memif_port, open_vfio_port};
   std::unique_ptr<Port> port(new Port(spec));
-  Outcome<uint16_t> id = Fault{};
-  switch (spec.profile) {
-    case Profile::packet: id = open_packet_port(spec, port->device_name_); break;
-    case Profile::xdp:
-      id = open_xdp_port(spec, port->device_name_);
-      if (!id) {
-        notice = "port " + spec.name + ": profile xdp is not possible here (" + id.fault().text() + "), falling back to packet";
-        port->spec_.profile = Profile::packet;
-        id = open_packet_port(spec, port->device_name_);
-      }
-      break;
-    case Profile::ring: id = open_ring_port(spec, port->device_name_); break;
-    case Profile::memif: id = open_memif_port(spec, port->device_name_); break;
-    case Profile::vfio: id = open_vfio_port(spec, port->device_name_); break;
-  }
+  const auto id = openers[static_cast<size_t>(spec.profile)](spec, port->device_name_);
   if (!id) return id.fault();
   port->id_ = *id;
   if (auto configured = port->configure(pool); !configured) return configured.fault();
+  if (spec.profile == Profile::xdp) {
+    if (auto finished = finish_xdp_port(spec); !finished) return finished.fault();
+  }
   return port;
 }
 

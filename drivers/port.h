@@ -58,6 +58,7 @@ class Port {
 
  private:
   explicit Port(const PortSpec& spec) : spec_(spec), kernel_interface_(spec.device) {}
+  static Outcome<std::unique_ptr<Port>> open_profile(const PortSpec& spec, rte_mempool* pool);
   Outcome<> configure(rte_mempool* pool);
 
   PortSpec spec_;
@@ -80,6 +81,8 @@ Outcome<uint16_t> open_vfio_port(const PortSpec& spec, std::string& device_name)
 
 // Probes a DPDK device "net_x0,args" and finds the port it made.
 Outcome<uint16_t> probe_device(const std::string& name, const std::string& arguments, const std::string& remedy);
+// xdp: after the queues are set up, and with them the program attached, lets the relay ports in.
+Outcome<> finish_xdp_port(const PortSpec& spec);
 // vfio: after start, steer UDP destination ports to the owner's queue. Names what is in force: "rte_flow" or "rss".
 const char* steer_vfio_port(const PortSpec& spec, uint16_t port_id);
 

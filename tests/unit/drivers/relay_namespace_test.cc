@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The whole dataplane as processes between real interfaces: phone A (SRTP, libsrtp2) - E - C - phone B (RTP), profile packet.
+// The whole dataplane as processes between real interfaces: phone A (SRTP, libsrtp2) - E - C - phone B (RTP),
+// by the profiles packet and xdp.
 
 #include <gtest/gtest.h>
 #include <srtp2/srtp.h>
@@ -76,16 +77,16 @@ std::string configuration(const std::string& name, const std::string& directory,
   return path;
 }
 
-std::string port_and_address(const std::string& port, const std::string& slot, const std::string& ip) {
-  return "[[port]]\nname = \"" + port + "\"\nprofile = \"packet\"\ndevice = \"" + port + "\"\n[[address]]\nname = \"" + slot + "\"\nip = \"" + ip +
+std::string port_and_address(const std::string& profile, const std::string& port, const std::string& slot, const std::string& ip) {
+  return "[[port]]\nname = \"" + port + "\"\nprofile = \"" + profile + "\"\ndevice = \"" + port + "\"\n[[address]]\nname = \"" + slot + "\"\nip = \"" + ip +
          "\"\nport = \"" + port + "\"\n";
 }
 
-class RelayNamespace : public testing::Test {
+class RelayNamespace : public testing::TestWithParam<const char*> {
  protected:
+  static void SetUpTestSuite() { ASSERT_EQ(srtp_init(), srtp_err_status_ok); }
   void SetUp() override {
     if (geteuid() != 0) GTEST_SKIP() << "network namespaces need root";
-    ASSERT_EQ(srtp_init(), srtp_err_status_ok);
     char name[] = "/tmp/sallyport-test-XXXXXX";
     ASSERT_NE(mkdtemp(name), nullptr);
     directory_ = name;
@@ -97,8 +98,8 @@ class RelayNamespace : public testing::Test {
       ASSERT_TRUE(node->in("nft add table inet sp") &&
                   node->in("nft 'add chain inet sp input { type filter hook input priority 0; }'") && node->in("nft add rule inet sp input " + ports));
     }
-    e_file_ = configuration("e", directory_, port_and_address("wan", "outside", "10.1.0.1") + port_and_address("dmz", "inside", "10.2.0.1"));
-    c_file_ = configuration("c", directory_, port_and_address("trunk", "link", "10.2.0.2") + port_and_address("lan", "inside", "10.3.0.1"));
+    e_file_ = configuration("e", directory_, port_and_address(GetParam(), "wan", "outside", "10.1.0.1") + port_and_address(GetParam(), "dmz", "inside", "10.2.0.1"));
+    c_file_ = configuration("c", directory_, port_and_address(GetParam(), "trunk", "link", "10.2.0.2") + port_and_address(GetParam(), "lan", "inside", "10.3.0.1"));
   }
   void TearDown() override {
     if (!directory_.empty()) shell("rm -rf " + directory_);
@@ -205,8 +206,11 @@ class RelayNamespace : public testing::Test {
   std::optional<RegionClient> e_client_, c_client_;
 };
 
-TEST_F(RelayNamespace, CallPassesBothWaysAndOutlivesBothControlPlaneAndDataplane) {
+INSTANTIATE_TEST_SUITE_P(Profile, RelayNamespace, testing::Values("packet", "xdp"), [](const auto& info) { return std::string(info.param); });
+
+TEST_P(RelayNamespace, CallPassesBothWaysAndOutlivesBothControlPlaneAndDataplane) {
   start();
+  if (e_client_->header().profile != std::string(GetParam())) GTEST_SKIP() << "this kernel does not take profile " << GetParam();
   add_link();
   add_call();
   const int phone_a = a_.socket("10.1.0.2", 4000), phone_b = b_.socket("10.3.0.2", 5000);

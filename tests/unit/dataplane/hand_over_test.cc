@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Two workers: packets that arrive at the wrong one are handed to their owner, once.
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/dataplane/test_node.h"
+
+namespace sallyport::test {
+namespace {
+
+constexpr uint64_t ms = 1'000'000;
+const abi::Address phone = address("203.0.113.9", 4000);
+
+abi::FlowSpec spec_for(uint32_t worker) {
+  abi::FlowSpec spec;
+  spec.flow_index = worker;
+  spec.generation = 1;
+  spec.latch = abi::Latch::exact;
+  spec.expected_source = phone;
+  spec.local_slot = 0;
+  spec.local_port = static_cast<uint16_t>(40000 + 2 * worker);
+  spec.egress_slot = 0;
+  spec.egress_port = 42000;
+  spec.destination = address("10.0.0.9", 5000);
+  return spec;
+}
+
+TEST(HandOver, PacketReachesTheOwnerOfItsPort) {
+  Cable cable;
+  TestNode node({{&cable, false}}, {{"198.51.100.1", 0}}, 2);
+  ASSERT_EQ(node.add(spec_for(0)), abi::CommandStatus::done);
+  ASSERT_EQ(node.add(spec_for(1)), abi::CommandStatus::done);
+  abi::FlowSpec foreign = spec_for(1);
+  foreign.flow_index = 2;
+  EXPECT_EQ(node.add(foreign), abi::CommandStatus::bad_port) << "worker 0 does not own port 40002";
+  for (uint16_t seq = 0; seq < 20; ++seq) {
+    inject(cable, build_frame(phone, address("198.51.100.1", 40000), rtp(seq)));
+    inject(cable, build_frame(phone, address("198.51.100.1", 40002), rtp(seq)));
+    node.poll(node.now_ns + 200 * ms);
+    node.poll(node.now_ns + ms);
+  }
+  EXPECT_GE(node.state(0).packets, 19u);
+  EXPECT_GE(node.state(1).packets, 19u);
+  EXPECT_GT(node.node().region->worker(0).counters.handed_over, 0u);
+}
+
+TEST(HandOver, PacketWithoutAFlowDoesNotCircle) {
+  Cable cable;
+  TestNode node({{&cable, false}}, {{"198.51.100.1", 0}}, 2);
+  inject(cable, build_frame(phone, address("198.51.100.1", 40002), rtp(1)));
+  for (int i = 0; i < 5; ++i) node.poll(node.now_ns + ms);
+  EXPECT_EQ(node.drops(abi::DropReason::no_flow, 0) + node.drops(abi::DropReason::no_flow, 1), 1u);
+}
+
+}  // namespace
+}  // namespace sallyport::test
