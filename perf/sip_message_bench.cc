@@ -15,6 +15,7 @@
 #include <sofia-sip/sip.h>
 #include <sofia-sip/sip_header.h>
 #include <sofia-sip/sip_protos.h>
+#include <sofia-sip/sip_util.h>
 #include <sofia-sip/su_alloc.h>
 
 #include "controlplane/sip/body.h"

@@ -20,14 +20,9 @@ std::size_t end_of_value(std::string_view text, std::size_t at) {
   return end;
 }
 
-// token, IPv6 reference or quoted string; URI parameters reach further (RFC 3261 25.1 paramchar, "/" ":" "&" "$").
+// Token, host, IPv6 reference or quoted string; URI parameters reach further (RFC 3261 25.1 paramchar).
 bool is_value(std::string_view value) {
-  if (value.empty()) return false;
-  if (value.front() == '"') return true;
-  for (const char c : value) {
-    if (is_lws(c) || c == '"' || c == ',' || c == '<' || c == '>') return false;
-  }
-  return true;
+  return !value.empty() && (value.front() == '"' || all_in(value, char_param_value));
 }
 
 }  // namespace
@@ -77,11 +72,7 @@ std::string_view Params::value(std::string_view name) const {
 bool Params::is_valid() const {
   Cursor rest = cursor();
   while (auto param = rest.next()) {
-    // URI parameter names may hold paramchar beyond token: "[]/:&+$" and escapes.
-    if (param->name.empty()) return false;
-    for (const char c : param->name) {
-      if (!is_token_char(c) && std::string_view("[]/:&$()").find(c) == std::string_view::npos) return false;
-    }
+    if (param->name.empty() || !all_in(param->name, char_param_name)) return false;
     if (param->has_value && !is_value(param->value)) return false;
   }
   return !rest.failed();

@@ -17,18 +17,15 @@ bool is_alnum(char c) {
 bool are_escapes_whole(std::string_view text) {
   for (std::size_t i = text.find('%'); i != std::string_view::npos; i = text.find('%', i + 1)) {
     if (i + 2 >= text.size()) return false;
-    for (const char c : text.substr(i + 1, 2)) {
-      const char l = lower(c);
-      if (!((c >= '0' && c <= '9') || (l >= 'a' && l <= 'f'))) return false;
-    }
+    if (!all_in(text.substr(i + 1, 2), char_hex)) return false;
   }
   return true;
 }
 
-// No blanks, controls, quotes or angle brackets anywhere in a URI (RFC 4475 3.1.2.7, 3.1.2.9).
+// No blanks, controls, quotes or angle brackets anywhere in a URI (RFC 4475 3.1.2.7, 3.1.2.8).
 bool has_foreign_char(std::string_view text) {
   for (const char c : text) {
-    if (static_cast<unsigned char>(c) <= ' ' || c == '<' || c == '>' || c == '"' || c == 0x7f) return true;
+    if (is_in(c, char_not_uri)) return true;
   }
   return false;
 }
@@ -145,9 +142,7 @@ std::string_view Uri::bare_host() const {
 bool is_host(std::string_view text) {
   if (text.size() > 255 || text.empty()) return false;
   if (text.front() == '[') return text.back() == ']' && is_ipv6_text(text.substr(1, text.size() - 2));
-  for (const char c : text) {
-    if (!is_alnum(c) && c != '-' && c != '.' && c != '_') return false;  // '_' stands in real host names
-  }
+  if (!all_in(text, char_host)) return false;
   return text.front() != '.' && text.front() != '-';
 }
 
