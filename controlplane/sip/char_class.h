@@ -17,7 +17,7 @@ enum CharClass : std::uint8_t {
   char_token = 1,        // RFC 3261 25.1 token
   char_lws = 2,          // SP, HT, CR, LF: inside a header value CR and LF only occur as part of a fold
   char_param_name = 4,   // token, and what URI parameter names hold beyond it
-  char_param_value = 8,  // of an unquoted value: no blank, quote, comma or angle bracket
+  char_param_value = 8,  // of an unquoted value (token, host, IPv6 reference): no blank, quote, comma, semicolon or angle bracket
   char_host = 16,        // reg-name; '_' stands in real host names
   char_not_uri = 32,     // blanks, controls, quotes, angle brackets
   char_hex = 64,
@@ -39,7 +39,7 @@ constexpr std::array<std::uint8_t, 256> make_table() {
     if (is_token) bits |= char_token | char_param_name;
     if (is_lws) bits |= char_lws;
     if (c != 0 && contains("[]/:&$()", c)) bits |= char_param_name;
-    if (!is_lws && !contains("\",<>", c)) bits |= char_param_value;
+    if (!is_lws && !contains("\",;<>", c)) bits |= char_param_value;
     if (is_alnum || c == '-' || c == '.' || c == '_') bits |= char_host;
     if (i <= ' ' || i == 0x7f || contains("<>\"", c)) bits |= char_not_uri;
     if (is_digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')) bits |= char_hex;
