@@ -28,7 +28,7 @@ enum class HeaderShape : std::uint8_t {
   lines,   // may repeat, but commas belong to the value: the challenge and credential headers, Date
 };
 
-// Case-insensitive, compact forms included; HeaderId::unknown when not in the table.
+// Case-insensitive, compact forms included; HeaderId::unknown when not in the table. Precondition: no control characters.
 HeaderId header_id(std::string_view name);
 // Canonical spelling, "" for unknown.
 std::string_view header_name(HeaderId id);

@@ -52,6 +52,7 @@ class Splice {
   std::int32_t insert(std::uint32_t at, Parts parts, std::string_view head, std::string_view tail, std::int32_t order);
   std::uint32_t keep(Parts parts);
   void place(Piece piece);
+  static bool stands_before(const Piece& a, const Piece& b);
 
   std::string_view source_;
   std::string inserted_;

@@ -32,6 +32,8 @@ struct Uri {
 
 // nullopt when malformed: no scheme, blanks or angle brackets inside, bad host, port outside 1..65535, broken escapes in the user part.
 std::optional<Uri> parse_uri(std::string_view text);
+// The same into a Uri of the caller; on false it holds nothing of use.
+bool parse_uri(std::string_view text, Uri& uri);
 // RFC 3261 19.1.4; for schemes other than sip and sips: equal text.
 bool equal(const Uri& a, const Uri& b);
 // host as it may stand in a URI: reg-name or IPv4, or "[IPv6]".
