@@ -84,6 +84,7 @@ class EngineTest : public ::testing::TestWithParam<tls::EngineBackend> {
     return loaded ? *loaded : nullptr;
   }
 
+  std::vector<std::string> trusted() { return {certificates.ca()}; }
   std::shared_ptr<tls::CredentialStore> trust_only(std::vector<std::string> ca_paths) { return store({}, std::move(ca_paths)); }
 
   std::shared_ptr<tls::TlsPolicy> policy(tls::TlsRole role, std::shared_ptr<tls::CredentialStore> credentials, tls::TlsPolicyOptions options = {}) {
