@@ -13,7 +13,8 @@ namespace {
 class TlsPolicy : public EngineTest {
  public:
   // A server with this certificate, a client that trusts "ca": how does the client's handshake end?
-  awaitable<tls::ConnectResult> client_meets(const LeafWish& wish, const std::string& ca_name = "ca", std::string sni = "server.example", std::vector<std::string> names = {}) {
+  awaitable<tls::ConnectResult> client_meets(LeafWish wish, std::string ca_name = "ca", std::string sni = "server.example") { return client_meets(wish, ca_name, sni, std::vector<std::string>()); }
+  awaitable<tls::ConnectResult> client_meets(LeafWish wish, std::string ca_name, std::string sni, std::vector<std::string> names) {
     auto server_tls = policy(tls::TlsRole::server, store(certificates.leaf("server", wish, ca_name), {}));
     auto client_tls = policy(tls::TlsRole::client, trust_only(trusted()));
     const tls::Listener& listener = listen(server_tls);
@@ -26,7 +27,8 @@ class TlsPolicy : public EngineTest {
     co_return result;
   }
   // A client with this certificate (none: empty name) meets a server that requires one: how does the server's handshake end?
-  awaitable<std::optional<tls::HandshakeFailure>> server_meets(std::shared_ptr<tls::CredentialStore> client_store, tls::TlsPolicyOptions options = {}) {
+  awaitable<std::optional<tls::HandshakeFailure>> server_meets(std::shared_ptr<tls::CredentialStore> client_store) { return server_meets(std::move(client_store), tls::TlsPolicyOptions()); }
+  awaitable<std::optional<tls::HandshakeFailure>> server_meets(std::shared_ptr<tls::CredentialStore> client_store, tls::TlsPolicyOptions options) {
     options.role = tls::TlsRole::server_verifies_client;
     auto server_tls = policy(options.role, store(certificates.leaf("server", {.subject_alt_names = "DNS:server.example"}), trusted()), options);
     auto client_tls = policy(tls::TlsRole::client, client_store);
@@ -57,7 +59,8 @@ bool holds(const std::string& text, const std::string& part) { return text.find(
 
 TEST_P(TlsPolicy, ExpiredCertificateIsRefusedWithIssuerSerialAndDate) {
   run([&]() -> awaitable<void> {
-    const auto result = co_await client_meets({.subject_alt_names = "DNS:server.example", .not_before_s = -7200, .not_after_s = -3600});
+    const LeafWish wish_1{.subject_alt_names = "DNS:server.example", .not_before_s = -7200, .not_after_s = -3600};
+    const auto result = co_await client_meets(wish_1);
     EXPECT_FALSE(result);
     if (result) co_return;
     EXPECT_EQ(result.failure->stage, tls::ConnectStage::tls);
@@ -72,7 +75,8 @@ TEST_P(TlsPolicy, ExpiredCertificateIsRefusedWithIssuerSerialAndDate) {
 
 TEST_P(TlsPolicy, CertificateOfTheFutureIsNotYetValid) {
   run([&]() -> awaitable<void> {
-    const auto result = co_await client_meets({.subject_alt_names = "DNS:server.example", .not_before_s = 3600});
+    const LeafWish wish_2{.subject_alt_names = "DNS:server.example", .not_before_s = 3600};
+    const auto result = co_await client_meets(wish_2);
     EXPECT_FALSE(result);
     EXPECT_EQ(result.failure->handshake->reason, tls::HandshakeReason::not_yet_valid);
   }());
@@ -80,7 +84,8 @@ TEST_P(TlsPolicy, CertificateOfTheFutureIsNotYetValid) {
 
 TEST_P(TlsPolicy, CertificateOfAnUnknownCaNamesTheIssuerToInstall) {
   run([&]() -> awaitable<void> {
-    const auto result = co_await client_meets({.subject_alt_names = "DNS:server.example"}, "stranger");
+    const LeafWish wish_3{.subject_alt_names = "DNS:server.example"};
+    const auto result = co_await client_meets(wish_3, "stranger");
     EXPECT_FALSE(result);
     EXPECT_EQ(result.failure->handshake->reason, tls::HandshakeReason::untrusted_issuer);
     EXPECT_TRUE(holds(result.failure->text, "Test CA stranger")) << result.failure->text;
@@ -102,7 +107,8 @@ TEST_P(TlsPolicy, SelfSignedCertificateIsRefusedUnlessItIsTrustedItself) {
 
 TEST_P(TlsPolicy, WrongSanIsRefusedAndTheNamesPresentAreListed) {
   run([&]() -> awaitable<void> {
-    const auto result = co_await client_meets({.subject_alt_names = "DNS:other.example,IP:192.0.2.7"});
+    const LeafWish wish_4{.subject_alt_names = "DNS:other.example,IP:192.0.2.7"};
+    const auto result = co_await client_meets(wish_4);
     EXPECT_FALSE(result);
     EXPECT_EQ(result.failure->handshake->reason, tls::HandshakeReason::name_mismatch);
     EXPECT_TRUE(holds(result.failure->text, "DNS:other.example, IP:192.0.2.7")) << result.failure->text;
@@ -112,12 +118,14 @@ TEST_P(TlsPolicy, WrongSanIsRefusedAndTheNamesPresentAreListed) {
 
 TEST_P(TlsPolicy, NameInTheCommonNameAloneNeverCounts) {
   run([&]() -> awaitable<void> {
-    const auto without_san = co_await client_meets({.common_name = "server.example"});
+    const LeafWish wish_5{.common_name = "server.example"};
+    const auto without_san = co_await client_meets(wish_5);
     EXPECT_FALSE(without_san);
     EXPECT_EQ(without_san.failure->handshake->reason, tls::HandshakeReason::name_mismatch);
     EXPECT_TRUE(holds(without_san.failure->text, "CN, which does not count")) << without_san.failure->text;
     // OpenSSL's own check would fall back to the CN here, since the SAN holds no DNS name.
-    const auto with_ip_san = co_await client_meets({.common_name = "server.example", .subject_alt_names = "IP:192.0.2.1"});
+    const LeafWish wish_6{.common_name = "server.example", .subject_alt_names = "IP:192.0.2.1"};
+    const auto with_ip_san = co_await client_meets(wish_6);
     EXPECT_FALSE(with_ip_san);
     EXPECT_EQ(with_ip_san.failure->handshake->reason, tls::HandshakeReason::name_mismatch);
   }());
@@ -125,9 +133,11 @@ TEST_P(TlsPolicy, NameInTheCommonNameAloneNeverCounts) {
 
 TEST_P(TlsPolicy, IpPeerNeedsAnIpSan) {
   run([&]() -> awaitable<void> {
-    const auto with_ip = co_await client_meets({.subject_alt_names = "IP:127.0.0.1"}, "ca", "");
+    const LeafWish wish_7{.subject_alt_names = "IP:127.0.0.1"};
+    const auto with_ip = co_await client_meets(wish_7, "ca", "");
     EXPECT_TRUE(with_ip) << (with_ip ? "" : with_ip.failure->text);
-    const auto as_dns = co_await client_meets({.subject_alt_names = "DNS:127.0.0.1"}, "ca", "");
+    const LeafWish wish_8{.subject_alt_names = "DNS:127.0.0.1"};
+    const auto as_dns = co_await client_meets(wish_8, "ca", "");
     EXPECT_FALSE(as_dns);
     EXPECT_EQ(as_dns.failure->handshake->reason, tls::HandshakeReason::name_mismatch);
   }());
@@ -135,7 +145,8 @@ TEST_P(TlsPolicy, IpPeerNeedsAnIpSan) {
 
 TEST_P(TlsPolicy, WildcardIsRefusedForSip) {
   run([&]() -> awaitable<void> {
-    const auto result = co_await client_meets({.subject_alt_names = "DNS:*.example"});
+    const LeafWish wish_9{.subject_alt_names = "DNS:*.example"};
+    const auto result = co_await client_meets(wish_9);
     EXPECT_FALSE(result);
     EXPECT_EQ(result.failure->handshake->reason, tls::HandshakeReason::name_mismatch);
   }());
@@ -143,18 +154,21 @@ TEST_P(TlsPolicy, WildcardIsRefusedForSip) {
 
 TEST_P(TlsPolicy, SipUriSanProvesTheDomain) {
   run([&]() -> awaitable<void> {
-    const auto result = co_await client_meets({.subject_alt_names = "URI:sip:example.com"}, "ca", "server.example", list("example.com"));
+    const LeafWish wish_10{.subject_alt_names = "URI:sip:example.com"};
+    const auto result = co_await client_meets(wish_10, "ca", "server.example", list("example.com"));
     EXPECT_TRUE(result) << (result ? "" : result.failure->text);
   }());
 }
 
 TEST_P(TlsPolicy, ServerWithoutServerAuthIsRefused) {
   run([&]() -> awaitable<void> {
-    const auto result = co_await client_meets({.subject_alt_names = "DNS:server.example", .extended_key_usage = "clientAuth"});
+    const LeafWish wish_11{.subject_alt_names = "DNS:server.example", .extended_key_usage = "clientAuth"};
+    const auto result = co_await client_meets(wish_11);
     EXPECT_FALSE(result);
     EXPECT_EQ(result.failure->handshake->reason, tls::HandshakeReason::wrong_usage);
     EXPECT_TRUE(holds(result.failure->text, "serverAuth")) << result.failure->text;
-    const auto without_eku = co_await client_meets({.subject_alt_names = "DNS:server.example", .extended_key_usage = ""});
+    const LeafWish wish_12{.subject_alt_names = "DNS:server.example", .extended_key_usage = ""};
+    const auto without_eku = co_await client_meets(wish_12);
     EXPECT_TRUE(without_eku) << (without_eku ? "" : without_eku.failure->text);
   }());
 }
@@ -189,7 +203,8 @@ TEST_P(TlsPolicy, ClientWithoutCertificateIsRefusedOnTheTraversalPort) {
 
 TEST_P(TlsPolicy, ClientWithoutClientAuthIsRefused) {
   run([&]() -> awaitable<void> {
-    const auto failure = co_await server_meets(store(certificates.leaf("client", {.subject_alt_names = "DNS:c1.example", .extended_key_usage = "serverAuth"}), trusted()));
+    const LeafWish wish_13{.subject_alt_names = "DNS:c1.example", .extended_key_usage = "serverAuth"};
+    const auto failure = co_await server_meets(store(certificates.leaf("client", wish_13), trusted()));
     EXPECT_TRUE(failure.has_value());
     EXPECT_EQ(failure->reason, tls::HandshakeReason::wrong_usage);
     EXPECT_TRUE(holds(failure->text, "clientAuth")) << failure->text;
@@ -200,7 +215,8 @@ TEST_P(TlsPolicy, EkuRuleCanBeSwitchedOff) {
   run([&]() -> awaitable<void> {
     tls::TlsPolicyOptions options;
     options.require_eku = false;
-    const auto failure = co_await server_meets(store(certificates.leaf("client", {.subject_alt_names = "DNS:c1.example", .extended_key_usage = "serverAuth"}), trusted()), options);
+    const LeafWish wish_14{.subject_alt_names = "DNS:c1.example", .extended_key_usage = "serverAuth"};
+    const auto failure = co_await server_meets(store(certificates.leaf("client", wish_14), trusted()), options);
     EXPECT_FALSE(failure) << (failure ? failure->text : "");
   }());
 }
@@ -209,7 +225,8 @@ TEST_P(TlsPolicy, ClientNameIsCheckedInSanOnly) {
   run([&]() -> awaitable<void> {
     tls::TlsPolicyOptions options;
     options.peer_names = list("c1.example");
-    const auto failure = co_await server_meets(store(certificates.leaf("client", {.common_name = "c1.example", .subject_alt_names = "DNS:c2.example"}), trusted()), options);
+    const LeafWish wish_15{.common_name = "c1.example", .subject_alt_names = "DNS:c2.example"};
+    const auto failure = co_await server_meets(store(certificates.leaf("client", wish_15), trusted()), options);
     EXPECT_TRUE(failure.has_value());
     EXPECT_EQ(failure->reason, tls::HandshakeReason::name_mismatch);
     EXPECT_TRUE(holds(failure->text, "DNS:c2.example") && holds(failure->text, "CN, which does not count")) << failure->text;
@@ -236,7 +253,8 @@ TEST_P(TlsPolicy, PeerNamesChangeForTheNextHandshake) {
 
 TEST_P(TlsPolicy, UnknownCaOfTheClientIsRefused) {
   run([&]() -> awaitable<void> {
-    const auto failure = co_await server_meets(store(certificates.leaf("client", {.subject_alt_names = "DNS:c1.example"}, "stranger"), trusted()));
+    const LeafWish wish_16{.subject_alt_names = "DNS:c1.example"};
+    const auto failure = co_await server_meets(store(certificates.leaf("client", wish_16, "stranger"), trusted()));
     EXPECT_TRUE(failure.has_value());
     EXPECT_EQ(failure->reason, tls::HandshakeReason::untrusted_issuer);
   }());
