@@ -32,7 +32,7 @@ class Descriptors {  // plain sockets of a flooding source
   std::vector<int> fds_;
 };
 
-TEST_P(Listener, TenThousandIdleConnectionsOfOneSourceAreRefusedBeyondItsLimitAndOthersGetIn) {
+TEST_P(Listener, FiveThousandIdleConnectionsOfOneSourceAreRefusedBeyondItsLimitAndOthersGetIn) {
   run([&]() -> awaitable<void> {
     tls::ListenerOptions options;
     tls::SourceLimitOptions limit;
@@ -149,8 +149,8 @@ TEST_P(Listener, ServesUnixSocketsToo) {
     to.remote = options.address;
     auto client = co_await tls::connect(*engine, to);
     EXPECT_TRUE(client) << (client ? "" : client.failure->text);
-    EXPECT_EQ(listener.counters().established + 0, listener.counters().established);
     auto server = co_await next_accepted();
+    EXPECT_EQ(listener.counters().established, 1u);
     client.stream->send("GET");
     EXPECT_EQ(co_await receive_exactly(server, 3), "GET");
   }());
