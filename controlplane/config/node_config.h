@@ -102,8 +102,8 @@ struct TraversalSection {
 };
 
 struct TlsSection {
-  std::string certificate, key;                // server store; client store too unless the next two are given
-  std::string client_certificate, client_key;  // empty: as certificate and key
+  std::string certificate, key;                // of the listeners; C presents it to E too unless the next two are given
+  std::string client_certificate, client_key;  // C; empty: as certificate and key
   std::string ca_file;                         // trusted for the other node
   std::string call_control_ca_file;            // C: trusted for call control over TLS; empty: ca_file
   std::string min_version;                     // "1.2", "1.3"
