@@ -3,7 +3,7 @@
 // SiteStore: the node's SQLite file (WAL, synchronous=FULL) with zones, credentials, flow-token keys and the history of changes.
 // A change is one transaction: it is durable and published, or nothing happened. Several processes may open one file; refresh()
 // takes in what another wrote. snapshot() from any thread; everything else blocks on the disk and is serialised by a mutex.
-// Listeners run on the thread that made the change, after it is durable; they must not call back into the store's writers.
+// Listeners run on the thread that made the change, after it is durable; they may read from the store but not change it.
 
 #include <chrono>
 #include <cstdint>
