@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// ApiServer: REST over the node's Unix socket (and /metrics over TCP if asked). Runs on one executor of the caller's, owns its
-// sockets, never blocks on a peer: connections, header and body sizes and idle time are bounded. The socket is made with mode 0660;
-// whoever may open it may administer. Destroy or stop() it on the executor's thread; NodeView, store, metrics and log must outlive it.
+// ApiServer: REST over the node's Unix socket (and /metrics over TCP if asked). Runs on one executor of the caller's, which must
+// not run two handlers at a time; owns its sockets, never blocks on a peer: connections, header and body sizes and idle time are
+// bounded. The socket is made with mode 0660; whoever may open it may administer. Destroy or stop() it on the executor's thread;
+// NodeView, store, metrics and log must outlive it and every request that is being answered.
 
 #include <boost/asio/any_io_executor.hpp>
 #include <cstdint>
@@ -24,7 +25,8 @@ struct ApiServerOptions {
   std::uint32_t max_header_bytes = 8192;
   std::uint32_t max_body_bytes = 1 << 20;
   std::uint32_t idle_timeout_s = 30;
-  std::uint32_t test_timeout_s = 60;  // POST /v1/traversal/test
+  std::uint32_t answer_timeout_s = 10;  // what NodeView may take
+  std::uint32_t test_timeout_s = 60;    // likewise, for POST /v1/traversal/test
 };
 
 struct ApiParts {

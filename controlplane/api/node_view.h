@@ -2,7 +2,8 @@
 #pragma once
 // NodeView: what the administration interface may ask a running node. The control plane implements it; the API only reads.
 // Every call is a coroutine resumed on the API's executor, so an implementation may hop to the threads that own the facts.
-// Values are copies taken at one moment; lists are bounded by `limit` where there is one. Times are UTC in RFC 3339.
+// It must end when cancelled (asio cancellation), because the API gives up after a time. Values are copies taken at one moment;
+// lists are bounded by `limit` where there is one. Times are UTC in RFC 3339.
 
 #include <boost/asio/awaitable.hpp>
 #include <cstdint>
@@ -139,7 +140,8 @@ struct FlowView {
 };
 
 struct CounterView {
-  std::string name;      // "dataplane_drops_total"
+  std::string name;  // "sallyport_dataplane_drops_total"; "_total" makes it a counter, anything else a gauge
+  std::string help;
   std::vector<std::pair<std::string, std::string>> labels;
   double value = 0;
 };
