@@ -95,7 +95,8 @@ TEST(ConfigKey, ExampleFilesHoldEveryKeyOfTheirRole) {
       const toml::node* section = root.get(key.section);
       ASSERT_NE(section, nullptr) << file << " " << key.section;
       const toml::table* table = section->is_array() ? (*section->as_array())[0].as_table() : section->as_table();
-      EXPECT_TRUE(table->contains(key.name)) << file << " lacks " << path_of(key);
+      bool is_commented_out = text.find("\n# " + std::string(key.name) + " = ") != std::string::npos;
+      EXPECT_TRUE(table->contains(key.name) || is_commented_out) << file << " lacks " << path_of(key);
     }
   }
 }
