@@ -66,8 +66,7 @@ std::span<const ConfigSection> config_sections();
 std::span<const ConfigKey> config_keys();  // in the order of the sections
 const ConfigKey* find_config_key(std::string_view section, std::string_view name);
 
-// docs/configuration.md, and the same for a terminal; `section` empty: all.
-std::string configuration_page();
+// The page configuration_page() makes, for a terminal; `section` empty: all.
 std::string configuration_help(std::string_view section);
 
 }  // namespace sallyport::config

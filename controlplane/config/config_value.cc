@@ -2,6 +2,7 @@
 #include "controlplane/config/config_value.h"
 
 #include <charconv>
+#include <cstdio>
 #include <set>
 #include <sstream>
 
@@ -10,10 +11,17 @@
 namespace sallyport::config {
 namespace {
 
+// A basic string, the form the example files use.
 std::string toml_text(const std::string& text) {
-  std::ostringstream out;
-  out << toml::value<std::string>(text);
-  return out.str();
+  std::string literal = "\"";
+  for (char c : text) {
+    char escape[8];
+    std::snprintf(escape, sizeof escape, "\\u%04X", static_cast<unsigned char>(c));
+    if (c == '"' || c == '\\') literal += std::string("\\") + c;
+    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) literal += escape;
+    else literal += c;
+  }
+  return literal + "\"";
 }
 
 bool is_choice(std::string_view choices, const std::string& text) {

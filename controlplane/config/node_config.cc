@@ -3,9 +3,9 @@
 
 namespace sallyport::config {
 
-const AddressSection* NodeConfig::find_address(const std::string& name) const {
-  for (const AddressSection& address : addresses) {
-    if (address.name == name) return &address;
+const AddressSection* NodeConfig::address(std::string_view name) const {
+  for (const AddressSection& section : addresses) {
+    if (section.name == name) return &section;
   }
   return nullptr;
 }

@@ -7,7 +7,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "dataplane/abi/fault.h"
 
 namespace sallyport::config {
 
@@ -37,8 +40,8 @@ struct PortSection {
   std::string name;
   std::string profile;  // packet, xdp, vfio, memif, ring
   std::string device;   // interface name or PCI address
-  std::uint32_t queues = 0;
-  std::uint32_t mtu_bytes = 0;
+  std::string peer_mac;  // profiles without ARP (memif, ring): where everything is sent
+  std::uint32_t mtu = 0;  // bytes
   std::uint32_t line = 0;
 };
 
@@ -61,7 +64,6 @@ struct MediaSection {
   std::string inner;             // C: address slot towards call control and inside phones
   std::string link;              // address slot of the media link
   std::string inner_encryption;  // C: off, sdes
-  std::uint32_t idle_timeout_s = 0;
 };
 
 struct SipSection {
@@ -74,11 +76,9 @@ struct SipSection {
   std::uint32_t unregistered_idle_s = 0;                                                       // E
   std::string inner_address;         // C: address slot towards call control
   std::uint16_t inner_port = 0;      // C: UDP and TCP
-  std::uint16_t inner_tls_port = 0;  // C; 0: no TLS listener inside
   std::uint32_t max_head_bytes = 0, max_body_bytes = 0, max_headers = 0;
   std::uint32_t transactions = 0;
   std::uint32_t t1_ms = 0, t2_ms = 0, t4_ms = 0;  // RFC 3261 17
-  std::uint32_t timer_b_ms = 0;                   // also F and H
   std::uint32_t timer_c_s = 0;
 };
 
@@ -87,7 +87,7 @@ struct CallControlSection {
   std::string host;
   std::uint16_t port = 0;
   std::string transport;  // udp, tcp, tls
-  std::uint32_t priority = 0, weight = 0;
+  std::uint32_t priority = 0;
   std::string registrar_mode;  // auto, path, contact
   std::uint32_t options_interval_s = 0;
   std::uint32_t line = 0;
@@ -134,9 +134,15 @@ struct NodeConfig {
   DnsSection dns;
   ApiSection api;
 
-  const AddressSection* find_address(const std::string& name) const;  // nullptr: none
+  bool is_e() const { return node.role == Role::edge; }
+  const AddressSection* address(std::string_view name) const;  // nullptr: none
   // What peers must be told for this slot: advertised, or else ip.
   static const std::string& advertised_host(const AddressSection& address);
 };
+
+// Reads and checks a node file, all or nothing; node_file.h has every finding and the reload.
+Outcome<NodeConfig> load_node_config(const std::string& path);
+// docs/configuration.md, from the key table.
+std::string configuration_page();
 
 }  // namespace sallyport::config

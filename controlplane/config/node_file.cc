@@ -221,10 +221,10 @@ NodeFileResult check_node_file(const std::string& path) {
   return check_node_text(text, path);
 }
 
-Outcome<std::shared_ptr<const NodeConfig>> load_node_file(const std::string& path) {
+Outcome<NodeConfig> load_node_config(const std::string& path) {
   NodeFileResult result = check_node_file(path);
   if (!result.config) return first_fault(result.errors);
-  return result.config;
+  return *result.config;
 }
 
 std::vector<ConfigChange> compare(const NodeConfig& before, const NodeConfig& after) {
@@ -239,9 +239,9 @@ std::vector<ConfigChange> compare(const NodeConfig& before, const NodeConfig& af
 }
 
 Outcome<Reload> reload_node_file(const NodeConfig& current) {
-  auto loaded = load_node_file(current.file);
+  auto loaded = load_node_config(current.file);
   if (!loaded) return loaded.fault();
-  Reload reload{*loaded, compare(current, **loaded)};
+  Reload reload{*loaded, compare(current, *loaded)};
   std::string cold;
   for (const ConfigChange& change : reload.changes) {
     if (!change.applies_live) cold += (cold.empty() ? "" : ", ") + change.key + " (" + change.before + " -> " + change.after + ")";

@@ -25,9 +25,6 @@ inline constexpr std::size_t max_node_file_bytes = 1 << 20;
 NodeFileResult check_node_text(std::string_view text, const std::string& file_name);
 NodeFileResult check_node_file(const std::string& path);
 
-// As check_node_file, for callers that want the configuration or one Fault.
-Outcome<std::shared_ptr<const NodeConfig>> load_node_file(const std::string& path);
-
 struct ConfigChange {
   std::string key;  // "media.keepalive_s", "address.outside.ip", "call_control.cm1" (added or removed)
   std::string before, after;
@@ -39,7 +36,7 @@ std::vector<ConfigChange> compare(const NodeConfig& before, const NodeConfig& af
 
 // Both together for SIGHUP: reads the file again; a fault if it is broken or changes a key that needs a restart.
 struct Reload {
-  std::shared_ptr<const NodeConfig> config;
+  NodeConfig config;
   std::vector<ConfigChange> changes;
 };
 Outcome<Reload> reload_node_file(const NodeConfig& current);

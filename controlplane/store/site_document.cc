@@ -182,10 +182,14 @@ class SiteReader {
   SiteDraft draft_;
 };
 
+// Control characters never get into the store, so two escapes are enough.
 std::string literal(const std::string& text) {
-  std::ostringstream out;
-  out << toml::value<std::string>(text);
-  return out.str();
+  std::string quoted = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted + "\"";
 }
 
 std::string literal(const std::vector<std::string>& list) {
