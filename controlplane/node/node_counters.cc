@@ -9,7 +9,10 @@ using api::CounterView;
 namespace {
 
 void add(std::vector<CounterView>& out, const char* name, uint64_t value, std::vector<std::pair<std::string, std::string>> labels = {}) {
-  out.push_back({name, std::move(labels), static_cast<double>(value)});
+  CounterView& entry = out.emplace_back();
+  entry.name = std::string("sallyport_") + name;
+  entry.labels = std::move(labels);
+  entry.value = static_cast<double>(value);
 }
 
 void add_dataplane(std::vector<CounterView>& out, const media::DataplaneLink& dataplane) {
