@@ -65,7 +65,7 @@ Node::Node(boost::asio::io_context& io, config::NodeConfig config, Log log)
       dataplane_(io, config_.dataplane.socket),
       media_(media_settings(config_), dataplane_, [this] { return wheel_.now_ms(); }),
       calls_({.agent = config_.node.fqdn}, media_, [this](uint64_t hop_id) { return link_of_hop(hop_id); }, [this] { return wheel_.now_ms(); }),
-      registrations_(config_.sip.connections),
+      registrations_(config_.is_e() ? config_.sip.connections : 100'000),
       house_timer_(io),
       drain_timer_(io) {
   // Flow tokens name hops: ids of an earlier life must not meet those of this one.
