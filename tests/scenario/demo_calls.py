@@ -139,7 +139,7 @@ class DemoCalls:
         self.records.append(record)
 
     def _ask_about_call(self, node):
-        calls = [call for call in node.ask("calls") if call.get("state") != "ended"]
+        calls = node.ask("calls", "--active")
         require(len(calls) == 1, f"{node.role} lists {len(calls)} calls where one is up")
         return node.ask("calls", "show", calls[0]["id"])
 

@@ -134,7 +134,7 @@ def test_a_broken_site_document_is_refused_whole_with_its_place(stage):
     broken = edge.folder / "broken.toml"
     broken.write_text(edge.site_path.read_text() + '\n[[zone]]\nname = "second"\nport = "seven"\n')
     try:
-        edge.sallyport("apply", broken)
+        edge.sallyport("apply", "--yes", broken)
     except command.CommandFailed as refusal:
         line = len(broken.read_text().splitlines())
         require(f":{line}:" in str(refusal), f"line {line} is not named: {refusal}")
