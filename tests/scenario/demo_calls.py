@@ -32,7 +32,7 @@ class DemoCalls:
         for name, call in (("A calls B, a tone is heard at each end, A hangs up", self.a_calls_b),
                            ("B calls A, a tone is heard at each end, B hangs up", self.b_calls_a),
                            ("hold and resume", self.hold_and_resume),
-                           ("a re-INVITE removes a stream and another adds it", self.add_a_stream),
+                           ("a re-INVITE adds a stream", self.add_a_stream),
                            ("A cancels a call before it is answered", self.cancel),
                            ("B refuses a call", self.refuse),
                            (f"a call of {self._long_call_s} seconds with RTCP both ways",
@@ -67,12 +67,16 @@ class DemoCalls:
         self._end(self.a, self.b)
 
     def add_a_stream(self, title):
-        self._connect(self.a, self.b)
-        self.a.remove_video()
+        # The other way, removed and added again, would show nothing: baresip 1.0 takes a stream's
+        # first key for good, and a stream that comes back has a new one.
+        self._ring(self.a, self.b)
+        self.b.decline_video()
+        self.b.answer()
+        self.a.expect_established()
         self.a.await_media(25)
-        mark = self.b.mark()
-        self.a.add_video()
-        self.b.wait_for_trace(r"^m=video [1-9]", since=mark)
+        mark = self.a.mark()
+        self.b.add_video()
+        self.a.wait_for_trace(r"^m=video [1-9]", since=mark)
         self.a.await_video()
         self.b.await_video()
         self._let_it_run(title)
