@@ -95,10 +95,13 @@ class Node:
         self.controlplane.signal(signal.SIGHUP)
 
     def kill_controlplane(self):
+        """SIGKILL; from then on its absence is no surprise to wait_answer()."""
         self.controlplane.kill()
+        self.controlplane = None
 
     def kill_dataplane(self):
         self.dataplane.kill()
+        self.dataplane = None
 
     def stop(self, patience_s=5.0):
         for process in (self.controlplane, self.dataplane):
