@@ -48,6 +48,7 @@ RawTlsServer::RawTlsServer(const std::string& certificate_path, const std::strin
 }
 
 RawTlsServer::~RawTlsServer() {
+  while (!connections_.empty()) drop(*connections_.begin());
   close(listen_fd_);
   close(epoll_fd_);
   close(stop_fd_);
@@ -66,6 +67,7 @@ void RawTlsServer::accept_some() {
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     auto* connection = new Connection{fd, SSL_new(context_)};
+    connections_.insert(connection);
     SSL_set_fd(connection->ssl, fd);
     SSL_set_accept_state(connection->ssl);
     epoll_event readable{EPOLLIN, {.ptr = connection}};
@@ -74,6 +76,7 @@ void RawTlsServer::accept_some() {
 }
 
 void RawTlsServer::drop(Connection* connection) {
+  connections_.erase(connection);
   SSL_free(connection->ssl);
   close(connection->fd);
   delete connection;

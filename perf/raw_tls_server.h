@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <string>
+#include <unordered_set>
 
 namespace sallyport::perf {
 
@@ -31,6 +32,7 @@ class RawTlsServer {
   SSL_CTX* context_ = nullptr;
   int listen_fd_ = -1, epoll_fd_ = -1, stop_fd_ = -1;
   uint16_t port_ = 0;
+  std::unordered_set<Connection*> connections_;
   std::atomic<uint64_t> echoes_{0}, established_{0};
 };
 

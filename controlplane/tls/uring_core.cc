@@ -121,6 +121,10 @@ UringCore::~UringCore() {
       reap();
     }
     io_uring_queue_exit(&ring_);
+    // What did not complete, because another thread than the loop's destroys us: that thread's end has cancelled it.
+    for (uint32_t index = 0; index < slots_.size(); ++index) {
+      if (slots_[index].in_use) free_slot(index);
+    }
   }
   if (buffer_ring_ != nullptr) munmap(buffer_ring_, buffer_ring_bytes_);
   if (buffers_ != nullptr) munmap(buffers_, buffers_bytes_);
