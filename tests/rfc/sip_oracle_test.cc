@@ -176,12 +176,12 @@ class Grower {
     constexpr const char* displays[] = {"", "Bob ", "\"Bob, the \\\"B\\\"\" ", "\"<sip:not@this>\"", "A B"};
     std::string text = std::string(displays[below(5)]) + "<" + uri() + ">";
     if (tag != nullptr) text += blank() + ";" + blank() + "tag=" + tag;
-    if (below(2) == 0) text += ";" + word() + "=\"q,;>" + word() + "\"";
+    if (below(2) == 0) text.append(";").append(word()).append("=\"q,;>").append(word()).append("\"");
     return text;
   }
   std::string via() {
     std::string text = "SIP/2.0/" + std::string(below(2) == 0 ? "UDP" : "TLS") + " " + word() + ".example.net";
-    if (below(2) == 0) text += ":" + std::to_string(1 + below(65535));
+    if (below(2) == 0) text.append(":").append(std::to_string(1 + below(65535)));
     return text + blank() + ";branch=z9hG4bK" + word() + (below(2) == 0 ? ";rport" : "");
   }
   template <class Make>
