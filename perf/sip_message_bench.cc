@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an edge proxy does to a message, ours beside sofia-sip's in one run: parse, add Via and two Record-Routes, decrement
-// Max-Forwards, remove the top Route, replace the body, encode. Names: sip/invite_parse_edit and the same with /sofia.
+// What an edge proxy does to a message, ours beside sofia-sip's in one run: parse, add Via and two Record-Routes,
+// decrement Max-Forwards, remove the top Route, replace the body, encode. Names: sip/invite_parse_edit and the same
+// with /sofia.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -100,7 +101,8 @@ struct Ours {
   }
 };
 
-// The same changes by sofia-sip's own means. The encoded message stays in its buffers: it is not charged for copying them together.
+// The same changes by sofia-sip's own means. The encoded message stays in its buffers: it is not charged for copying
+// them together.
 struct Sofia {
   msg_t* msg = nullptr;
   sip_t* sip = nullptr;
@@ -108,10 +110,12 @@ struct Sofia {
   void open(std::string_view text) {
     msg = msg_make(sip_default_mclass(), 0, text.data(), static_cast<ssize_t>(text.size()));
     sip = sip_object(msg);
-    require(sip != nullptr && sip->sip_via != nullptr && sip->sip_cseq != nullptr, "sofia-sip does not parse the sample");
+    require(sip != nullptr && sip->sip_via != nullptr && sip->sip_cseq != nullptr,
+            "sofia-sip does not parse the sample");
   }
   void insert(msg_header_t* header) {
-    require(header != nullptr && msg_header_insert(msg, reinterpret_cast<msg_pub_t*>(sip), header) >= 0, "insert failed");
+    require(header != nullptr && msg_header_insert(msg, reinterpret_cast<msg_pub_t*>(sip), header) >= 0,
+            "insert failed");
   }
   template <class T>
   void insert(T* header) {
@@ -125,12 +129,14 @@ struct Sofia {
     su_home_t* home = msg_home(msg);
     sip_payload_t* payload = nullptr;
     if (parse_sdp_too) {
-      sdp_parser_t* parser = sdp_parse(home, sip->sip_payload->pl_data, static_cast<issize_t>(sip->sip_payload->pl_len), 0);
+      sdp_parser_t* parser =
+          sdp_parse(home, sip->sip_payload->pl_data, static_cast<issize_t>(sip->sip_payload->pl_len), 0);
       sdp_session_t* session = sdp_session(parser);
       require(session != nullptr && session->sdp_connection != nullptr, "sofia-sip does not parse the SDP");
       session->sdp_connection->c_address = "198.51.100.10";
       unsigned port = 36002;
-      for (sdp_media_t* media = session->sdp_media; media != nullptr; media = media->m_next, port += 2) media->m_port = port;
+      for (sdp_media_t* media = session->sdp_media; media != nullptr; media = media->m_next, port += 2)
+        media->m_port = port;
       char text[2048];
       sdp_printer_t* printer = sdp_print(home, session, text, sizeof text, 0);
       payload = sip_payload_make(home, sdp_message(printer));
@@ -191,7 +197,8 @@ void check_outputs() {
           "our INVITE is not what was asked for");
   Sofia sofia;
   sofia.open(ours.out);
-  require(sofia.sip->sip_record_route != nullptr && sofia.sip->sip_record_route->r_next != nullptr, "sofia-sip disagrees");
+  require(sofia.sip->sip_record_route != nullptr && sofia.sip->sip_record_route->r_next != nullptr,
+          "sofia-sip disagrees");
   msg_destroy(sofia.msg);
 }
 
@@ -214,15 +221,13 @@ int main(int argc, char** argv) {
     run(state, invite, [&] { ours.forward_invite(invite, false), benchmark::DoNotOptimize(ours.out.data()); });
   });
   // The peer keeps its SDP as it is: less work than ours does.
-  benchmark::RegisterBenchmark("sip/invite_parse_edit/sofia", [&](State& state) {
-    run(state, invite, [&] { sofia.forward_invite(invite, false); });
-  });
+  benchmark::RegisterBenchmark("sip/invite_parse_edit/sofia",
+                               [&](State& state) { run(state, invite, [&] { sofia.forward_invite(invite, false); }); });
   benchmark::RegisterBenchmark("sip/invite_parse_validate_edit", [&](State& state) {
     run(state, invite, [&] { ours.forward_invite(invite, true), benchmark::DoNotOptimize(ours.out.data()); });
   });
-  benchmark::RegisterBenchmark("sip/invite_parse_validate_edit/sofia_with_sdp", [&](State& state) {
-    run(state, invite, [&] { sofia.forward_invite(invite, true); });
-  });
+  benchmark::RegisterBenchmark("sip/invite_parse_validate_edit/sofia_with_sdp",
+                               [&](State& state) { run(state, invite, [&] { sofia.forward_invite(invite, true); }); });
   benchmark::RegisterBenchmark("sip/register_parse_edit", [&](State& state) {
     run(state, registration, [&] { ours.forward_register(registration), benchmark::DoNotOptimize(ours.out.data()); });
   });

@@ -14,18 +14,21 @@
 namespace sallyport::sip {
 
 enum CharClass : std::uint8_t {
-  char_token = 1,        // RFC 3261 25.1 token
-  char_lws = 2,          // SP, HT, CR, LF: inside a header value CR and LF only occur as part of a fold
-  char_param_name = 4,   // token, and what URI parameter names hold beyond it
-  char_param_value = 8,  // of an unquoted value (token, host, IPv6 reference): no blank, quote, comma, semicolon or angle bracket
-  char_host = 16,        // reg-name; '_' stands in real host names
-  char_not_uri = 32,     // blanks, controls, quotes, angle brackets
+  char_token = 1,       // RFC 3261 25.1 token
+  char_lws = 2,         // SP, HT, CR, LF: inside a header value CR and LF only occur as part of a fold
+  char_param_name = 4,  // token, and what URI parameter names hold beyond it
+  char_param_value =
+      8,  // of an unquoted value (token, host, IPv6 reference): no blank, quote, comma, semicolon or angle bracket
+  char_host = 16,     // reg-name; '_' stands in real host names
+  char_not_uri = 32,  // blanks, controls, quotes, angle brackets
   char_hex = 64,
 };
 
 namespace char_class_detail {
 
-constexpr bool contains(std::string_view set, char c) { return set.find(c) != std::string_view::npos; }
+constexpr bool contains(std::string_view set, char c) {
+  return set.find(c) != std::string_view::npos;
+}
 
 constexpr std::array<std::uint8_t, 256> make_table() {
   std::array<std::uint8_t, 256> table{};
@@ -61,7 +64,8 @@ inline bool all_in(std::string_view text, std::uint8_t classes) {
   return true;
 }
 
-// First control character other than HT in [at, end), or end. One test finds line ends and everything that may not stand in a line.
+// First control character other than HT in [at, end), or end. One test finds line ends and everything that may not
+// stand in a line.
 inline const char* find_control(const char* at, const char* end) {
 #if defined(__SSE2__)
   const __m128i last_control = _mm_set1_epi8(0x1f);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The lexical level of RFC 3261 25.1: character classes, linear white space (which includes folds), case, quoted strings, bounded numbers.
-// Pure functions over views, any thread, no allocation unless a std::string is returned.
+// The lexical level of RFC 3261 25.1: character classes, linear white space (which includes folds), case, quoted
+// strings, bounded numbers. Pure functions over views, any thread, no allocation unless a std::string is returned.
 
 #include <cstddef>
 #include <cstdint>
@@ -13,15 +13,23 @@
 
 namespace sallyport::sip {
 
-inline bool is_token_char(char c) { return is_in(c, char_token); }
-inline bool is_token(std::string_view text) { return !text.empty() && all_in(text, char_token); }
-inline bool is_lws(char c) { return is_in(c, char_lws); }
+inline bool is_token_char(char c) {
+  return is_in(c, char_token);
+}
+inline bool is_token(std::string_view text) {
+  return !text.empty() && all_in(text, char_token);
+}
+inline bool is_lws(char c) {
+  return is_in(c, char_lws);
+}
 inline std::string_view trim(std::string_view text) {
   while (!text.empty() && is_lws(text.front())) text.remove_prefix(1);
   while (!text.empty() && is_lws(text.back())) text.remove_suffix(1);
   return text;
 }
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+constexpr char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
 inline bool equals_ignoring_case(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i) {

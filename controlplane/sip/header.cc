@@ -112,8 +112,8 @@ static_assert(rows_match_enumeration());
 
 constexpr std::size_t slots = 512;
 
-// Length, first, middle and last letter tell all names apart; the factors were searched so that no two share a slot, which is_perfect()
-// asserts. A new name that collides wants new factors.
+// Length, first, middle and last letter tell all names apart; the factors were searched so that no two share a slot,
+// which is_perfect() asserts. A new name that collides wants new factors.
 constexpr std::size_t hash(std::string_view name) {
   const unsigned first = static_cast<unsigned char>(lower(name.front()));
   const unsigned middle = static_cast<unsigned char>(lower(name[name.size() / 2]));
@@ -140,8 +140,9 @@ bool differs_beyond_case(const char* a, const char* b) {
   return ((x ^ y) & static_cast<Word>(0xdfdfdfdfdfdfdfdfull)) != 0;
 }
 
-// Compares but for bit 0x20 of each byte. Among printable characters of these names only letters have a partner there ("-" would need a CR), so this is
-// case-insensitive equality. Two words that overlap cover every length of at least two.
+// Compares but for bit 0x20 of each byte. Among printable characters of these names only letters have a partner there
+// ("-" would need a CR), so this is case-insensitive equality. Two words that overlap cover every length of at least
+// two.
 bool is_same_name(const char* a, const char* b, std::size_t length) {
   if (length >= 8) {
     for (std::size_t i = 0; i + 8 < length; i += 8) {
@@ -150,13 +151,15 @@ bool is_same_name(const char* a, const char* b, std::size_t length) {
     return !differs_beyond_case<std::uint64_t>(a + length - 8, b + length - 8);
   }
   if (length >= 4) {
-    return !differs_beyond_case<std::uint32_t>(a, b) && !differs_beyond_case<std::uint32_t>(a + length - 4, b + length - 4);
+    return !differs_beyond_case<std::uint32_t>(a, b) &&
+           !differs_beyond_case<std::uint32_t>(a + length - 4, b + length - 4);
   }
-  return !differs_beyond_case<std::uint16_t>(a, b) && !differs_beyond_case<std::uint16_t>(a + length - 2, b + length - 2);
+  return !differs_beyond_case<std::uint16_t>(a, b) &&
+         !differs_beyond_case<std::uint16_t>(a + length - 2, b + length - 2);
 }
 
 struct Index {
-  std::array<std::uint8_t, slots> row{};         // 0: free
+  std::array<std::uint8_t, slots> row{};  // 0: free
   std::array<HeaderId, 256> compact{};
   constexpr Index() {
     for (std::size_t i = 1; i < row_count; ++i) {
@@ -175,11 +178,18 @@ constexpr Index header_index;
 HeaderId header_id(std::string_view name) {
   if (name.size() <= 1) return name.empty() ? unknown : header_index.compact[static_cast<unsigned char>(name[0])];
   const Row& row = rows[header_index.row[hash(name)]];  // row 0 for a free slot: its name is empty
-  return row.head.size() == name.size() + 2 && is_same_name(row.head.data(), name.data(), name.size()) ? row.id : unknown;
+  return row.head.size() == name.size() + 2 && is_same_name(row.head.data(), name.data(), name.size()) ? row.id
+                                                                                                       : unknown;
 }
 
-std::string_view header_name(HeaderId id) { return rows[static_cast<std::size_t>(id)].name(); }
-std::string_view header_head(HeaderId id) { return rows[static_cast<std::size_t>(id)].head; }
-HeaderShape header_shape(HeaderId id) { return rows[static_cast<std::size_t>(id)].shape; }
+std::string_view header_name(HeaderId id) {
+  return rows[static_cast<std::size_t>(id)].name();
+}
+std::string_view header_head(HeaderId id) {
+  return rows[static_cast<std::size_t>(id)].head;
+}
+HeaderShape header_shape(HeaderId id) {
+  return rows[static_cast<std::size_t>(id)].shape;
+}
 
 }  // namespace sallyport::sip

@@ -103,7 +103,8 @@ bool MessageParser::start_line(std::string_view line) {
 
 void MessageParser::add(HeaderId header_id, std::string_view name, std::string_view value, const char* begin) {
   const auto index = static_cast<std::uint16_t>(out_.headers_.size());
-  Header& header = out_.headers_.emplace_back();  // filled in place: a copy of one just written would wait for its stores
+  Header& header =
+      out_.headers_.emplace_back();  // filled in place: a copy of one just written would wait for its stores
   header.name = name;
   header.value = value;
   header.begin = static_cast<std::uint32_t>(begin - out_.text_.data());
@@ -237,7 +238,9 @@ std::string_view Message::value(HeaderId id) const {
   return header == nullptr ? std::string_view() : header->value;
 }
 
-Verdict parse(std::string_view text, Message& out) { return MessageParser(text, out).parse(); }
+Verdict parse(std::string_view text, Message& out) {
+  return MessageParser(text, out).parse();
+}
 
 StoredMessage::StoredMessage(std::string_view text) : bytes_(new char[text.size() + 1]) {
   std::memcpy(bytes_.get(), text.data(), text.size());

@@ -86,13 +86,38 @@ std::optional<Direction> direction_of(std::span<const SdpLine> lines) {
 // RFC 3551 6, tables 4 and 5.
 std::optional<std::uint32_t> static_clock_rate_hz(std::uint8_t payload_type) {
   switch (payload_type) {
-    case 0: case 3: case 4: case 5: case 7: case 8: case 9: case 12: case 13: case 15: case 18: return 8000;
-    case 6: return 16000;
-    case 10: case 11: return 44100;
-    case 16: return 11025;
-    case 17: return 22050;
-    case 14: case 25: case 26: case 28: case 31: case 32: case 33: case 34: return 90000;
-    default: return std::nullopt;
+    case 0:
+    case 3:
+    case 4:
+    case 5:
+    case 7:
+    case 8:
+    case 9:
+    case 12:
+    case 13:
+    case 15:
+    case 18:
+      return 8000;
+    case 6:
+      return 16000;
+    case 10:
+    case 11:
+      return 44100;
+    case 16:
+      return 11025;
+    case 17:
+      return 22050;
+    case 14:
+    case 25:
+    case 26:
+    case 28:
+    case 31:
+    case 32:
+    case 33:
+    case 34:
+      return 90000;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -117,7 +142,8 @@ Verdict parse_sdp(std::string_view text, Sdp& out) {
     if (out.media_.size() > 1) out.media_[out.media_.size() - 2].end_line = media.first_line;
   }
   if (!out.media_.empty()) out.media_.back().end_line = static_cast<std::uint16_t>(out.lines_.size());
-  // RFC 8866 5: v= comes first. RFC 4475 3.4.1 shows old peers that leave it out, so any type will do, but a type there must be.
+  // RFC 8866 5: v= comes first. RFC 4475 3.4.1 shows old peers that leave it out, so any type will do, but a type there
+  // must be.
   if (out.lines_.empty() || out.lines_.front().type == 0) return {400, "Not a session description"};
   return {};
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/sip/splice.h"
 
-
 namespace sallyport::sip {
 
 // By place; at one place insertions stand before what is replaced there, in their order.
@@ -63,7 +62,8 @@ void Splice::place(Piece piece) {
   for (auto old = pieces_.begin(); old != pieces_.end(); ++old) {
     if (old->begin != old->end) {
       // An edit of a part of what an earlier one replaced is void.
-      const bool overlaps = piece.begin == piece.end ? covers(*old, piece) : piece.begin < old->end && piece.end > old->begin;
+      const bool overlaps =
+          piece.begin == piece.end ? covers(*old, piece) : piece.begin < old->end && piece.end > old->begin;
       if (overlaps) return;
     }
     if (at == pieces_.end() && stands_before(piece, *old)) at = old;

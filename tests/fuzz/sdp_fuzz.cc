@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as a session description: nothing may crash, no edit changes nothing, and an anchored description parses with our ports in it.
+// Any bytes as a session description: nothing may crash, no edit changes nothing, and an anchored description parses
+// with our ports in it.
 #include <cstdint>
 #include <cstdlib>
 #include <string>

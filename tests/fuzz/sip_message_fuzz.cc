@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as one SIP message: nothing may crash, an untouched message leaves as it came, and what a proxy edits still parses and holds
-// exactly the edits.
+// Any bytes as one SIP message: nothing may crash, an untouched message leaves as it came, and what a proxy edits still
+// parses and holds exactly the edits.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -48,7 +48,8 @@ void read_everything(const Message& message) {
     }
     parse_cseq(header.value);
     parse_rack(header.value);
-    if (const auto challenge = parse_challenge(header.value)) expect(parse_challenge(format_challenge(*challenge)).has_value());
+    if (const auto challenge = parse_challenge(header.value))
+      expect(parse_challenge(format_challenge(*challenge)).has_value());
     if (const auto credentials = parse_credentials(header.value)) expect(!credentials->nonce.empty());
     peek_identity(header.value);
   }

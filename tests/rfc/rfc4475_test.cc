@@ -50,7 +50,8 @@ TEST(Rfc4475, EveryMessageGetsTheVerdictOfTheRfc) {
     Message message;
     Verdict verdict = parse(row.text, message);
     if (verdict.ok()) verdict = judge(message);
-    EXPECT_EQ(verdict.status, row.syntax_status) << row.name << " (" << row.section << ", " << row.about << "): " << verdict.reason;
+    EXPECT_EQ(verdict.status, row.syntax_status)
+        << row.name << " (" << row.section << ", " << row.about << "): " << verdict.reason;
   }
 }
 
@@ -75,7 +76,8 @@ TEST(Rfc4475, AcceptedMessagesPassUnchangedButForWhatAProxyMustChange) {
     EXPECT_TRUE(judge(forwarded)) << row.name;
     // Take the two lines out again: byte for byte the same message is left.
     std::string stripped = out;
-    for (const std::string& line : {"Via: " + via + "\r\n", std::string("Record-Route: <sip:edge.example.com;lr>\r\n")}) {
+    for (const std::string& line :
+         {"Via: " + via + "\r\n", std::string("Record-Route: <sip:edge.example.com;lr>\r\n")}) {
       ASSERT_NE(stripped.find(line), std::string::npos) << row.name;
       stripped.erase(stripped.find(line), line.size());
     }
@@ -159,8 +161,10 @@ TEST(Rfc4475, LongreqAndTransportsKeepTheirVias) {
   EXPECT_EQ(parsed("longreq").count(HeaderId::via), 33u);
   const Message message = parsed("transports");
   std::vector<Transport> transports;
-  for (const HeaderValue& value : values(message, HeaderId::via)) transports.push_back(parse_via(value.text)->transport);
-  EXPECT_EQ(transports, (std::vector{Transport::udp, Transport::sctp, Transport::tls, Transport::other, Transport::tcp}));
+  for (const HeaderValue& value : values(message, HeaderId::via))
+    transports.push_back(parse_via(value.text)->transport);
+  EXPECT_EQ(transports,
+            (std::vector{Transport::udp, Transport::sctp, Transport::tls, Transport::other, Transport::tcp}));
 }
 
 TEST(Rfc4475, DblreqEndsWhereItsContentLengthSays) {

@@ -36,7 +36,9 @@ Msg oracle(std::string_view text) {
   return Msg(msg_make(sip_default_mclass(), 0, text.data(), static_cast<ssize_t>(text.size())));
 }
 
-std::string_view view(const char* text) { return text == nullptr ? std::string_view() : std::string_view(text); }
+std::string_view view(const char* text) {
+  return text == nullptr ? std::string_view() : std::string_view(text);
+}
 
 template <class Header>
 std::size_t chain_length(const Header* header, Header* Header::*next) {
@@ -107,11 +109,12 @@ void compare(std::string_view text, const std::string& what) {
   EXPECT_EQ(cseq->number, theirs->sip_cseq->cs_seq) << what;
   EXPECT_EQ(cseq->method_text, view(theirs->sip_cseq->cs_method_name)) << what;
   EXPECT_EQ(value_count(ours, HeaderId::route), chain_length(theirs->sip_route, &sip_route_t::r_next)) << what;
-  EXPECT_EQ(value_count(ours, HeaderId::record_route), chain_length(theirs->sip_record_route, &sip_route_t::r_next)) << what;
+  EXPECT_EQ(value_count(ours, HeaderId::record_route), chain_length(theirs->sip_record_route, &sip_route_t::r_next))
+      << what;
   EXPECT_EQ(value_count(ours, HeaderId::contact), chain_length(theirs->sip_contact, &sip_contact_t::m_next)) << what;
-  const std::string_view body =
-      theirs->sip_payload == nullptr ? std::string_view()
-                                     : std::string_view(theirs->sip_payload->pl_data, theirs->sip_payload->pl_len);
+  const std::string_view body = theirs->sip_payload == nullptr
+                                    ? std::string_view()
+                                    : std::string_view(theirs->sip_payload->pl_data, theirs->sip_payload->pl_len);
   EXPECT_EQ(ours.body(), body) << what;
 }
 
@@ -158,9 +161,9 @@ class Grower {
   }
   std::string uri() {
     std::string text = below(3) == 0 ? "sips:" : "sip:";
-    if (below(3) != 0) text += word() + "@";
+    if (below(3) != 0) text.append(word()).append("@");
     text += word() + ".example.com";
-    if (below(2) == 0) text += ":" + std::to_string(1 + below(65535));
+    if (below(2) == 0) text.append(":").append(std::to_string(1 + below(65535)));
     if (below(2) == 0) text += ";transport=tcp";
     if (below(2) == 0) text += ";lr";
     return text;
@@ -173,12 +176,12 @@ class Grower {
     constexpr const char* displays[] = {"", "Bob ", "\"Bob, the \\\"B\\\"\" ", "\"<sip:not@this>\"", "A B"};
     std::string text = std::string(displays[below(5)]) + "<" + uri() + ">";
     if (tag != nullptr) text += blank() + ";" + blank() + "tag=" + tag;
-    if (below(2) == 0) text += ";" + word() + "=\"q,;>" + word() + "\"";
+    if (below(2) == 0) text.append(";").append(word()).append("=\"q,;>").append(word()).append("\"");
     return text;
   }
   std::string via() {
     std::string text = "SIP/2.0/" + std::string(below(2) == 0 ? "UDP" : "TLS") + " " + word() + ".example.net";
-    if (below(2) == 0) text += ":" + std::to_string(1 + below(65535));
+    if (below(2) == 0) text.append(":").append(std::to_string(1 + below(65535)));
     return text + blank() + ";branch=z9hG4bK" + word() + (below(2) == 0 ? ";rport" : "");
   }
   template <class Make>

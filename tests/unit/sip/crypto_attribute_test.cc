@@ -21,7 +21,8 @@ CryptoResult read(const std::string& content) {
 
 // The example of RFC 4568 9.2: key d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj.
 TEST(CryptoAttribute, ExampleOfTheRfcIsRead) {
-  const CryptoResult result = read("1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj|2^20|1:4");
+  const CryptoResult result =
+      read("1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj|2^20|1:4");
   ASSERT_TRUE(result.attribute) << result.refusal;
   EXPECT_EQ(result.attribute->tag, 1u);
   EXPECT_EQ(result.attribute->suite, CryptoSuite::aes_cm_128_hmac_sha1_80);
@@ -70,7 +71,8 @@ TEST(CryptoAttribute, KeysThatDoNotFitTheSuiteAreRefused) {
       {"1 AES_256_CM_HMAC_SHA1_80 " + key, "key length does not fit the suite"},
       {"1 AES_CM_128_HMAC_SHA1_80 inline:", "key length does not fit the suite"},
       {"1 AES_CM_128_HMAC_SHA1_80 inline:****", "key length does not fit the suite"},
-      {"1 AES_CM_128_HMAC_SHA1_80 " + std::string("inline:") + std::string(4000, 'A'), "key length does not fit the suite"},
+      {"1 AES_CM_128_HMAC_SHA1_80 " + std::string("inline:") + std::string(4000, 'A'),
+       "key length does not fit the suite"},
       {"1 F8_128_HMAC_SHA1_80 " + key, "unknown suite"},
       {"1 AES_CM_128_HMAC_SHA1_80 uri:http://x", "unknown key method"},
       {"1 AES_CM_128_HMAC_SHA1_80 " + key + ";" + key, "several keys in one attribute"},

@@ -16,20 +16,19 @@ struct Vector {
   const char *username, *realm, *password, *nonce, *uri, *cnonce, *response;
 };
 
-// All with method GET, nc=00000001, qop=auth. RFC 7616 3.9.2 prints a response made with another hash (its errata); the one here was
-// computed from the same input by a second implementation, Python's hashlib.
+// All with method GET, nc=00000001, qop=auth. RFC 7616 3.9.2 prints a response made with another hash (its errata); the
+// one here was computed from the same input by a second implementation, Python's hashlib.
 constexpr Vector vectors[] = {
     {"RFC 2617 3.5", DigestAlgorithm::md5, "Mufasa", "testrealm@host.com", "Circle Of Life",
      "dcd98b7102dd2f0e8b11d0f600bfb0c093", "/dir/index.html", "0a4f113b", "6629fae49393a05397450978507c4ef1"},
     {"RFC 7616 3.9.1", DigestAlgorithm::md5, "Mufasa", "http-auth@example.org", "Circle of Life",
-     "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", "/dir/index.html",
-     "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ", "8ca523f5e9506fed4657c9700eebdbec"},
+     "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", "/dir/index.html", "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
+     "8ca523f5e9506fed4657c9700eebdbec"},
     {"RFC 7616 3.9.1", DigestAlgorithm::sha256, "Mufasa", "http-auth@example.org", "Circle of Life",
-     "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", "/dir/index.html",
-     "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
+     "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", "/dir/index.html", "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
      "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"},
-    {"input of RFC 7616 3.9.2", DigestAlgorithm::sha512_256, "J\xc3\xa4s\xc3\xb8n Doe", "api@example.org", "Secret, or not?",
-     "5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK", "/doe.json", "NTg6RKcb9boFIAS3KrFK9BGeh+niz/sm",
+    {"input of RFC 7616 3.9.2", DigestAlgorithm::sha512_256, "J\xc3\xa4s\xc3\xb8n Doe", "api@example.org",
+     "Secret, or not?", "5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK", "/doe.json", "NTg6RKcb9boFIAS3KrFK9BGeh+niz/sm",
      "7a4e1192babbba02e91182d2895bfdbf7adafc6e48d4e517ca301974843d840c"},
 };
 
@@ -51,7 +50,8 @@ TEST(Digest, ResponsesMatchTheVectors) {
 
 // RFC 2617 3.2.2.1 without qop: the example of RFC 2069 as corrected by its errata.
 TEST(Digest, ChallengeWithoutQopIsAnsweredInTheOldForm) {
-  const auto challenge = parse_challenge("Digest realm=\"testrealm@host.com\", nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\"");
+  const auto challenge =
+      parse_challenge("Digest realm=\"testrealm@host.com\", nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\"");
   ASSERT_TRUE(challenge);
   EXPECT_FALSE(challenge->offers_auth);
   const auto answer = answer_challenge(*challenge, "Mufasa", "CircleOfLife", "GET", "/dir/index.html", "unused");
@@ -81,15 +81,15 @@ TEST(Digest, FormattedFieldsParseBackUnchanged) {
   EXPECT_EQ(credentials->realm, challenge.realm);
   EXPECT_EQ(credentials->uri, "sip:edge.example.com");
   EXPECT_EQ(credentials->nonce_count, 18u);
-  EXPECT_TRUE(is_response_right(*credentials,
-                                digest_ha1(DigestAlgorithm::sha256, "exampleauth", challenge.realm, "secret"), "OPTIONS"));
+  EXPECT_TRUE(is_response_right(
+      *credentials, digest_ha1(DigestAlgorithm::sha256, "exampleauth", challenge.realm, "secret"), "OPTIONS"));
 }
 
 TEST(Digest, ChallengesThatCannotBeAnsweredAreTurnedDown) {
   for (const char* text : {"", "Digest", "Digest ", "Basic realm=\"x\"", "NoOneKnows opaque=1", "Digest realm=\"x\"",
-                           "Digest realm=\"x\", nonce=\"y\", algorithm=SHA-256-sess", "Digest realm=\"x\", nonce=\"y\", qop=\"auth-int\"",
-                           "Digest realm=\"x, nonce=\"y\"", "Digest realm=\"x\" nonce", "Digestrealm=x, nonce=y",
-                           "Digest realm=\"x\", nonce="}) {
+                           "Digest realm=\"x\", nonce=\"y\", algorithm=SHA-256-sess",
+                           "Digest realm=\"x\", nonce=\"y\", qop=\"auth-int\"", "Digest realm=\"x, nonce=\"y\"",
+                           "Digest realm=\"x\" nonce", "Digestrealm=x, nonce=y", "Digest realm=\"x\", nonce="}) {
     EXPECT_FALSE(parse_challenge(text)) << text;
   }
   EXPECT_TRUE(parse_challenge("digest REALM=\"x\" , Nonce=\"y\",qop=\"auth-int, auth\",algorithm=md5"));

@@ -183,8 +183,9 @@ struct BodyRow {
 };
 
 TEST(Body, SdpIsFoundWhereItStandsInTheClear) {
-  const std::string nested = "--o\r\nContent-Type: multipart/alternative;boundary=i\r\n\r\n--i\r\nc: application/sdp\r\n\r\n"
-                             "v=0\r\n--i--\r\n--o--\r\n";
+  const std::string nested =
+      "--o\r\nContent-Type: multipart/alternative;boundary=i\r\n\r\n--i\r\nc: application/sdp\r\n\r\n"
+      "v=0\r\n--i--\r\n--o--\r\n";
   const BodyRow rows[] = {
       {"application/sdp", "v=0\r\n", true},
       {"Application / SDP ; charset=utf-8", "v=0\r\n", true},
@@ -193,7 +194,8 @@ TEST(Body, SdpIsFoundWhereItStandsInTheClear) {
       {"multipart/mixed;boundary=o", nested, true},
       {"multipart/mixed", nested, false},
       {"multipart/mixed;boundary=o", "--o\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n", false},
-      {"multipart/mixed;boundary=o", "--o\r\nContent-Type: application/sdp\r\nContent-Transfer-Encoding: base64\r\n\r\ndj0w\r\n--o--\r\n", false},
+      {"multipart/mixed;boundary=o",
+       "--o\r\nContent-Type: application/sdp\r\nContent-Transfer-Encoding: base64\r\n\r\ndj0w\r\n--o--\r\n", false},
       {"multipart/mixed;boundary=o", "--o--\r\n", false},
       {"multipart/mixed;boundary=o", "--o\r\n--o\r\n--o--\r\n", false},
       {"", "v=0\r\n", false},

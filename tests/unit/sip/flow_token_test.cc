@@ -71,8 +71,12 @@ TEST(FlowTokens, MovedInstanceGoesOn) {
 }
 
 TEST(Base64, VectorsOfRfc4648RoundTrip) {
-  const std::pair<std::string, std::string> rows[] = {{"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},
-                                                      {"foo", "Zm9v"},  {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="},
+  const std::pair<std::string, std::string> rows[] = {{"", ""},
+                                                      {"f", "Zg=="},
+                                                      {"fo", "Zm8="},
+                                                      {"foo", "Zm9v"},
+                                                      {"foob", "Zm9vYg=="},
+                                                      {"fooba", "Zm9vYmE="},
                                                       {"foobar", "Zm9vYmFy"}};
   for (const auto& [plain, coded] : rows) {
     std::string out;

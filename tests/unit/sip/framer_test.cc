@@ -13,7 +13,8 @@ namespace {
 
 using Event = Framer::Event;
 
-// Everything the framer says about a stream cut into pieces of that size: messages as text, keep-alives and refusals as words.
+// Everything the framer says about a stream cut into pieces of that size: messages as text, keep-alives and refusals as
+// words.
 std::vector<std::string> frames(Framer& framer, std::string_view stream, std::size_t piece) {
   std::vector<std::string> seen;
   for (std::size_t at = 0; at < stream.size(); at += piece) {

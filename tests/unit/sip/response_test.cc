@@ -34,18 +34,22 @@ TEST(Response, RequestsIdentityIsCopiedAndToGetsATag) {
 }
 
 TEST(Response, HundredEchoesTimestampAndNeedsNoTag) {
-  const std::string text = "INVITE sip:a@b SIP/2.0\r\nv: SIP/2.0/UDP h;branch=z9hG4bK1\r\nv: SIP/2.0/UDP i\r\nf: <sip:a@b>;tag=1\r\n"
-                           "t: <sip:a@b>\r\ni: x\r\nCSeq: 1 INVITE\r\nTimestamp: 54\r\n\r\n";
+  const std::string text =
+      "INVITE sip:a@b SIP/2.0\r\nv: SIP/2.0/UDP h;branch=z9hG4bK1\r\nv: SIP/2.0/UDP i\r\nf: <sip:a@b>;tag=1\r\n"
+      "t: <sip:a@b>\r\ni: x\r\nCSeq: 1 INVITE\r\nTimestamp: 54\r\n\r\n";
   std::string out;
-  write_response(parsed(text), {.status = 100, .to_tag = "never"}, out, "SIP/2.0/UDP h;branch=z9hG4bK1;received=192.0.2.9");
-  EXPECT_EQ(out,
-            "SIP/2.0 100 Trying\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1;received=192.0.2.9\r\nv: SIP/2.0/UDP i\r\n"
-            "f: <sip:a@b>;tag=1\r\nt: <sip:a@b>\r\ni: x\r\nCSeq: 1 INVITE\r\nTimestamp: 54\r\nContent-Length: 0\r\n\r\n");
+  write_response(parsed(text), {.status = 100, .to_tag = "never"}, out,
+                 "SIP/2.0/UDP h;branch=z9hG4bK1;received=192.0.2.9");
+  EXPECT_EQ(
+      out,
+      "SIP/2.0 100 Trying\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1;received=192.0.2.9\r\nv: SIP/2.0/UDP i\r\n"
+      "f: <sip:a@b>;tag=1\r\nt: <sip:a@b>\r\ni: x\r\nCSeq: 1 INVITE\r\nTimestamp: 54\r\nContent-Length: 0\r\n\r\n");
 }
 
 TEST(Response, TopViaOfALineWithSeveralIsReplacedAlone) {
-  const std::string text = "BYE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h, SIP/2.0/UDP i\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\n"
-                           "Call-ID: x\r\nCSeq: 1 BYE\r\n\r\n";
+  const std::string text =
+      "BYE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h, SIP/2.0/UDP i\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\n"
+      "Call-ID: x\r\nCSeq: 1 BYE\r\n\r\n";
   std::string out;
   write_response(parsed(text), {.status = 481, .to_tag = "3"}, out, "SIP/2.0/UDP h;rport=5");
   const Message response = parsed(out);
@@ -58,9 +62,16 @@ TEST(Response, TopViaOfALineWithSeveralIsReplacedAlone) {
 
 TEST(Response, BodyComesWithTypeAndLengthAndWarningIsQuoted) {
   std::string out;
-  const std::string warning = "Warning: " + warning_value(304, "edge.example.com", "no \"keys\"\r\nin the offer") + "\r\n";
+  const std::string warning =
+      "Warning: " + warning_value(304, "edge.example.com", "no \"keys\"\r\nin the offer") + "\r\n";
   write_response(parsed(samples::invite),
-                 {.status = 488, .reason = "No SRTP", .to_tag = "t", .extra_lines = warning, .content_type = "text/plain", .body = "why"}, out);
+                 {.status = 488,
+                  .reason = "No SRTP",
+                  .to_tag = "t",
+                  .extra_lines = warning,
+                  .content_type = "text/plain",
+                  .body = "why"},
+                 out);
   const Message response = parsed(out);
   EXPECT_EQ(response.reason(), "No SRTP");
   EXPECT_EQ(response.value(HeaderId::warning), "304 edge.example.com \"no \\\"keys\\\"in the offer\"");
@@ -79,8 +90,9 @@ TEST(Response, MalformedRequestIsAnsweredWithWhatItHad) {
 // RFC 3261 17.1.1.3 with its example, and 9.1.
 TEST(Response, AckAndCancelFollowTheInviteTheyBelongTo) {
   const Message sent = parsed(samples::invite);
-  const std::string busy = "SIP/2.0 486 Busy Here\r\nVia: SIP/2.0/TLS client.example.com:5061;branch=z9hG4bK74bf9\r\n"
-                           "From: x\r\nTo: <sip:bob@example.com>;tag=99\r\nCall-ID: y\r\nCSeq: 2 INVITE\r\n\r\n";
+  const std::string busy =
+      "SIP/2.0 486 Busy Here\r\nVia: SIP/2.0/TLS client.example.com:5061;branch=z9hG4bK74bf9\r\n"
+      "From: x\r\nTo: <sip:bob@example.com>;tag=99\r\nCall-ID: y\r\nCSeq: 2 INVITE\r\n\r\n";
   std::string ack_text, cancel_text;
   write_ack(sent, parsed(busy), ack_text);
   write_cancel(sent, cancel_text, "SIP;cause=200");

@@ -13,7 +13,8 @@ namespace {
 
 const std::string offer =
     "v=0\r\no=- 1 1 IN IP4 10.0.0.5\r\ns=-\r\nc=IN IP4 10.0.0.5\r\nt=0 0\r\na=group:BUNDLE 0 1\r\na=sendonly\r\n"
-    "m=audio 49170/2 RTP/SAVP 96 0 101 127\r\na=rtpmap:96 opus/48000/2\r\na=mid:0\r\na=ptime:20\r\na=rtcp:53020 IN IP4 126.16.64.4\r\n"
+    "m=audio 49170/2 RTP/SAVP 96 0 101 127\r\na=rtpmap:96 opus/48000/2\r\na=mid:0\r\na=ptime:20\r\na=rtcp:53020 IN IP4 "
+    "126.16.64.4\r\n"
     "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj|2^20|1:4 WSH=64\r\n"
     "a=candidate:1 1 UDP 2130706431 10.0.0.5 49170 typ host\r\n"
     "a=candidate:2 1 UDP 1694498815 192.0.2.3 45664 typ srflx raddr 10.0.0.5 rport 49170 generation 0\r\n"
@@ -97,7 +98,8 @@ TEST(Sdp, CryptoLineShowsTagAndSuiteAndLeavesTheKeyUnread) {
 }
 
 TEST(Sdp, HoldByZeroAddressIsSeen) {
-  EXPECT_TRUE(is_held(parsed("v=0\r\nc=IN IP4 0.0.0.0\r\nm=audio 1 RTP/AVP 0\r\n"), parsed("v=0\r\nc=IN IP4 0.0.0.0\r\nm=audio 1 RTP/AVP 0\r\n").media()[0]));
+  EXPECT_TRUE(is_held(parsed("v=0\r\nc=IN IP4 0.0.0.0\r\nm=audio 1 RTP/AVP 0\r\n"),
+                      parsed("v=0\r\nc=IN IP4 0.0.0.0\r\nm=audio 1 RTP/AVP 0\r\n").media()[0]));
   const Sdp active = parsed("v=0\r\nc=IN IP4 10.0.0.1\r\nm=audio 1 RTP/AVP 0\r\n");
   EXPECT_FALSE(is_held(active, active.media()[0]));
   EXPECT_EQ(direction(active, active.media()[0]), Direction::sendrecv);
@@ -127,9 +129,9 @@ TEST(Sdp, HostileDescriptionsAreRefused) {
 }
 
 TEST(Sdp, MalformedAttributesYieldNothing) {
-  for (const char* content : {"crypto:", "crypto:x A inline:k", "crypto:1 A", "crypto:1234567890 A inline:k", "crypto:1",
-                              "candidate:1 1 UDP 1 10.0.0.1 70000 typ host", "candidate:1 1 UDP 1 10.0.0.1 7 host",
-                              "candidate:1 1 UDP 1 10.0.0.1 7 typ"}) {
+  for (const char* content : {"crypto:", "crypto:x A inline:k", "crypto:1 A", "crypto:1234567890 A inline:k",
+                              "crypto:1", "candidate:1 1 UDP 1 10.0.0.1 70000 typ host",
+                              "candidate:1 1 UDP 1 10.0.0.1 7 host", "candidate:1 1 UDP 1 10.0.0.1 7 typ"}) {
     const std::string text = std::string("v=0\r\na=") + content + "\r\n";
     const Sdp sdp = parsed(text);
     EXPECT_FALSE(parse_crypto(sdp.lines()[1])) << content;
@@ -173,7 +175,8 @@ TEST(SdpEdit, MediaWithoutConnectionGetsOneBehindItsTitle) {
   edit.set_connection(sdp.media()[1], "192.0.2.2");
   edit.set_session_connection("192.0.2.3");
   EXPECT_EQ(edit.serialise(),
-            "v=0\r\nm=audio 4 RTP/AVP 0\r\ni=title\r\nc=IN IP4 192.0.2.1\r\na=x\r\nm=video 6 RTP/AVP 31\r\nc=IN IP4 192.0.2.2\r\na=y\r\n");
+            "v=0\r\nm=audio 4 RTP/AVP 0\r\ni=title\r\nc=IN IP4 192.0.2.1\r\na=x\r\nm=video 6 RTP/AVP 31\r\nc=IN IP4 "
+            "192.0.2.2\r\na=y\r\n");
 }
 
 TEST(SdpEdit, EveryConnectionLineOfAMediaSectionGoes) {

@@ -44,9 +44,10 @@ TEST(Uri, TelAndForeignSchemesKeepTheirText) {
 
 TEST(Uri, MalformedOnesAreRefused) {
   for (const char* text :
-       {"", "sip", "sip:", "sip:@example.com", "sip:a@", "sip:a@b c", "<sip:a@b>", "sip:a@b:0", "sip:a@b:65536",
-        "sip:a@b:", "sip:a@b:x", "sip:a@[::1", "sip:a@[zz]", "sip:a@[::1]x", "sip:%4@b", "sip:%zz@b", "sip:a@b;;lr",
-        "sip:a@b;", "sip:a@b;x=", "sip:a@-b", "1x:abc", ":abc", "sip:a@b\r\n"}) {
+       {"",          "sip",           "sip:",        "sip:@example.com", "sip:a@",     "sip:a@b c",  "<sip:a@b>",
+        "sip:a@b:0", "sip:a@b:65536", "sip:a@b:",    "sip:a@b:x",        "sip:a@[::1", "sip:a@[zz]", "sip:a@[::1]x",
+        "sip:%4@b",  "sip:%zz@b",     "sip:a@b;;lr", "sip:a@b;",         "sip:a@b;x=", "sip:a@-b",   "1x:abc",
+        ":abc",      "sip:a@b\r\n"}) {
     EXPECT_FALSE(parse_uri(text)) << text;
   }
 }
@@ -93,8 +94,8 @@ TEST(NameAddr, BracketsDecideWhoOwnsTheParameters) {
 }
 
 TEST(NameAddr, QuotedParametersAndFoldsAreRead) {
-  const auto contact = parse_name_addr(
-      "caller<sip:a@b>\r\n ;\r\n +sip.instance = \"<urn:uuid:f81d4fae>\" ; reg-id=1;ob");
+  const auto contact =
+      parse_name_addr("caller<sip:a@b>\r\n ;\r\n +sip.instance = \"<urn:uuid:f81d4fae>\" ; reg-id=1;ob");
   ASSERT_TRUE(contact);
   EXPECT_EQ(contact->display, "caller");
   EXPECT_EQ(contact->params.value("+sip.instance"), "\"<urn:uuid:f81d4fae>\"");

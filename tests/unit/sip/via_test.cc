@@ -13,7 +13,8 @@ namespace sallyport::sip {
 namespace {
 
 TEST(Via, BlanksAndFoldsAroundItsPartsAreRead) {
-  const auto via = parse_via("SIP  / 2.0  / TCP     spindle.example.com   : 5070 ;\r\n  branch  =   z9hG4bK9ikj8  ;rport");
+  const auto via =
+      parse_via("SIP  / 2.0  / TCP     spindle.example.com   : 5070 ;\r\n  branch  =   z9hG4bK9ikj8  ;rport");
   ASSERT_TRUE(via);
   EXPECT_EQ(via->transport, Transport::tcp);
   EXPECT_EQ(via->host, "spindle.example.com");
@@ -59,7 +60,8 @@ TEST(Via, SourceIsStampedAsRfc3581Says) {
             "SIP/2.0/UDP 10.1.1.1:4540;rport=9988;branch=z9hG4bKx;received=192.0.2.1");
   EXPECT_EQ(stamped("SIP/2.0/TLS h;branch=z9hG4bKx", "192.0.2.1", 9988),
             "SIP/2.0/TLS h;branch=z9hG4bKx;received=192.0.2.1");
-  EXPECT_EQ(stamped("SIP/2.0/TLS 192.0.2.1;branch=z9hG4bKx", "192.0.2.1", 9988), "SIP/2.0/TLS 192.0.2.1;branch=z9hG4bKx");
+  EXPECT_EQ(stamped("SIP/2.0/TLS 192.0.2.1;branch=z9hG4bKx", "192.0.2.1", 9988),
+            "SIP/2.0/TLS 192.0.2.1;branch=z9hG4bKx");
   EXPECT_EQ(stamped("SIP/2.0/TLS [2001:db8::1];branch=z", "2001:db8::1", 1), "SIP/2.0/TLS [2001:db8::1];branch=z");
   EXPECT_EQ(stamped("SIP/2.0/UDP h;rport;branch=z, SIP/2.0/UDP i", "192.0.2.1", 7),
             "SIP/2.0/UDP h;rport=7;branch=z;received=192.0.2.1, SIP/2.0/UDP i");
