@@ -74,6 +74,7 @@ boost::asio::awaitable<std::vector<Metric>> read_metrics(ApiParts parts) {
   std::vector<Metric> metrics = parts.metrics.read();
   std::vector<CounterView> counters = co_await parts.node.counters();
   for (CounterView& counter : counters) {
+    if (!counter.name.starts_with("sallyport_")) counter.name.insert(0, "sallyport_");
     auto found = std::find_if(metrics.begin(), metrics.end(), [&](const Metric& metric) { return metric.name == counter.name; });
     if (found == metrics.end()) {
       bool is_counter = counter.name.ends_with("_total");

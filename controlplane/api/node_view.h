@@ -140,10 +140,10 @@ struct FlowView {
 };
 
 struct CounterView {
-  std::string name;  // "sallyport_dataplane_drops_total"; "_total" makes it a counter, anything else a gauge
-  std::string help;
+  std::string name;  // "dataplane_drops_total", shown as sallyport_...; "_total" makes it a counter, anything else a gauge
   std::vector<std::pair<std::string, std::string>> labels;
   double value = 0;
+  std::string help;
 };
 
 // One layer of the traversal test, in the order they were tried.
