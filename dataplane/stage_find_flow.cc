@@ -22,7 +22,10 @@ void fetch_flow(Worker& worker, uint32_t index) {
   const FlowEntry& entry = worker.flows->entry(index);
   rte_prefetch0(&entry);
   rte_prefetch0(&entry.destination);
-  rte_prefetch0(&worker.record(index).state);
+  const abi::FlowState& state = worker.record(index).state;
+  rte_prefetch0(&state);
+  rte_prefetch0(&state.latched);
+  rte_prefetch0(&state.reception);
 }
 
 // On a link port: the control plane of the link, or the ID's place in the index.

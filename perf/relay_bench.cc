@@ -127,7 +127,12 @@ class Bench {
       work();
       cycles.push_back(static_cast<double>(__rdtsc() - start) / chunk_packets);
       if (drain() != chunk_packets) {
-        std::fprintf(stderr, "packets were lost, so the figure would be wrong\n");
+        std::fprintf(stderr, "packets were lost, so the figure would be wrong:");
+        for (size_t reason = 0; reason < static_cast<size_t>(abi::DropReason::count); ++reason) {
+          const uint64_t drops = node_.drops(static_cast<abi::DropReason>(reason));
+          if (drops != 0) std::fprintf(stderr, " %s %lu", abi::drop_reason_info[reason].name, static_cast<unsigned long>(drops));
+        }
+        std::fprintf(stderr, "\n");
         std::exit(1);
       }
     }
