@@ -9,6 +9,7 @@
 
 #include <cstring>
 
+#include "dataplane/checksum.h"
 #include "dataplane/worker.h"
 
 namespace sallyport::dataplane {
@@ -40,6 +41,12 @@ void write_ipv6(const Egress& egress, const abi::Address& source, uint8_t* at) {
   ip->hop_limits = hop_limit;
   std::memcpy(ip->src_addr, source.ip, 16);
   std::memcpy(ip->dst_addr, egress.destination.ip, 16);
+}
+
+// RFC 768: a checksum that comes out as zero is sent as all ones.
+uint16_t udp_checksum(const void* addresses, size_t addresses_bytes, const rte_udp_hdr* udp, uint16_t udp_bytes) {
+  const auto check = static_cast<uint16_t>(~udp_sum(addresses, addresses_bytes, udp, udp_bytes));
+  return check == 0 ? 0xffff : check;
 }
 
 }  // namespace
@@ -102,8 +109,8 @@ void finish_headers(rte_mbuf& mbuf, uint8_t* payload, uint16_t header_bytes, uin
       udp->dgram_cksum = rte_ipv4_phdr_cksum(ip, mbuf.ol_flags);
       return;
     }
-    ip->hdr_checksum = rte_ipv4_cksum(ip);
-    udp->dgram_cksum = rte_ipv4_udptcp_cksum(ip, udp);
+    ip->hdr_checksum = static_cast<uint16_t>(~checksum_fold(checksum_add(0, ip, sizeof *ip)));
+    udp->dgram_cksum = udp_checksum(&ip->src_addr, 8, udp, udp_bytes);
     return;
   }
   auto* ip = reinterpret_cast<rte_ipv6_hdr*>(frame + sizeof(rte_ether_hdr));
@@ -113,7 +120,7 @@ void finish_headers(rte_mbuf& mbuf, uint8_t* payload, uint16_t header_bytes, uin
     udp->dgram_cksum = rte_ipv6_phdr_cksum(ip, mbuf.ol_flags);
     return;
   }
-  udp->dgram_cksum = rte_ipv6_udptcp_cksum(ip, udp);
+  udp->dgram_cksum = udp_checksum(ip->src_addr, 32, udp, udp_bytes);
 }
 
 void send_datagram(Worker& worker, const Egress& egress, HopMemory& memory, const uint8_t* payload, size_t bytes) {

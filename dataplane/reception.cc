@@ -13,7 +13,9 @@ constexpr uint16_t max_misorder = 100;
 constexpr uint32_t restart_known = 0x10000;
 
 uint32_t transit_of(const uint8_t* rtp, uint64_t now_ns, uint32_t clock_rate_hz) {
-  const uint64_t arrival = static_cast<uint64_t>((static_cast<unsigned __int128>(now_ns) * clock_rate_hz) / 1'000'000'000u);
+  // Whole seconds apart, so that neither product overflows and both divisions are by a constant.
+  const uint64_t seconds = now_ns / 1'000'000'000u, rest_ns = now_ns % 1'000'000'000u;
+  const uint64_t arrival = seconds * clock_rate_hz + rest_ns * clock_rate_hz / 1'000'000'000u;
   return static_cast<uint32_t>(arrival) - load_be32(rtp + 4);
 }
 

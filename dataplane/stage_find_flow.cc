@@ -22,7 +22,10 @@ void fetch_flow(Worker& worker, uint32_t index) {
   const FlowEntry& entry = worker.flows->entry(index);
   rte_prefetch0(&entry);
   rte_prefetch0(&entry.destination);
-  rte_prefetch0(&worker.record(index).state);
+  const abi::FlowState& state = worker.record(index).state;
+  rte_prefetch0(&state);
+  rte_prefetch0(&state.latched);
+  rte_prefetch0(&state.reception);
 }
 
 // On a link port: the control plane of the link, or the ID's place in the index.
@@ -95,6 +98,15 @@ void judge(Worker& worker, Packet& packet) {
   if (packet.payload_bytes > flow->max_packet_bytes) return worker.drop(packet, DropReason::oversized);
   const DropReason refused = admit(worker, packet);
   if (refused != DropReason::count) return worker.drop(packet, refused);
+  // First lines of keys and state; the burst engine fetches the rest by them.
+  if (flow->verbs & abi::verb_open) {
+    rte_prefetch0(&worker.flows->open_context(flow->flow_index));
+    rte_prefetch0(&packet.state->open_state);
+  }
+  if (flow->verbs & abi::verb_seal) {
+    rte_prefetch0(&worker.flows->seal_context(flow->flow_index));
+    rte_prefetch0(&packet.state->seal_state);
+  }
   if (flow->destination_flow != abi::no_flow) rte_prefetch0(&worker.flows->entry(flow->destination_flow));
 }
 

@@ -54,7 +54,6 @@ void open(Worker& worker) {
     Packet& packet = worker.burst.packets[i];
     if (packet.verdict != Verdict::pass || (packet.flow->verbs & abi::verb_open) == 0) continue;
     SrtpContext& context = worker.flows->open_context(packet.flow->flow_index);
-    context.prefetch_keys(packet.payload_bytes);
     worker.job_packets[count] = &packet;
     worker.jobs[count] = SrtpJob{packet.payload, packet.payload_bytes, 0, &context,
                                  reinterpret_cast<SrtpStreamState*>(&packet.state->open_state), SrtpVerdict::malformed};

@@ -10,6 +10,7 @@
 
 #include <cstring>
 
+#include "dataplane/checksum.h"
 #include "dataplane/pipeline.h"
 #include "dataplane/worker.h"
 
@@ -69,27 +70,32 @@ bool find_udp(uint8_t* frame, uint32_t length, Datagram& datagram, bool& bad_len
   return false;
 }
 
-uint16_t find_slot(const Node& node, const Datagram& datagram) {
-  const bool is_v4 = datagram.family == 4;
-  const uint8_t* destination = datagram.ip + (is_v4 ? offsetof(rte_ipv4_hdr, dst_addr) : offsetof(rte_ipv6_hdr, dst_addr));
+template <size_t Bytes>
+uint16_t find_slot_of(const Node& node, uint8_t family, const uint8_t* destination) {
   for (uint16_t slot = 0; slot < node.slot_count; ++slot) {
-    const LocalSlot& local = node.slots[slot];
-    if (local.address.family == datagram.family && std::memcmp(local.address.ip, destination, is_v4 ? 4 : 16) == 0) return slot;
+    const abi::Address& local = node.slots[slot].address;
+    if (local.family == family && std::memcmp(local.ip, destination, Bytes) == 0) return slot;
   }
   return abi::no_slot;
 }
 
-// Summed with its own checksum in place a whole datagram gives zero, which DPDK turns into the 0xffff that UDP sends for it.
+uint16_t find_slot(const Node& node, const Datagram& datagram) {
+  if (datagram.family == 4) return find_slot_of<4>(node, 4, datagram.ip + offsetof(rte_ipv4_hdr, dst_addr));
+  return find_slot_of<16>(node, 6, datagram.ip + offsetof(rte_ipv6_hdr, dst_addr));
+}
+
+// Summed with its own checksum in place, a whole header or datagram gives all ones.
 bool checksums_hold(const rte_mbuf& mbuf, const Datagram& datagram, const rte_udp_hdr& udp) {
-  const bool l4_checked = (mbuf.ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+  const bool is_checked = (mbuf.ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+  const auto udp_bytes = static_cast<uint16_t>(datagram.ip_payload_bytes);
   if (datagram.family == 4) {
-    const auto* ip = reinterpret_cast<const rte_ipv4_hdr*>(datagram.ip);
-    if (rte_raw_cksum(ip, static_cast<size_t>(datagram.udp - datagram.ip)) != 0xffff) return false;
-    return l4_checked || udp.dgram_cksum == 0 || rte_ipv4_udptcp_cksum(ip, &udp) == 0xffff;
+    const auto header_bytes = static_cast<size_t>(datagram.udp - datagram.ip);
+    if (checksum_fold(checksum_add(0, datagram.ip, header_bytes)) != 0xffff) return false;
+    return is_checked || udp.dgram_cksum == 0 || udp_sum(datagram.ip + offsetof(rte_ipv4_hdr, src_addr), 8, &udp, udp_bytes) == 0xffff;
   }
   // RFC 8200 8.1: zero is not allowed over IPv6.
   if (udp.dgram_cksum == 0) return false;
-  return l4_checked || rte_ipv6_udptcp_cksum(reinterpret_cast<const rte_ipv6_hdr*>(datagram.ip), &udp) == 0xffff;
+  return is_checked || udp_sum(datagram.ip + offsetof(rte_ipv6_hdr, src_addr), 32, &udp, udp_bytes) == 0xffff;
 }
 
 void take_source(const Datagram& datagram, const rte_udp_hdr& udp, abi::Address& source) {

@@ -71,6 +71,10 @@ void to_peer(Worker& worker, Packet& packet) {
 
 void rewrite(Worker& worker) {
   for (uint32_t i = 0; i < worker.burst.count; ++i) {
+    const Packet& packet = worker.burst.packets[i];
+    if (packet.verdict == Verdict::pass) worker.node.hops.prefetch(packet.flow->hop.index);
+  }
+  for (uint32_t i = 0; i < worker.burst.count; ++i) {
     Packet& packet = worker.burst.packets[i];
     if (packet.verdict != Verdict::pass) continue;
     note_arrival(worker, packet);

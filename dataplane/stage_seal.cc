@@ -28,7 +28,6 @@ void seal(Worker& worker) {
     if (packet.verdict != Verdict::pass) continue;
     const bool seals = (packet.flow->verbs & abi::verb_seal) != 0;
     SrtpContext& context = worker.flows->seal_context(packet.flow->flow_index);
-    if (seals) context.prefetch_keys(packet.payload_bytes);
     const uint32_t overhead = seals ? static_cast<uint32_t>(context.seal_overhead_bytes()) : 0;
     const uint32_t ip_bytes = packet.header_bytes - ethernet_bytes + packet.payload_bytes + overhead;
     if (ip_bytes > worker.node.ports[packet.egress_port_index]->mtu()) {

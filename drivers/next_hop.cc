@@ -4,7 +4,7 @@
 namespace sallyport::drivers {
 
 namespace {
-constexpr uint32_t probe_limit = 8;
+constexpr uint32_t probe_limit = 16;
 // Workers note use once in a while only: a store for every packet would bounce the line between lcores.
 constexpr uint64_t use_note_ns = 1'000'000'000;
 }  // namespace
@@ -16,7 +16,9 @@ uint32_t NextHopTable::hash(const HopKey& key) {
   uint64_t low, high;
   std::memcpy(&low, key.ip, 8);
   std::memcpy(&high, key.ip + 8, 8);
-  uint64_t mixed = (low ^ (high * 0x9e3779b97f4a7c15ull) ^ (uint64_t{key.slot} << 48)) * 0xd6e8feb86659fd93ull;
+  // Two rounds, so that every bit of the key reaches the bits that are used.
+  uint64_t mixed = (low ^ (high * 0x9e3779b97f4a7c15ull) ^ (uint64_t{key.slot} << 40)) * 0xd6e8feb86659fd93ull;
+  mixed = (mixed ^ (mixed >> 32)) * 0xd6e8feb86659fd93ull;
   return static_cast<uint32_t>(mixed >> 32);
 }
 
