@@ -33,10 +33,23 @@ def is_chosen(scenario, case, wanted):
     return not wanted or scenario in wanted or f"{scenario}.{case.__name__}" in wanted
 
 
+def open_point(scenario, case):
+    """Why a case is not expected to hold yet: its line in open_points.txt; "" when it must pass."""
+    for line in (HERE / "open_points.txt").read_text().splitlines():
+        name, _, reason = line.partition(": ")
+        if name in (scenario, f"{scenario}.{case.__name__}"):
+            return reason
+    return ""
+
+
 def run_scenario(scenario, report, options):
     module = importlib.import_module(f"scenario_{scenario}")
     cases = [case for case in cases_of(module) if is_chosen(scenario, case, options.names)]
     if not cases:
+        return
+    if not options.names and all(open_point(scenario, case) for case in cases):
+        for case in cases:
+            report.skip(f"{scenario}: {sentence(case.__name__)}", open_point(scenario, case))
         return
     failed_before = len(report.failed)
     logs = Path(options.logs) / scenario
@@ -52,6 +65,10 @@ def run_scenario(scenario, report, options):
                 report.fail(f"{scenario}: {sentence(case.__name__)}", f"setup: {problem}")
         else:
             for case in cases:
+                reason = "" if options.names else open_point(scenario, case)
+                if reason:
+                    report.skip(f"{scenario}: {sentence(case.__name__)}", reason)
+                    continue
                 with report.check(f"{scenario}: {sentence(case.__name__)}", options.verbose):
                     case(stage)
     if len(report.failed) > failed_before:
