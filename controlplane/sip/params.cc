@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controlplane/sip/params.h"
+
+#include "controlplane/sip/grammar.h"
+
+namespace sallyport::sip {
+namespace {
+
+std::size_t skip_lws(std::string_view text, std::size_t at) {
+  while (at < text.size() && is_lws(text[at])) ++at;
+  return at;
+}
+
+// End of the value that begins at `at`: a quoted string, or everything up to ';' without trailing blanks.
+std::size_t end_of_value(std::string_view text, std::size_t at) {
+  if (at < text.size() && text[at] == '"') return skip_quoted(text, at);
+  std::size_t end = at;
+  while (end < text.size() && text[end] != ';') ++end;
+  while (end > at && is_lws(text[end - 1])) --end;
+  return end;
+}
+
+// token, IPv6 reference or quoted string; URI parameters reach further (RFC 3261 25.1 paramchar, "/" ":" "&" "$").
+bool is_value(std::string_view value) {
+  if (value.empty()) return false;
+  if (value.front() == '"') return true;
+  for (const char c : value) {
+    if (is_lws(c) || c == '"' || c == ',' || c == '<' || c == '>') return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<Param> Params::Cursor::next() {
+  const std::size_t semicolon = skip_lws(rest_, 0);
+  if (semicolon == rest_.size() || failed_) return std::nullopt;
+  if (rest_[semicolon] != ';') {
+    failed_ = true;
+    return std::nullopt;
+  }
+  const std::size_t name_begin = skip_lws(rest_, semicolon + 1);
+  std::size_t at = name_begin;
+  while (at < rest_.size() && rest_[at] != ';' && rest_[at] != '=' && !is_lws(rest_[at])) ++at;
+  Param param;
+  param.name = rest_.substr(name_begin, at - name_begin);
+  std::size_t end = at;
+  at = skip_lws(rest_, at);
+  if (at < rest_.size() && rest_[at] == '=') {
+    const std::size_t value_begin = skip_lws(rest_, at + 1);
+    end = end_of_value(rest_, value_begin);
+    if (end == std::string_view::npos) {
+      failed_ = true;
+      return std::nullopt;
+    }
+    param.has_value = true;
+    param.value = rest_.substr(value_begin, end - value_begin);
+  }
+  param.whole = rest_.substr(semicolon, end - semicolon);
+  rest_.remove_prefix(end);
+  return param;
+}
+
+std::optional<Param> Params::find(std::string_view name) const {
+  if (text_.empty()) return std::nullopt;
+  for (Cursor rest = cursor(); auto param = rest.next();) {
+    if (equals_ignoring_case(param->name, name)) return param;
+  }
+  return std::nullopt;
+}
+
+std::string_view Params::value(std::string_view name) const {
+  const auto param = find(name);
+  return param ? param->value : std::string_view();
+}
+
+bool Params::is_valid() const {
+  Cursor rest = cursor();
+  while (auto param = rest.next()) {
+    // URI parameter names may hold paramchar beyond token: "[]/:&+$" and escapes.
+    if (param->name.empty()) return false;
+    for (const char c : param->name) {
+      if (!is_token_char(c) && std::string_view("[]/:&$()").find(c) == std::string_view::npos) return false;
+    }
+    if (param->has_value && !is_value(param->value)) return false;
+  }
+  return !rest.failed();
+}
+
+}  // namespace sallyport::sip

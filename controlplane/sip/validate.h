@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// What a proxy must find right in a parsed message before it acts on it (RFC 3261 16.3, 8.1.1, 18.3; the verdicts of RFC 4475).
+// Judges only what a proxy needs: fields it does not use may hold anything. Cost: a fraction of a parse; no allocation.
+// Not judged here, because they need the node's own state: Max-Forwards 0 (483), Proxy-Require (420), loops, a foreign top Via.
+
+#include "controlplane/sip/message.h"
+
+namespace sallyport::sip {
+
+// 400 for what is missing, repeated or malformed (Via, From, To, Call-ID, CSeq, Max-Forwards range, routing headers),
+// 416 for a Request-URI scheme other than sip, sips, tel.
+Verdict validate_request(const Message& request);
+// Not ok: discard the response, with the reason for the counter.
+Verdict validate_response(const Message& response);
+
+}  // namespace sallyport::sip
