@@ -96,23 +96,10 @@ struct FlowSpec {
 };
 static_assert(sizeof(FlowSpec) == 224);
 
-// One synchronisation source of an SRTP stream. RFC 3711 3.2.1: rollover counter, highest sequence number, replay list.
-struct SsrcState {
-  uint32_t ssrc = 0;
-  uint32_t roc = 0;
-  uint16_t highest_seq = 0;
-  uint8_t in_use = 0;
-  uint8_t reserved = 0;
-  uint32_t srtcp_index = 0;   // next to send, or highest received
-  uint64_t window[2] = {};    // bit 0 of window[0] is the highest index; 128 indices
-  uint64_t last_used_ns = 0;
-};
-static_assert(sizeof(SsrcState) == 40);
-
-inline constexpr uint32_t ssrcs_per_stream = 8;
-
-struct SrtpStreamState {
-  SsrcState ssrc[ssrcs_per_stream];
+// ROC, replay windows and SRTCP indices of one direction; the fields stand in dataplane/srtp_stream_state.h, which alone reads
+// and writes them. All zero is empty. No secrets; it lives here so that a restarted dataplane goes on where the old one stopped.
+struct alignas(64) SrtpStreamState {
+  uint8_t opaque[960];
 };
 
 // RFC 3550 A.1, A.3, A.8 for the source heard last; over clear or sealed RTP alike, since the header is never encrypted.
