@@ -4,6 +4,7 @@
 // touched by its thread only; labels are finite (house style 30).
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace sallyport::media {
