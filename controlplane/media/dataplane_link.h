@@ -10,6 +10,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -52,12 +53,13 @@ class DataplaneLink {
   void stop();
 
   DataplaneState state() const { return state_; }
-  // Why it is not running; empty text when it is.
+  // Why it is not running; empty text when it is. Commands are taken while connected, stalled or not.
   const Fault& fault() const { return fault_; }
   // Present from the first connection on, also while the dataplane is down.
   RegionMap* region() { return region_ ? &*region_ : nullptr; }
   const RegionMap* region() const { return region_ ? &*region_ : nullptr; }
-  bool is_running() const { return state_ == DataplaneState::running; }
+  bool is_connected() const { return state_ == DataplaneState::running || state_ == DataplaneState::stalled; }
+  bool is_alive(uint32_t worker) const { return is_connected() && worker < stalled_.size() && !stalled_[worker]; }
 
   uint32_t worker_count() const { return region_ ? region_->worker_count() : 0; }
   uint32_t owner(uint32_t flow_index) const { return flow_index % worker_count(); }
@@ -68,19 +70,26 @@ class DataplaneLink {
   size_t in_flight() const;
 
  private:
-  enum class Wait { hello, running };
+  // Handlers queued for an earlier connection, or for a link that is gone, see by it that they are stale.
+  struct Ticket {
+    std::shared_ptr<const uint64_t> attempt;
+    uint64_t mine;
+    bool is_valid() const { return *attempt == mine; }
+  };
+  Ticket ticket() const { return {attempt_, *attempt_}; }
   void connect();
+  void disconnect();
   void await_welcome();
   void take_welcome();
-  void adopt_region(int region_fd, int wake_fd, int notify_fd, const abi::Welcome& welcome);
+  void arrive(RegionMap region, const abi::Welcome& welcome);
   void await_peer_close();
   void await_notify();
   void drain();
-  size_t drain_completions(uint32_t worker, size_t limit);
-  size_t drain_events(uint32_t worker, size_t limit);
+  size_t drain_completions(uint32_t worker);
+  size_t drain_events(uint32_t worker);
   void wake(uint32_t worker);
   void watch_heartbeats();
-  void check_heartbeats();
+  void check_heartbeats(uint64_t now_ns);
   void lose(Fault fault);
   void retry_later();
   void fail_in_flight(const Fault& fault);
@@ -97,7 +106,8 @@ class DataplaneLink {
   std::optional<RegionMap> region_;
   bool was_connected_ = false;
   bool stopped_ = true;
-  uint64_t attempt_ = 0;   // handlers of an earlier connection see that they are stale
+  std::shared_ptr<uint64_t> attempt_ = std::make_shared<uint64_t>(0);
+  uint64_t arrived_ns_ = 0;
   uint64_t next_id_ = 1;
   std::array<std::unordered_map<uint64_t, Completed>, abi::max_workers> waiting_;
   std::vector<bool> stalled_;
