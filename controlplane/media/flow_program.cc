@@ -134,6 +134,11 @@ void FlowProgram::forget(uint32_t flow_index) {
   if (on_removed) on_removed(flow_index);
 }
 
+void FlowProgram::clear() {
+  steps_.clear();
+  entries_.clear();
+}
+
 void FlowProgram::reconcile() {
   steps_.clear();
   for (const LiveFlow& live : dataplane_.region()->live_flows()) {

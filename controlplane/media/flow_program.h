@@ -29,6 +29,8 @@ class FlowProgram {
   // nullptr: not wanted.
   const abi::FlowSpec* wanted(uint32_t flow_index) const;
 
+  // Forgets everything without a command: the region that held the flows is gone.
+  void clear();
   // The dataplane is there (again).
   void reconcile();
   size_t waiting() const;

@@ -24,7 +24,6 @@ namespace sallyport::media {
   COUNTER(refused_multiplex_id, "stream without, or with a foreign, multiplexID on the traversal leg") \
   COUNTER(refused_multiplex_conflict, "multiplexID already used by another call")                  \
   COUNTER(refused_answer_shape, "answers that do not fit their offer")                             \
-  COUNTER(refused_glare, "offers while another offer of the same dialog waits for its answer")     \
   COUNTER(refused_no_ports, "relay ports exhausted")                                               \
   COUNTER(refused_no_flows, "flow table full")                                                     \
   COUNTER(refused_no_multiplex_ids, "multiplexIDs exhausted")                                      \

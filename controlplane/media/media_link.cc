@@ -236,6 +236,11 @@ std::optional<uint16_t> MediaLinks::find(std::string_view peer) const {
   return found->second;
 }
 
+std::optional<uint16_t> MediaLinks::slot_of(std::string_view peer) const {
+  const auto found = slots_.find(peer);
+  return found == slots_.end() ? std::nullopt : std::optional<uint16_t>(found->second);
+}
+
 bool MediaLinks::is_up(uint16_t link) const {
   if (dataplane_.region() == nullptr || !links_.contains(link)) return false;
   const abi::LinkState state = dataplane_.region()->link_state(link);

@@ -51,7 +51,10 @@ class MediaLinks {
   // E: a new session and key at the next grant (the peer's credentials changed).
   void remove(const std::string& peer);
 
+  // Granted or installed; nullopt: calls of this peer have no way for their media.
   std::optional<uint16_t> find(std::string_view peer) const;
+  // Its slot, link or not: calls taken over after a restart still name it.
+  std::optional<uint16_t> slot_of(std::string_view peer) const;
   std::vector<LinkStatus> status() const;
   bool is_up(uint16_t link) const;
 

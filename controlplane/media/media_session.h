@@ -81,6 +81,7 @@ struct SessionSnapshot {
 
 class SessionState;
 class MediaPlane;
+class PlaneState;
 
 class MediaSession {
  public:
@@ -106,6 +107,7 @@ class MediaSession {
 
  private:
   friend class MediaPlane;
+  friend class PlaneState;
   explicit MediaSession(std::unique_ptr<SessionState> state);
   std::unique_ptr<SessionState> state_;
 };

@@ -22,9 +22,8 @@ constexpr std::pair<CryptoSuite, abi::Suite> suite_numbers[] = {
     {CryptoSuite::aes_cm_128_hmac_sha1_32, abi::Suite::aes_cm_128_hmac_sha1_32},
 };
 
-SharedKey share(sip::CryptoAttribute attribute) {
+SharedKey share(sip::CryptoAttribute&& attribute) {
   auto key = std::make_shared<StreamKey>();
-  key->tag = attribute.tag;
   key->suite = attribute.suite;
   key->mki_bytes = attribute.mki_bytes;
   key->key = std::move(attribute.key);
@@ -44,7 +43,7 @@ bool has_keys(std::span<const sip::SdpLine> media_lines) {
   return sip::find_attribute(media_lines, "crypto") != nullptr;
 }
 
-SharedKey select_offered(std::span<const sip::SdpLine> media_lines, const Suites& allowed) {
+TaggedKey select_offered(std::span<const sip::SdpLine> media_lines, const Suites& allowed) {
   sip::CryptoAttribute best;
   size_t best_rank = allowed.size();
   for (const sip::SdpLine& line : media_lines) {
@@ -57,34 +56,36 @@ SharedKey select_offered(std::span<const sip::SdpLine> media_lines, const Suites
     best_rank = rank;
     best = std::move(*read.attribute);
   }
-  return best_rank == allowed.size() ? nullptr : share(std::move(best));
+  if (best_rank == allowed.size()) return {};
+  const uint32_t tag = best.tag;
+  return {tag, share(std::move(best))};
 }
 
-SharedKey fresh_key(CryptoSuite suite, uint32_t tag) {
+SharedKey fresh_key(CryptoSuite suite) {
   auto key = std::make_shared<StreamKey>();
-  key->tag = tag;
   key->suite = suite;
   key->key = sip::MasterKey::generate(suite);
   return key;
 }
 
-std::vector<SharedKey> fresh_keys(const Suites& suites) {
-  std::vector<SharedKey> keys;
-  for (const CryptoSuite suite : suites) keys.push_back(fresh_key(suite, static_cast<uint32_t>(keys.size() + 1)));
+std::vector<TaggedKey> fresh_keys(const Suites& suites) {
+  std::vector<TaggedKey> keys;
+  for (const CryptoSuite suite : suites) keys.push_back({static_cast<uint32_t>(keys.size() + 1), fresh_key(suite)});
   return keys;
 }
 
-SharedKey match_answer(std::span<const sip::SdpLine> media_lines, std::span<const SharedKey> offered, SharedKey& ours) {
+SrtpLeg match_answer(std::span<const sip::SdpLine> media_lines, std::span<const TaggedKey> offered) {
   const sip::SdpLine* line = sip::find_attribute(media_lines, "crypto");
-  if (line == nullptr) return nullptr;
+  if (line == nullptr) return {};
   sip::CryptoResult read = sip::read_crypto(*line);
-  if (!read.attribute) return nullptr;
-  for (const SharedKey& key : offered) {
-    if (key->tag != read.attribute->tag || key->suite != read.attribute->suite) continue;
-    ours = key;
-    return share(std::move(*read.attribute));
+  if (!read.attribute) return {};
+  const uint32_t tag = read.attribute->tag;
+  for (const TaggedKey& ours : offered) {
+    if (ours.tag == tag && ours.key->suite == read.attribute->suite) {
+      return {tag, share(std::move(*read.attribute)), ours.key};
+    }
   }
-  return nullptr;
+  return {};
 }
 
 abi::KeyMaterial key_material(const StreamKey& key) {
@@ -98,7 +99,7 @@ abi::KeyMaterial key_material(const StreamKey& key) {
   return material;
 }
 
-SharedKey from_material(const abi::KeyMaterial& material, uint32_t tag) {
+SharedKey from_material(const abi::KeyMaterial& material) {
   for (const auto& [suite, number] : suite_numbers) {
     if (number != material.suite) continue;
     const sip::CryptoSuiteFacts& facts = sip::facts(suite);
@@ -106,8 +107,7 @@ SharedKey from_material(const abi::KeyMaterial& material, uint32_t tag) {
     std::memcpy(bytes, material.key, facts.key_bytes);
     std::memcpy(bytes + facts.key_bytes, material.salt, facts.salt_bytes);
     auto key = std::make_shared<StreamKey>();
-    key->tag = tag;
-    key->suite = suite;
+      key->suite = suite;
     key->mki_bytes = material.mki_length;
     key->key = sip::MasterKey(suite, std::span(bytes, size_t{facts.key_bytes} + facts.salt_bytes));
     explicit_bzero(bytes, sizeof bytes);
@@ -118,25 +118,28 @@ SharedKey from_material(const abi::KeyMaterial& material, uint32_t tag) {
 
 std::string_view suite_name(const SharedKey& key) { return key ? sip::facts(key->suite).name : std::string_view(); }
 
-std::string crypto_line(const SharedKey& key, std::vector<KeyPlaceholder>& placeholders) {
+std::string crypto_line(const TaggedKey& offered, std::vector<KeyPlaceholder>& placeholders) {
+  const SharedKey& key = offered.key;
   const size_t encoded = (key->key.bytes().size() + 2) / 3 * 4;
   placeholders.push_back({random_text(encoded), key});
-  std::string line = "a=crypto:" + std::to_string(key->tag) + " ";
+  std::string line = "a=crypto:" + std::to_string(offered.tag) + " ";
   return line.append(suite_name(key)).append(" inline:").append(placeholders.back().text);
 }
 
-void fill_in(std::string& sdp, const std::vector<KeyPlaceholder>& placeholders) {
+bool fill_in(std::string& sdp, const std::vector<KeyPlaceholder>& placeholders) {
   std::string encoded;
   encoded.reserve(80);
+  bool complete = true;
   for (const KeyPlaceholder& placeholder : placeholders) {
     const size_t at = sdp.find(placeholder.text);
     encoded.clear();
     sip::encode_base64(sip::Base64::standard, placeholder.key->key.bytes(), encoded);
-    // Our own line, written a moment ago: anything else is a broken invariant.
-    if (at == std::string::npos || encoded.size() != placeholder.text.size()) std::abort();
-    std::memcpy(sdp.data() + at, encoded.data(), encoded.size());
+    const bool fits = at != std::string::npos && encoded.size() == placeholder.text.size();
+    if (fits) std::memcpy(sdp.data() + at, encoded.data(), encoded.size());
+    complete &= fits;
     explicit_bzero(encoded.data(), encoded.size());
   }
+  return complete;
 }
 
 }  // namespace sallyport::media

@@ -17,7 +17,6 @@
 namespace sallyport::media {
 
 struct StreamKey {
-  uint32_t tag = 0;
   sip::CryptoSuite suite = sip::CryptoSuite::aes_cm_128_hmac_sha1_80;
   uint8_t mki_bytes = 0;
   sip::MasterKey key;
@@ -25,24 +24,30 @@ struct StreamKey {
 using SharedKey = std::shared_ptr<const StreamKey>;
 using Suites = std::vector<sip::CryptoSuite>;
 
+struct TaggedKey {
+  uint32_t tag = 0;
+  SharedKey key;
+};
+
 // One side of a stream under SRTP. open: what the peer seals with; seal: what we told it we seal with.
 struct SrtpLeg {
+  uint32_t tag = 0;
   SharedKey open, seal;
   bool is_secured() const { return open && seal; }
 };
 
 bool has_keys(std::span<const sip::SdpLine> media_lines);
-// The strongest (first of `allowed`) that is offered and readable; nullptr if there is none.
-SharedKey select_offered(std::span<const sip::SdpLine> media_lines, const Suites& allowed);
-// One fresh key a suite, tags from 1.
-std::vector<SharedKey> fresh_keys(const Suites& suites);
-SharedKey fresh_key(sip::CryptoSuite suite, uint32_t tag);
-// The answer's key, when tag and suite are those of one that we offered (RFC 4568 5.1.3); `ours` is the one it chose.
-SharedKey match_answer(std::span<const sip::SdpLine> media_lines, std::span<const SharedKey> offered, SharedKey& ours);
+// The strongest (first of `allowed`) that is offered and readable; no key if there is none.
+TaggedKey select_offered(std::span<const sip::SdpLine> media_lines, const Suites& allowed);
+SharedKey fresh_key(sip::CryptoSuite suite);
+// One a suite, tags from 1.
+std::vector<TaggedKey> fresh_keys(const Suites& suites);
+// The leg that the answer makes, when its tag and suite are those of one that we offered (RFC 4568 5.1.3); unsecured if not.
+SrtpLeg match_answer(std::span<const sip::SdpLine> media_lines, std::span<const TaggedKey> offered);
 
 abi::KeyMaterial key_material(const StreamKey& key);
 // From the region, after a restart. nullptr: no such suite.
-SharedKey from_material(const abi::KeyMaterial& material, uint32_t tag);
+SharedKey from_material(const abi::KeyMaterial& material);
 std::string_view suite_name(const SharedKey& key);
 
 // A crypto line with a placeholder in the key's place: edits copy text about, and keys must not be left behind in their buffers.
@@ -50,8 +55,8 @@ struct KeyPlaceholder {
   std::string text;
   SharedKey key;
 };
-std::string crypto_line(const SharedKey& key, std::vector<KeyPlaceholder>& placeholders);
-// Puts the keys in place in the finished description, which the caller wipes after sending.
-void fill_in(std::string& sdp, const std::vector<KeyPlaceholder>& placeholders);
+std::string crypto_line(const TaggedKey& offered, std::vector<KeyPlaceholder>& placeholders);
+// Puts the keys in place in the finished description, which the caller wipes after sending. false: a placeholder is not there.
+bool fill_in(std::string& sdp, const std::vector<KeyPlaceholder>& placeholders);
 
 }  // namespace sallyport::media
