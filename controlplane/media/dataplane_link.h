@@ -58,6 +58,7 @@ class DataplaneLink {
   // Present from the first connection on, also while the dataplane is down.
   RegionMap* region() { return region_ ? &*region_ : nullptr; }
   const RegionMap* region() const { return region_ ? &*region_ : nullptr; }
+  bool is_running() const { return state_ == DataplaneState::running; }
   bool is_connected() const { return state_ == DataplaneState::running || state_ == DataplaneState::stalled; }
   bool is_alive(uint32_t worker) const { return is_connected() && worker < stalled_.size() && !stalled_[worker]; }
 
