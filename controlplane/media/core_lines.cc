@@ -30,11 +30,9 @@ std::vector<TaggedKey> keys_to_offer(const SrtpLeg& agreed, const std::vector<Ta
   return fresh_keys(suites);
 }
 
-// Keys and fingerprints of one side mean nothing on the other.
-void strip_keys(LineWork& work) {
-  for (const std::string_view name : {"crypto", "fingerprint", "setup", "tls-id"}) {
-    work.edit.remove_attributes(work.media, name);
-  }
+// Keys and fingerprints of one side mean nothing on the other, and are none of its business.
+void strip_keys(sip::SdpEdit& edit, const sip::SdpMedia& media) {
+  for (const std::string_view name : {"crypto", "fingerprint", "setup", "tls-id"}) edit.remove_attributes(media, name);
 }
 
 }  // namespace
@@ -69,17 +67,30 @@ LineOutcome CoreLines::take_multiplex_id(LineWork& work) {
 }
 
 void CoreLines::write_to_link(LineWork& work) const {
-  strip_keys(work);
+  strip_keys(work.edit, work.media);
   anchor_line(work.edit, work.sdp, work.media,
               {place_.link_address, place_.link_rtp_port, place_.link_rtcp_port, RtcpMux::keep, work.stream.link_protocol});
   if (work.stream.lease) work.edit.append(work.media, multiplex_line(work.stream.lease->multiplex_id));
 }
 
 void CoreLines::write_to_face(LineWork& work, RtcpMux mux) const {
-  strip_keys(work);
+  strip_keys(work.edit, work.media);
   const uint16_t port = work.stream.lease->relay_port;
   anchor_line(work.edit, work.sdp, work.media,
               {place_.face_address, port, static_cast<uint16_t>(port + 1), mux, work.stream.face_protocol});
+}
+
+// Under the protocol that the other side knows the stream by: RFC 3264 6 wants the offer's in the answer.
+void CoreLines::write_refused(sip::SdpEdit& edit, const sip::SdpMedia& media, bool to_link, const Stream* known) const {
+  strip_keys(edit, media);
+  if (!is_anchored_protocol(media.protocol)) return;
+  std::string_view protocol = to_link ? secured_protocol(media.protocol) : clear_protocol(media.protocol);
+  if (!to_link && settings_.inner_srtp) protocol = media.protocol;
+  if (known != nullptr) {
+    const std::string& agreed = to_link ? known->link_protocol : known->face_protocol;
+    if (!agreed.empty()) protocol = agreed;
+  }
+  if (protocol != media.protocol) edit.replace_part(media.protocol, protocol);
 }
 
 LineOutcome CoreLines::offer_from_link(LineWork& work) {

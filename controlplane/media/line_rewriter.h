@@ -51,8 +51,8 @@ class LineRewriter {
   virtual LineOutcome offer_from_link(LineWork& work) = 0;
   virtual LineOutcome answer_from_face(LineWork& work) = 0;
   virtual LineOutcome answer_from_link(LineWork& work) = 0;
-  // Whether keys of a refused line may go on: on C the other side has no business with them.
-  virtual bool passes_keys() const = 0;
+  // A line that goes on with port 0. known: the stream that stood there, nullptr for none.
+  virtual void write_refused(sip::SdpEdit& edit, const sip::SdpMedia& media, bool to_link, const Stream* known) const = 0;
 };
 
 // What a new stream takes its resources from.
@@ -76,7 +76,7 @@ class EdgeLines final : public LineRewriter {
   LineOutcome offer_from_link(LineWork& work) override;
   LineOutcome answer_from_face(LineWork& work) override;
   LineOutcome answer_from_link(LineWork& work) override;
-  bool passes_keys() const override { return true; }
+  void write_refused(sip::SdpEdit&, const sip::SdpMedia&, bool, const Stream*) const override {}
 
  private:
   LineTarget to_link() const;
@@ -94,7 +94,7 @@ class CoreLines final : public LineRewriter {
   LineOutcome offer_from_link(LineWork& work) override;
   LineOutcome answer_from_face(LineWork& work) override;
   LineOutcome answer_from_link(LineWork& work) override;
-  bool passes_keys() const override { return false; }
+  void write_refused(sip::SdpEdit& edit, const sip::SdpMedia& media, bool to_link, const Stream* known) const override;
 
  private:
   LineOutcome learn_face(LineWork& work) const;

@@ -110,10 +110,8 @@ LineOutcome SdpRewriter::rewrite_answer_line(Side from, size_t line, const Strea
 
 void SdpRewriter::refuse(Side from, const sip::SdpMedia& media, const Stream* known) {
   refuse_line(edit_, sdp_, media, target_address(from));
-  if (!lines_.passes_keys()) edit_.remove_attributes(media, "crypto");
-  if (known == nullptr || known->kind != media.kind) return;
-  const std::string& protocol = from == Side::face ? known->link_protocol : known->face_protocol;
-  if (!protocol.empty() && protocol != media.protocol) edit_.replace_part(media.protocol, protocol);
+  const bool same_kind = known != nullptr && known->kind == media.kind;
+  lines_.write_refused(edit_, media, from == Side::face, same_kind ? known : nullptr);
 }
 
 LineOutcome SdpRewriter::finish() {

@@ -32,7 +32,7 @@ class SdpRewriter {
   LineOutcome parse(std::string_view text);
   LineOutcome rewrite_offer_line(Side from, size_t line, const Streams& base, const abi::Address& source);
   LineOutcome rewrite_answer_line(Side from, size_t line, const Streams& offered, const abi::Address& source);
-  // Port 0, under the protocol that the receiving side knows the stream by.
+  // Port 0.
   void refuse(Side from, const sip::SdpMedia& media, const Stream* known);
   LineOutcome finish();
   const std::string& target_address(Side from) const { return from == Side::face ? place_.link_address : place_.face_address; }

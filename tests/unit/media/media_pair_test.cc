@@ -14,7 +14,7 @@ namespace {
 using sip::CryptoSuite;
 
 const std::string client_key(40, 'C');
-const std::string client_gcm = std::string(58, 'G') + "w==";  // 44 bytes
+const std::string client_gcm = std::string(58, 'G') + "A=";  // 44 bytes
 
 std::string session_lines(const std::string& address) {
   const std::string family = address.find(':') == std::string::npos ? "IP4 " : "IP6 ";
@@ -397,7 +397,7 @@ TEST(MediaPair, LateOfferIsAnsweredInTheAck) {
   // The 200 is sent again until the ACK comes: same ports, same keys.
   const SdpResult again = call.outward({.from = Side::face, .status = 200, .branch = "callee"}, phone_sdp());
   EXPECT_EQ(again.sdp, offer.sdp);
-  const std::string answer = session_lines("203.0.113.5") + "m=audio 4000 RTP/SAVP 0\r\na=crypto:2 AEAD_AES_128_GCM inline:" + std::string(36, 'Q') + "Q==\r\n";
+  const std::string answer = session_lines("203.0.113.5") + "m=audio 4000 RTP/SAVP 0\r\na=crypto:2 AEAD_AES_128_GCM inline:" + std::string(36, 'Q') + "QQ==\r\n";
   const SdpResult ack = call.inward({.from = Side::face, .method = "ACK", .branch = "callee"}, answer);
   ASSERT_TRUE(ack.ok()) << ack.warning;
   const SdpResult ack_again = call.inward({.from = Side::face, .method = "ACK", .branch = "callee"}, answer);

@@ -15,7 +15,7 @@ const Suites every_suite{sip::crypto_suites.begin(), sip::crypto_suites.end()};
 const std::string key_30(40, 'A');             // 30 bytes
 const std::string cm80 = "a=crypto:3 AES_CM_128_HMAC_SHA1_80 inline:" + key_30 + "|2^31|1:4\r\n";
 const std::string cm32 = "a=crypto:4 AES_CM_128_HMAC_SHA1_32 inline:" + key_30 + "\r\n";
-const std::string gcm128 = "a=crypto:7 AEAD_AES_128_GCM inline:" + std::string(36, 'B') + "A==\r\n";
+const std::string gcm128 = "a=crypto:7 AEAD_AES_128_GCM inline:" + std::string(36, 'B') + "BA==\r\n";
 
 struct Parsed {
   explicit Parsed(const std::string& lines) : text("v=0\r\nm=audio 4 RTP/SAVP 0\r\n" + lines) {
