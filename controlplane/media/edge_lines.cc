@@ -12,7 +12,7 @@ LineOutcome check_secured(const LineWork& work) {
   return std::nullopt;
 }
 
-void learn_face(LineWork& work) {
+void learn_face(LineWork& work, uint8_t face_family) {
   Stream& stream = work.stream;
   stream.held_by_face = sip::is_held(work.sdp, work.media);
   stream.face_protocol = stream.link_protocol = work.media.protocol;
@@ -27,7 +27,7 @@ void learn_face(LineWork& work) {
   }
   stream.face_rtp = addresses.rtp;
   stream.face_rtcp = addresses.rtcp;
-  stream.face_matches_signalling = work.source.is_set() && work.source.same_ip(addresses.rtp);
+  stream.face_matches_signalling = addresses.rtp.family == face_family && work.source.same_ip(addresses.rtp);
 }
 
 LineOutcome bad_id() {
@@ -53,7 +53,7 @@ LineOutcome EdgeLines::offer_from_face(LineWork& work) {
   if (!stream.lease) {
     if (auto refused = leases_.lease(place_.face_slot, stream.lease)) return refused;
   }
-  learn_face(work);
+  learn_face(work, place_.face_family);
   // We take RTCP on the RTP port whatever the far end does; each side has its own agreement (RFC 5761 5.1.1).
   stream.face_offered_mux = stream.rtcp_mux = sip::has_rtcp_mux(work.sdp, work.media);
   anchor_line(work.edit, work.sdp, work.media, to_link());
@@ -91,7 +91,7 @@ LineOutcome EdgeLines::offer_from_link(LineWork& work) {
 LineOutcome EdgeLines::answer_from_face(LineWork& work) {
   if (auto refused = check_secured(work)) return refused;
   Stream& stream = work.stream;
-  learn_face(work);
+  learn_face(work, place_.face_family);
   stream.rtcp_mux = sip::has_rtcp_mux(work.sdp, work.media);
   anchor_line(work.edit, work.sdp, work.media, to_link());
   work.edit.append(work.media, multiplex_line(stream.lease->multiplex_id));

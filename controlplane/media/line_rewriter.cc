@@ -22,7 +22,7 @@ LineOutcome LeaseSource::check() const {
   if (pool == nullptr || !dataplane.is_connected()) {
     return refusal(MediaCounter::refused_no_dataplane, 503, 399, "Media relay is not running");
   }
-  if (!has_link) return refusal(MediaCounter::refused_no_link, 503, 399, "No media link to the other node");
+  if (!link) return refusal(MediaCounter::refused_no_link, 503, 399, "No media link to the other node");
   return std::nullopt;
 }
 
@@ -47,7 +47,7 @@ LineOutcome LeaseSource::lease_for(uint16_t face_slot, uint32_t multiplex_id, Sh
   }
   if (auto refused = check()) return refused;
   MediaCounter counter = MediaCounter::refused_no_ports;
-  auto lease = pool->lease_for(face_slot, multiplex_id, counter);
+  auto lease = pool->lease_for(face_slot, *link, multiplex_id, counter);
   if (!lease) return refusal(counter, 503, 399, "Media relay: " + lease.fault().cause);
   out = std::move(*lease);
   out->serial = next_serial++;

@@ -59,7 +59,7 @@ class LineRewriter {
 struct LeaseSource {
   const DataplaneLink& dataplane;
   MediaPool* pool = nullptr;  // nullptr: the dataplane never came
-  bool has_link = false;      // the traversal peer has a media link
+  std::optional<uint16_t> link;  // of the traversal peer; nullopt: it has no media link
   uint32_t& next_serial;
   std::vector<std::weak_ptr<StreamLease>>& own;  // of this session: an answer that comes again names an ID we have
 

@@ -30,14 +30,15 @@ StreamLease::~StreamLease() {
     if (PortAllocator* ports = pool->ports(face_slot)) ports->release(relay_port, now_ms);
   }
   if (multiplex_id == 0) return;
-  if (pool->role_ == Role::e) pool->multiplex_.release(multiplex_id, now_ms);
-  else pool->multiplex_.release_at_once(multiplex_id);
+  MultiplexAllocator& ids = pool->ids(id_space);
+  if (pool->role_ == Role::e) ids.release(multiplex_id, now_ms);
+  else ids.release_at_once(multiplex_id);
 }
 
 MediaPool::MediaPool(const RegionMap& region, const MediaSettings& settings, std::pair<uint16_t, uint16_t> own_ports)
     : role_(settings.role),
       workers_(region.worker_count()),
-      multiplex_(region.worker_count(), settings.multiplex_quarantine_ms),
+      multiplex_quarantine_ms_(settings.multiplex_quarantine_ms),
       flows_(region.flow_capacity(), region.worker_count(), static_cast<uint32_t>(std::time(nullptr))) {
   std::random_device seed;
   for (uint16_t slot = 0; slot < abi::max_address_slots; ++slot) {
@@ -57,6 +58,24 @@ PortAllocator* MediaPool::ports(uint16_t slot) {
   return found == ports_.end() ? nullptr : &found->second;
 }
 
+MultiplexAllocator& MediaPool::ids(uint16_t link) {
+  const uint16_t space = role_ == Role::e ? 0 : link;
+  return ids_.try_emplace(space, workers_, multiplex_quarantine_ms_).first->second;
+}
+
+// A lease on an ID that was chosen elsewhere; nullptr: it is taken.
+SharedLease MediaPool::named(uint16_t face_slot, uint16_t link, uint32_t multiplex_id) {
+  MultiplexAllocator& ids = this->ids(link);
+  if (!ids.claim(multiplex_id)) return nullptr;
+  auto lease = std::make_shared<StreamLease>();
+  lease->pool = shared_from_this();
+  lease->face_slot = face_slot;
+  lease->multiplex_id = multiplex_id;
+  lease->id_space = link;
+  lease->worker = ids.owner(multiplex_id);
+  return lease;
+}
+
 uint32_t MediaPool::ports_in_use() const {
   uint32_t count = 0;
   for (const auto& [slot, ports] : ports_) count += ports.in_use();
@@ -71,7 +90,7 @@ Outcome<SharedLease> MediaPool::lease(uint16_t face_slot, const DataplaneLink& d
     lease->worker = next_worker_++ % workers_;
     if (dataplane.is_alive(lease->worker)) break;
   }
-  const auto id = multiplex_.allot(lease->worker, steady_ms());
+  const auto id = ids(0).allot(lease->worker, steady_ms());
   if (!id) {
     counter = MediaCounter::refused_no_multiplex_ids;
     return exhausted("multiplexIDs", "end calls or lower the load");
@@ -80,17 +99,11 @@ Outcome<SharedLease> MediaPool::lease(uint16_t face_slot, const DataplaneLink& d
   return complete(std::move(lease), counter);
 }
 
-Outcome<SharedLease> MediaPool::lease_for(uint16_t face_slot, uint32_t multiplex_id, MediaCounter& counter) {
-  if (!multiplex_.claim(multiplex_id)) {
-    counter = MediaCounter::refused_multiplex_conflict;
-    return Fault{FaultCode::conflict, "media", "the multiplexID belongs to another call", "the caller may try again"};
-  }
-  auto lease = std::make_shared<StreamLease>();
-  lease->pool = shared_from_this();
-  lease->face_slot = face_slot;
-  lease->multiplex_id = multiplex_id;
-  lease->worker = multiplex_.owner(multiplex_id);
-  return complete(std::move(lease), counter);
+Outcome<SharedLease> MediaPool::lease_for(uint16_t face_slot, uint16_t link, uint32_t multiplex_id, MediaCounter& counter) {
+  SharedLease lease = named(face_slot, link, multiplex_id);
+  if (lease) return complete(std::move(lease), counter);
+  counter = MediaCounter::refused_multiplex_conflict;
+  return Fault{FaultCode::conflict, "media", "the multiplexID belongs to another call", "the caller may try again"};
 }
 
 Outcome<SharedLease> MediaPool::complete(SharedLease lease, MediaCounter& counter) {
@@ -122,14 +135,10 @@ bool MediaPool::allot_flows(StreamLease& lease) {
   return true;
 }
 
-SharedLease MediaPool::adopt(uint16_t face_slot, const StreamRecord& record) {
+SharedLease MediaPool::adopt(uint16_t face_slot, uint16_t link, const StreamRecord& record) {
   PortAllocator* ports = this->ports(face_slot);
-  if (ports == nullptr || !multiplex_.claim(record.multiplex_id)) return nullptr;
-  auto lease = std::make_shared<StreamLease>();
-  lease->pool = shared_from_this();
-  lease->face_slot = face_slot;
-  lease->multiplex_id = record.multiplex_id;
-  lease->worker = multiplex_.owner(record.multiplex_id);
+  SharedLease lease = ports == nullptr ? nullptr : named(face_slot, link, record.multiplex_id);
+  if (!lease) return nullptr;
   lease->serial = record.serial;
   if (!ports->claim(record.relay_port)) return nullptr;
   lease->relay_port = record.relay_port;

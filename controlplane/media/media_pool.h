@@ -26,6 +26,7 @@ struct StreamLease {
   uint16_t face_slot = abi::no_slot;
   uint16_t relay_port = 0;      // RTP; RTCP is the next
   uint32_t multiplex_id = 0;
+  uint16_t id_space = 0;        // C: the link whose E chose the ID; each E counts for itself
   uint32_t worker = 0;
   uint32_t serial = 0;          // tells the streams of one session apart
   FlowHandle flows[flows_per_stream];
@@ -48,9 +49,9 @@ class MediaPool : public std::enable_shared_from_this<MediaPool> {
   // E: chooses worker and ID. Faults: exhausted, with `counter` saying what ran out.
   Outcome<SharedLease> lease(uint16_t face_slot, const DataplaneLink& dataplane, MediaCounter& counter);
   // C: for the ID that E chose. Also conflict, when another call has it.
-  Outcome<SharedLease> lease_for(uint16_t face_slot, uint32_t multiplex_id, MediaCounter& counter);
+  Outcome<SharedLease> lease_for(uint16_t face_slot, uint16_t link, uint32_t multiplex_id, MediaCounter& counter);
   // What a call from before a restart still holds. nullptr: it contradicts what is in use.
-  SharedLease adopt(uint16_t face_slot, const StreamRecord& record);
+  SharedLease adopt(uint16_t face_slot, uint16_t link, const StreamRecord& record);
   // Flow indices anew, for a stream whose flows were removed and come back (a rolled back re-INVITE).
   bool allot_flows(StreamLease& lease);
 
@@ -60,13 +61,16 @@ class MediaPool : public std::enable_shared_from_this<MediaPool> {
  private:
   friend struct StreamLease;
   PortAllocator* ports(uint16_t slot);
+  MultiplexAllocator& ids(uint16_t link);
+  SharedLease named(uint16_t face_slot, uint16_t link, uint32_t multiplex_id);
   Outcome<SharedLease> complete(SharedLease lease, MediaCounter& counter);
 
   Role role_;
   uint32_t workers_;
   uint32_t next_worker_ = 0;
   std::map<uint16_t, PortAllocator> ports_;  // by address slot
-  MultiplexAllocator multiplex_;
+  uint64_t multiplex_quarantine_ms_;
+  std::map<uint16_t, MultiplexAllocator> ids_;  // E: one; C: one a link
   FlowAllocator flows_;
 };
 

@@ -54,7 +54,7 @@ bool SessionState::adopt_stream(const StreamRecord& record, uint16_t face_slot, 
     take_keys(flows, record, stream);
     if (!stream.link_leg.is_secured()) return false;
   }
-  stream.lease = plane_.pool->adopt(face_slot, record);
+  stream.lease = plane_.pool->adopt(face_slot, flow_place().link, record);
   if (!stream.lease) return false;
   leases_.push_back(stream.lease);
   for (const abi::FlowSpec& spec : flows.specs) plane_.flows.know(spec);

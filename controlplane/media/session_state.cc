@@ -31,8 +31,7 @@ SdpResult SessionState::rewrite(const SdpMessage& message) {
     plane_.counters.add(MediaCounter::refused_no_dataplane);
     return refuse(refusal(MediaCounter::refused_no_dataplane, 503, 399, "Media relay is not running"));
   }
-  LeaseSource leases{plane_.dataplane, plane_.pool.get(), plane_.links.find(start_.peer).has_value(), next_serial_,
-                     leases_};
+  LeaseSource leases{plane_.dataplane, plane_.pool.get(), plane_.links.find(start_.peer), next_serial_, leases_};
   EdgeLines edge(*place, leases);
   CoreLines core(*place, leases, plane_.settings);
   LineRewriter& lines = plane_.settings.role == Role::e ? static_cast<LineRewriter&>(edge) : core;

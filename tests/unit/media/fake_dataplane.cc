@@ -240,7 +240,7 @@ CommandStatus FakeDataplane::add(uint32_t index, const abi::FlowSpec& spec) {
   if (link_slot >= abi::max_links || link(link_slot).state.generation_live == 0) return CommandStatus::bad_link;
   for (const abi::FlowSpec& other : live()) {
     const bool same_port = by_port && other.arrival == abi::Arrival::port && other.local_port == port && other.local_slot == slot;
-    const bool same_id = !by_port && other.arrival == abi::Arrival::multiplex && other.media == spec.media &&
+    const bool same_id = !by_port && other.arrival == abi::Arrival::multiplex && other.media == spec.media && other.arrival_link == spec.arrival_link &&
                          abi::multiplex_index(other.arrival_multiplex_id) == abi::multiplex_index(spec.arrival_multiplex_id);
     if (same_port || same_id) return CommandStatus::in_use;
   }

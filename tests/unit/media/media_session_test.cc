@@ -272,6 +272,16 @@ TEST_F(CoreSessionTest, IdOfAnotherCallIsAConflictUntilThatCallEnds) {
   EXPECT_TRUE(offer(*other, head + secured + mux).ok());
 }
 
+TEST_F(CoreSessionTest, AnotherEdgeMayChooseTheSameId) {
+  ASSERT_TRUE(offer(*call, head + secured + mux).ok());
+  LinkGrant grant;
+  grant.session = 2;
+  ASSERT_TRUE(c.plane->links().install("peer-2", grant, *parse_address("192.0.2.20", 0)).has_value());
+  auto other = c.plane->open({"call-2", "tag", "", "peer-2", ""});
+  EXPECT_TRUE(offer(**other, head + secured + mux).ok());
+  EXPECT_EQ(c.count(MediaCounter::refused_multiplex_conflict), 0u);
+}
+
 TEST_F(CoreSessionTest, PhoneAddressMustBeNumericAndOfTheFacesFamily) {
   ASSERT_TRUE(offer(*call, head + secured + mux).ok());
   const Carry answer{.from = Side::face, .status = 200, .request_from = Side::traversal, .branch = "b"};
