@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// NodeConfig: the facts of one node, read from its TOML file. Immutable after load(); a reload makes a new one. What each key
-// means, its default and bounds stand in key_table.cc, which also generates docs/configuration.md.
+// NodeConfig: the facts of one machine, read from its node file (conf/*.toml) and immutable afterwards. Each member is one key;
+// config_key.h is the table that gives type, unit, default, bounds and meaning, so a struct made by hand holds no defaults.
+// Share it as shared_ptr<const NodeConfig>; any thread may read it. What operators change at run time is in store/site_config.h.
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,75 +14,134 @@
 
 namespace sallyport::config {
 
-enum class Role : uint8_t { e, c };
+enum class Role : std::uint8_t { edge, core };  // "E" in the DMZ, "C" inside
+inline const char* name_of(Role role) { return role == Role::edge ? "E" : "C"; }
 
 struct NodeSection {
-  std::string name, fqdn, run_dir, state_dir, log_level = "info", log_file = "-";
-  Role role = Role::e;
+  std::string name;
+  Role role = Role::edge;
+  std::string fqdn;       // a SAN of the node's certificate
+  std::string run_dir;    // sockets
+  std::string state_dir;  // store and sealing key
+  std::string log_level;  // debug, info, warn, error
+  std::string log_file;   // "-": standard error
 };
+
+// A local address; its index in NodeConfig::addresses is the dataplane's address slot.
 struct AddressSection {
-  std::string name, ip, advertised, port;
+  std::string name;
+  std::string ip;          // IPv4 or IPv6 literal, checked
+  std::string advertised;  // IP literal or host name told to peers behind static NAT; empty: ip
+  std::string port;        // PortSection::name
+  std::uint32_t line = 0;
 };
+
 struct PortSection {
-  std::string name, profile = "packet", device;
-  uint32_t queues = 1, mtu = 1500;
+  std::string name;
+  std::string profile;  // packet, xdp, vfio, memif, ring
+  std::string device;   // interface name or PCI address
+  std::string peer_mac;  // profiles without ARP (memif, ring): where everything is sent
+  std::uint32_t mtu = 0;  // bytes
+  std::uint32_t line = 0;
 };
+
 struct DataplaneSection {
-  std::string socket, hugepages = "auto";
-  std::vector<uint32_t> lcores = {0};
-  uint32_t sleep_idle_us = 50, flows = 16384, memory_mb = 128;
+  std::string socket;
+  std::vector<std::int64_t> lcores;
+  std::uint32_t sleep_idle_us = 0;  // 0: spin
+  std::uint32_t flows = 0;
+  std::uint32_t memory_mb = 0;
+  std::string hugepages;  // auto, on, off
 };
+
 struct MediaSection {
-  uint32_t port_min = 36002, port_max = 59999, link_rtp_port = 36000, link_rtcp_port = 36001, keepalive_s = 5, max_packets_per_s = 1000;
-  std::vector<std::string> suites = {"AEAD_AES_256_GCM", "AEAD_AES_128_GCM", "AES_256_CM_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"};
-  std::string outer = "outside", inner = "inside", link = "inside", inner_encryption = "off";
+  std::uint16_t port_min = 0, port_max = 0;
+  std::uint16_t link_rtp_port = 0, link_rtcp_port = 0;
+  std::uint32_t keepalive_s = 0;
+  std::vector<std::string> suites;  // SDES names, strongest first; what offers carry, in order
+  std::uint32_t max_packets_per_s = 0;
+  std::string outer;             // E: address slot towards clients
+  std::string inner;             // C: address slot towards call control and inside phones
+  std::string link;              // address slot of the media link
+  std::string inner_encryption;  // C: off, sdes
 };
+
 struct SipSection {
-  std::string client_address = "outside", inner_address = "inside", record_route_host;
-  std::vector<std::string> domains;
-  uint32_t client_port = 5061, inner_port = 5060, flow_timer_s = 120, max_head_bytes = 65536, max_body_bytes = 131072;
-  uint32_t connections = 20000, connections_per_source = 200, handshakes_per_source_per_s = 50, unregistered_idle_s = 32, transactions = 50000;
-  uint32_t t1_ms = 500, t2_ms = 4000, t4_ms = 5000;
+  std::string client_address;        // E: address slot of the public listener
+  std::uint16_t client_port = 0;     // E
+  std::string record_route_host;     // E; empty: node.fqdn
+  std::vector<std::string> domains;  // E; empty: the SIP domains of the zones
+  std::uint32_t flow_timer_s = 0;    // E
+  std::uint32_t connections = 0, connections_per_source = 0, handshakes_per_source_per_s = 0;  // E
+  std::uint32_t unregistered_idle_s = 0;                                                       // E
+  std::string inner_address;         // C: address slot towards call control
+  std::uint16_t inner_port = 0;      // C: UDP and TCP
+  std::uint32_t max_head_bytes = 0, max_body_bytes = 0, max_headers = 0;
+  std::uint32_t transactions = 0;
+  std::uint32_t t1_ms = 0, t2_ms = 0, t4_ms = 0;  // RFC 3261 17
+  std::uint32_t timer_c_s = 0;
 };
+
 struct CallControlSection {
-  std::string name, host, transport = "udp", registrar_mode = "auto";
-  uint32_t port = 5060, priority = 10, options_interval_s = 30;
+  std::string name;
+  std::string host;
+  std::uint16_t port = 0;
+  std::string transport;  // udp, tcp, tls
+  std::uint32_t priority = 0;
+  std::string registrar_mode;  // auto, path, contact
+  std::uint32_t options_interval_s = 0;
+  std::uint32_t line = 0;
 };
+
 struct TraversalSection {
-  std::string address = "inside";
-  uint32_t port = 7001, local_port_min = 25000, local_port_max = 29999, keepalive_s = 30;
+  std::string address;                                // address slot: E listens on it, C dials from it
+  std::uint16_t port = 0;                             // E: of the first zone; the next take port + 1, ...
+  std::uint16_t local_port_min = 0, local_port_max = 0;  // C
+  std::uint32_t keepalive_s = 0;
+  std::uint32_t reconnect_min_ms = 0, reconnect_max_ms = 0;  // C: jittered back-off
 };
+
 struct TlsSection {
-  std::string certificate, key, ca_file;
+  std::string certificate, key;                // of the listeners; C presents it to E too unless the next two are given
+  std::string client_certificate, client_key;  // C; empty: as certificate and key
+  std::string ca_file;                         // trusted for the other node
+  std::string call_control_ca_file;            // C: trusted for call control over TLS; empty: ca_file
+  std::string min_version;                     // "1.2", "1.3"
 };
+
 struct DnsSection {
-  std::vector<std::string> servers;
+  std::vector<std::string> servers;  // empty: /etc/resolv.conf
+  std::uint32_t timeout_ms = 0, tries = 0;
 };
+
 struct ApiSection {
-  std::string socket, metrics_listen;
+  std::string socket;
+  std::string metrics_listen;  // "127.0.0.1:9464"; empty: none
+  std::uint32_t connections = 0, max_body_bytes = 0, idle_s = 0;
 };
 
 struct NodeConfig {
+  std::string file;  // as named by the operator
   NodeSection node;
   std::vector<AddressSection> addresses;
   std::vector<PortSection> ports;
   DataplaneSection dataplane;
   MediaSection media;
   SipSection sip;
-  std::vector<CallControlSection> call_control;
+  std::vector<CallControlSection> call_control;  // C, in file order
   TraversalSection traversal;
   TlsSection tls;
   DnsSection dns;
   ApiSection api;
 
-  bool is_e() const { return node.role == Role::e; }
-  const AddressSection* address(std::string_view name) const;
+  bool is_e() const { return node.role == Role::edge; }
+  const AddressSection* address(std::string_view name) const;  // nullptr: none
+  // What peers must be told for this slot: advertised, or else ip.
+  static const std::string& advertised_host(const AddressSection& address);
 };
 
-// Reads and checks a node file. The Fault names file, line, column, key, what is wrong and what to do; nothing is applied in part.
+// Reads and checks a node file, all or nothing; node_file.h has every finding and the reload.
 Outcome<NodeConfig> load_node_config(const std::string& path);
-// The same from text; `path` only names the source.
-Outcome<NodeConfig> parse_node_config(std::string_view text, const std::string& path);
 // docs/configuration.md, from the key table.
 std::string configuration_page();
 

@@ -9,7 +9,8 @@
 #include <csignal>
 #include <cstdio>
 
-#include "controlplane/node/node.h"
+#include "controlplane/api/api_server.h"
+#include "controlplane/node/node_facts.h"
 
 namespace {
 
@@ -17,7 +18,7 @@ using namespace sallyport;
 
 constexpr auto drain_deadline = std::chrono::seconds(3);
 
-void wait_for_signals(boost::asio::signal_set& signals, node::Node& running, boost::asio::io_context& io, const node::Node::Log& log) {
+void wait_for_signals(boost::asio::signal_set& signals, node::Node& running, node::NodeFacts& facts, boost::asio::io_context& io, const node::Node::Log& log) {
   signals.async_wait([&](const boost::system::error_code& error, int signal) {
     if (error) return;
     if (signal == SIGHUP) {
@@ -28,9 +29,10 @@ void wait_for_signals(boost::asio::signal_set& signals, node::Node& running, boo
     } else {
       log("draining: no new connections");
       sd_notify(0, "STOPPING=1");
+      facts.draining = true;
       running.drain(drain_deadline, [&io] { io.stop(); });
     }
-    wait_for_signals(signals, running, io, log);
+    wait_for_signals(signals, running, facts, io, log);
   });
 }
 
@@ -49,9 +51,16 @@ int run(const std::string& path) {
     fmt::print(stderr, "{}\n", config.fault().text());
     return 2;
   }
-  const node::Node::Log log = [](const std::string& line) {
-    fmt::print(stderr, "{}\n", line);
-    std::fflush(stderr);
+  const auto level = api::log_level_from(config->node.log_level);
+  auto events = api::EventLog::open({.file = config->node.log_file, .level = level ? *level : api::LogLevel::info});
+  if (!events) {
+    fmt::print(stderr, "{}\n", events.fault().text());
+    return 1;
+  }
+  // The word before the colon names the part that speaks; it is the kind by which lines are rate limited.
+  const node::Node::Log log = [&events](const std::string& line) {
+    const std::string_view kind = std::string_view(line).substr(0, line.find_first_of(" :"));
+    (*events)->info(kind, line);
   };
   std::signal(SIGPIPE, SIG_IGN);  // OpenSSL's writes to a closed socket
   prctl(PR_SET_DUMPABLE, 0);      // C's memory holds media keys, both hold link keys
@@ -61,8 +70,16 @@ int run(const std::string& path) {
     fmt::print(stderr, "{}\n", started.fault().text());
     return 1;
   }
+  node::NodeFacts facts(running, SALLYPORT_VERSION);
+  api::MetricRegistry metrics;
+  auto server = api::ApiServer::start(io.get_executor(), {.socket_path = running.config().api.socket, .metrics_listen = running.config().api.metrics_listen},
+                                      {facts, running.site_store(), metrics, **events});
+  if (!server) {
+    fmt::print(stderr, "{}\n", server.fault().text());
+    return 1;
+  }
   boost::asio::signal_set signals(io, SIGTERM, SIGINT, SIGHUP);
-  wait_for_signals(signals, running, io, log);
+  wait_for_signals(signals, running, facts, io, log);
   boost::asio::steady_timer watchdog(io);
   uint64_t interval_us = 0;
   if (sd_watchdog_enabled(0, &interval_us) > 0) keep_watchdog(watchdog, interval_us);

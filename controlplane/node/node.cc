@@ -65,7 +65,7 @@ Node::Node(boost::asio::io_context& io, config::NodeConfig config, Log log)
       dataplane_(io, config_.dataplane.socket),
       media_(media_settings(config_), dataplane_, [this] { return wheel_.now_ms(); }),
       calls_({.agent = config_.node.fqdn}, media_, [this](uint64_t hop_id) { return link_of_hop(hop_id); }, [this] { return wheel_.now_ms(); }),
-      registrations_(config_.sip.connections),
+      registrations_(config_.is_e() ? config_.sip.connections : 100'000),
       house_timer_(io),
       drain_timer_(io) {
   // Flow tokens name hops: ids of an earlier life must not meet those of this one.
@@ -113,13 +113,13 @@ Outcome<> Node::start() {
   auto client_policy = tls::TlsPolicy::create({.role = tls::TlsRole::client}, credentials_);
   if (!client_policy) return client_policy.fault();
   client_policy_ = std::move(*client_policy);
-  auto key = load_flow_key(config_.node.state_dir + "/flow.key");
-  if (!key) return key.fault();
-  auto site = load_site(site_path(), config_);
-  if (!site) return site.fault();
-  site_ = std::move(*site);
+  auto opened = store::SiteStore::open({.state_dir = config_.node.state_dir, .role = config_.node.role, .node_name = config_.node.name,
+                                        .first_zone_port = static_cast<uint16_t>(config_.traversal.port)});
+  if (!opened) return opened.fault();
+  store_ = std::move(*opened);
   wire_dataplane();
-  if (const Outcome<> started = config_.is_e() ? start_edge(*key) : start_inner(*key); !started) return started;
+  if (const Outcome<> started = config_.is_e() ? start_edge() : start_inner(); !started) return started;
+  store_->add_listener([this](std::shared_ptr<const store::SiteConfig> before, std::shared_ptr<const store::SiteConfig> after) { apply_site(*before, *after); });
   dataplane_.start();
   keep_house();
   log_(fmt::format("node {} ({}): engine {}, ready", config_.node.name, config_.is_e() ? "E" : "C", engine_->backend() == tls::EngineBackend::io_uring ? "io_uring" : "epoll"));
@@ -136,7 +136,15 @@ void Node::wire_dataplane() {
   };
 }
 
-Outcome<> Node::start_edge(const sip::FlowKey& key) {
+sip::FlowTokens Node::flow_tokens(std::string_view purpose) const {
+  const auto site = store_->snapshot();
+  const sip::FlowKey current{site->flow_key.generation, site->flow_key.secret};
+  if (!site->previous_flow_key) return sip::FlowTokens(purpose, current);
+  const sip::FlowKey previous{site->previous_flow_key->generation, site->previous_flow_key->secret};
+  return sip::FlowTokens(purpose, current, &previous);
+}
+
+Outcome<> Node::start_edge() {
   const auto client_port = static_cast<uint16_t>(config_.sip.client_port);
   proxy::EdgeSettings settings;
   settings.agent = config_.node.fqdn;
@@ -155,7 +163,7 @@ Outcome<> Node::start_edge(const sip::FlowKey& key) {
     own.add(slot_text(slot), 0);
     own.add(uri_host(config_.address(slot)->ip), 0);
   }
-  edge_router_ = std::make_unique<proxy::EdgeRouter>(settings, own, sip::FlowTokens("flow", key), registrations_, [this] { return wheel_.now_ms(); });
+  edge_router_ = std::make_unique<proxy::EdgeRouter>(settings, own, flow_tokens("flow"), registrations_, [this] { return wheel_.now_ms(); });
   proxy_ = std::make_unique<proxy::Proxy>(wheel_, timers_, config_.sip.transactions, *edge_router_, calls_);
   edge_router_->answer = [this](const std::shared_ptr<proxy::Hop>& hop, const sip::Message& request, int status) { proxy_->answer(hop, request, status); };
   edge_router_->take_from_zone = [this](const sip::Message& request, const std::shared_ptr<proxy::Hop>& hop) {
@@ -186,20 +194,26 @@ Outcome<> Node::start_edge(const sip::FlowKey& key) {
   auto listener = tls::Listener::open(*engine_, std::move(options), [this](tls::StreamPtr stream) { clients_->on_stream(next_hop_id(), std::move(stream)); });
   if (!listener) return listener.fault();
   client_listener_ = std::move(*listener);
-  for (const ZoneSite& zone : site_.zones)
+  const auto site = store_->snapshot();
+  for (const store::Zone& zone : site->zones)
     if (const Outcome<> opened = open_zone(zone); !opened) return opened;
   return Done{};
 }
 
-Outcome<> Node::open_zone(const ZoneSite& zone) {
+Outcome<> Node::open_zone(const store::Zone& zone) {
   zones::TraversalServerSettings settings;
-  settings.zone = settings.realm = zone.name;
+  settings.zone = zone.name;
+  settings.realm = store::default_realm;
   settings.username = zone.user;
   settings.via_head = fmt::format("SIP/2.0/TLS {}:{};branch=", uri_host(config_.node.fqdn), zone.port);
   settings.idle_ms = 90'000;
   settings.limits = framer_limits();
-  zone_servers_.push_back(std::make_unique<zones::TraversalServer>(
-      settings, wheel_, *proxy_, [this, realm = zone.name](std::string_view user, sip::DigestAlgorithm algorithm) { return site_.ha1(user, realm, algorithm); }));
+  zone_servers_.push_back(std::make_unique<zones::TraversalServer>(settings, wheel_, *proxy_, [this](std::string_view user, sip::DigestAlgorithm algorithm) {
+    const auto site = store_->snapshot();
+    const store::Credential* credential = site->find_credential(std::string(user));
+    if (credential == nullptr) return std::string{};
+    return algorithm == sip::DigestAlgorithm::sha256 ? credential->ha1_sha256 : algorithm == sip::DigestAlgorithm::md5 ? credential->ha1_md5 : std::string{};
+  }));
   zones::TraversalServer& server = *zone_servers_.back();
   server.log = log_;
   server.offer_link = [this, name = zone.name](const std::string& host) -> Outcome<zones::LinkOffer> {
@@ -234,7 +248,7 @@ Outcome<> Node::open_zone(const ZoneSite& zone) {
   return Done{};
 }
 
-Outcome<> Node::start_inner(const sip::FlowKey& key) {
+Outcome<> Node::start_inner() {
   proxy::InnerSettings settings;
   settings.agent = config_.node.fqdn;
   settings.traversal_port = 7001;
@@ -244,7 +258,7 @@ Outcome<> Node::start_inner(const sip::FlowKey& key) {
   own.add(config_.node.fqdn, 0);
   own.add(settings.inner_host, settings.inner_port);
   own.add(uri_host(config_.address(config_.sip.inner_address)->ip), settings.inner_port);
-  inner_router_ = std::make_unique<proxy::InnerRouter>(settings, own, sip::FlowTokens("link", key), sip::FlowTokens("contact", key), call_control_, registrations_,
+  inner_router_ = std::make_unique<proxy::InnerRouter>(settings, own, flow_tokens("link"), flow_tokens("contact"), call_control_, registrations_,
                                                        [this] { return wheel_.now_ms(); });
   proxy_ = std::make_unique<proxy::Proxy>(wheel_, timers_, config_.sip.transactions, *inner_router_, calls_);
   inner_router_->answer = [this](const std::shared_ptr<proxy::Hop>& hop, const sip::Message& request, int status) { proxy_->answer(hop, request, status); };
@@ -274,18 +288,24 @@ Outcome<> Node::start_inner(const sip::FlowKey& key) {
   call_control_access_->log = log_;
   inner_router_->on_node_failed = [this](proxy::CallControlNode& node) { call_control_access_->suspect(node); };
   if (const Outcome<> opened = call_control_access_->open(); !opened) return opened;
-  for (const ZoneSite& zone : site_.zones) join_zone(zone);
+  const auto site = store_->snapshot();
+  for (const store::Zone& zone : site->zones) join_zone(zone);
   return Done{};
 }
 
-void Node::join_zone(const ZoneSite& zone) {
+void Node::join_zone(const store::Zone& zone) {
+  auto password = store_->zone_password(zone.name);
+  if (!password) {
+    log_(password.fault().text());
+    return;
+  }
   for (const std::string& peer : zone.peers) {
     zones::TraversalClientSettings settings;
     settings.zone = zone.name;
     settings.peer = peer;
     settings.port = zone.port;
     settings.username = zone.user;
-    settings.password = zone.password;
+    settings.password = password->reveal();
     settings.own_host = config_.node.fqdn;
     settings.via_head = fmt::format("SIP/2.0/TLS {}:{};branch=", uri_host(config_.node.fqdn), zone.port);
     if (const auto local = slot_address(config_.traversal.address, 0)) settings.local = *local;
@@ -310,32 +330,63 @@ void Node::join_zone(const ZoneSite& zone) {
   }
 }
 
-Outcome<> Node::reload() {
-  auto site = load_site(site_path(), config_);
-  if (!site) return site.fault();
-  if (const Outcome<> loaded = credentials_->reload(); !loaded) return loaded;
-  std::vector<ZoneSite> added;
-  for (const ZoneSite& zone : site->zones) {
-    bool known = false;
-    for (size_t number = 0; number < site_.zones.size(); ++number) known = known || site_.zones[number].name == zone.name;
-    if (!known) added.push_back(zone);
+void Node::close_zone(const std::string& name) {
+  for (size_t number = 0; number < zone_servers_.size(); ++number) {
+    if (zone_servers_[number]->settings().zone != name) continue;
+    zone_servers_[number]->close_all("the zone was removed");
+    retired_servers_.push_back(std::move(zone_servers_[number]));
+    const auto at = static_cast<std::ptrdiff_t>(number);
+    zone_servers_.erase(zone_servers_.begin() + at);
+    zone_listeners_.erase(zone_listeners_.begin() + at);
+    zone_policies_.erase(zone_policies_.begin() + at);
+    return;
   }
-  site_ = std::move(*site);
-  for (size_t number = 0; number < zone_servers_.size(); ++number)
-    for (const ZoneSite& zone : site_.zones) {
-      if (zone.name != zone_servers_[number]->settings().zone) continue;
-      zone_policies_[number]->set_peer_names(zone.tls_verify_subject_names);
-      zones::TraversalServerSettings settings = zone_servers_[number]->settings();
-      settings.username = zone.user;
-      zone_servers_[number]->configure(settings);
-    }
-  for (const ZoneSite& zone : added) {
+}
+
+void Node::leave_zone(const std::string& name) {
+  std::erase_if(zone_clients_, [&](const std::shared_ptr<zones::TraversalClient>& client) {
+    if (client->settings().zone != name) return false;
+    client->stop();
+    return true;
+  });
+}
+
+void Node::apply_site(const store::SiteConfig& before, const store::SiteConfig& after) {
+  for (const store::Zone& old : before.zones)
+    if (after.find_zone(old.name) == nullptr) config_.is_e() ? close_zone(old.name) : leave_zone(old.name);
+  for (const store::Zone& zone : after.zones) {
+    const store::Zone* old = before.find_zone(zone.name);
     if (config_.is_e()) {
-      if (const Outcome<> opened = open_zone(zone); !opened) return opened;
-    } else {
-      join_zone(zone);
+      const bool moved = old != nullptr && old->port != zone.port;
+      if (moved) close_zone(zone.name);
+      if (old == nullptr || moved) {
+        if (const Outcome<> opened = open_zone(zone); !opened) log_(opened.fault().text());
+        continue;
+      }
+      // Names and user apply to the next handshake; what is connected stays.
+      for (size_t number = 0; number < zone_servers_.size(); ++number) {
+        if (zone_servers_[number]->settings().zone != zone.name) continue;
+        zone_policies_[number]->set_peer_names(zone.tls_verify_subject_names);
+        zones::TraversalServerSettings settings = zone_servers_[number]->settings();
+        settings.username = zone.user;
+        zone_servers_[number]->configure(settings);
+      }
+      continue;
     }
+    auto password = store_->zone_password(zone.name);
+    bool same = old != nullptr && *old == zone && password.has_value();
+    for (const auto& client : zone_clients_) same = same && (client->settings().zone != zone.name || client->settings().password == password->reveal());
+    if (same) continue;
+    leave_zone(zone.name);
+    join_zone(zone);
   }
+  log_(fmt::format("site: revision {} applied", after.revision));
+}
+
+Outcome<> Node::reload() {
+  if (const Outcome<> loaded = credentials_->reload(); !loaded) return loaded;
+  const auto fresh = store_->refresh();
+  if (!fresh) return fresh.fault();
   return Done{};
 }
 

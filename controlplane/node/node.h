@@ -14,12 +14,12 @@
 #include "controlplane/config/node_config.h"
 #include "controlplane/dns/resolver.h"
 #include "controlplane/media/media_plane.h"
-#include "controlplane/node/site_file.h"
 #include "controlplane/proxy/call_control_access.h"
 #include "controlplane/proxy/client_access.h"
 #include "controlplane/proxy/edge_router.h"
 #include "controlplane/proxy/inner_router.h"
 #include "controlplane/proxy/proxy.h"
+#include "controlplane/store/site_store.h"
 #include "controlplane/tls/credential.h"
 #include "controlplane/tls/listener.h"
 #include "controlplane/zones/traversal_client.h"
@@ -35,7 +35,7 @@ class Node {
   ~Node();
 
   Outcome<> start();
-  // Certificates, keys, CAs, zones and credentials anew; what does not load stays as it was.
+  // Certificates, keys and CAs anew, and what another process wrote into the store; what does not load stays as it was.
   Outcome<> reload();
   // No new connections; `done` when no call runs or the deadline is over.
   void drain(std::chrono::milliseconds deadline, std::function<void()> done);
@@ -44,7 +44,7 @@ class Node {
   uint64_t now_ms() const { return wheel_.now_ms(); }
   const std::vector<std::unique_ptr<zones::TraversalServer>>& zone_servers() const { return zone_servers_; }
   const std::vector<std::shared_ptr<zones::TraversalClient>>& zone_clients() const { return zone_clients_; }
-  const Site& site() const { return site_; }
+  store::SiteStore& site_store() { return *store_; }
   media::DataplaneLink& dataplane() { return dataplane_; }
   media::MediaPlane& media() { return media_; }
   calls::CallTable& calls() { return calls_; }
@@ -60,13 +60,17 @@ class Node {
   const tls::CredentialStore& credentials() const { return *credentials_; }
   // Media link slot of a zone peer; -1 none.
   int media_link_of(uint64_t link_id) const { return media_.link_of(link_id); }
-  std::string site_path() const { return config_.node.state_dir + "/site.toml"; }
 
  private:
-  Outcome<> start_edge(const sip::FlowKey& key);
-  Outcome<> start_inner(const sip::FlowKey& key);
-  Outcome<> open_zone(const ZoneSite& zone);
-  void join_zone(const ZoneSite& zone);
+  sip::FlowTokens flow_tokens(std::string_view purpose) const;
+  Outcome<> start_edge();
+  Outcome<> start_inner();
+  Outcome<> open_zone(const store::Zone& zone);
+  void close_zone(const std::string& name);
+  void join_zone(const store::Zone& zone);
+  void leave_zone(const std::string& name);
+  // The operator changed the site: zones that did not change keep their connections.
+  void apply_site(const store::SiteConfig& before, const store::SiteConfig& after);
   void wire_dataplane();
   void keep_house();
   uint64_t next_hop_id() { return ++last_hop_id_; }
@@ -95,6 +99,7 @@ class Node {
   std::unique_ptr<proxy::ClientAccess> clients_;
   std::unique_ptr<proxy::CallControlAccess> call_control_access_;
   std::vector<std::unique_ptr<zones::TraversalServer>> zone_servers_;
+  std::vector<std::unique_ptr<zones::TraversalServer>> retired_servers_;  // closed, their last connections still end
   std::vector<std::unique_ptr<tls::Listener>> zone_listeners_;
   std::vector<std::shared_ptr<tls::TlsPolicy>> zone_policies_;
   std::vector<std::shared_ptr<zones::TraversalClient>> zone_clients_;
@@ -102,7 +107,7 @@ class Node {
   std::unordered_map<uint64_t, uint64_t> link_by_hop_;  // traversal hop to link id
   boost::asio::steady_timer house_timer_, drain_timer_;
   std::function<void()> drained_;
-  Site site_;
+  std::unique_ptr<store::SiteStore> store_;
   uint64_t last_hop_id_ = 0;
 };
 

@@ -122,7 +122,11 @@ void InnerRouter::record_route(Inbound& inbound, uint64_t link_id, Transport inn
 }
 
 void InnerRouter::bind_by_path(Inbound& inbound, uint64_t link_id, Transport transport) {
-  inbound.edit.push_front(HeaderId::path, fmt::format("<{};lr>", inner_uri(link_tokens_.encode(link_id), transport)));
+  // Registrars look for "ob" (RFC 5626 6) in the topmost Path: ours repeats what E promised, since we keep to its flow.
+  const auto edge = sip::first_value(inbound.message, HeaderId::path);
+  const auto edge_path = edge ? sip::parse_name_addr(edge->text) : std::nullopt;
+  const bool outbound = edge_path && edge_path->uri.params.has("ob");
+  inbound.edit.push_front(HeaderId::path, fmt::format("<{};lr{}>", inner_uri(link_tokens_.encode(link_id), transport), outbound ? ";ob" : ""));
 }
 
 bool InnerRouter::bind_by_contact(Inbound& inbound, uint64_t link_id, Transport transport) {

@@ -28,7 +28,7 @@ struct Registration {
 
 class RegistrationTable {
  public:
-  explicit RegistrationTable(size_t capacity) : capacity_(capacity) {}
+  explicit RegistrationTable(size_t capacity) : capacity_(capacity == 0 ? 1 : capacity) {}
 
   // `request` is the REGISTER as received, `response` its 200. Returns the seconds the binding was granted; 0: removed.
   uint32_t learn(const sip::Message& request, const sip::Message& response, uint64_t flow_id, std::string_view source, uint64_t now_ms);

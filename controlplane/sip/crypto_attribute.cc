@@ -85,8 +85,8 @@ std::string_view read_key_info(std::string_view info, CryptoAttribute& attribute
   return {};
 }
 
-// RFC 4568 6.3: an unknown session parameter without '-' in front, and each one known, changes the SRTP stream: refuse instead of guessing.
-// WSH only hints at a replay window.
+// RFC 4568 6.3: an unknown session parameter without '-' in front, and each one known, changes the SRTP stream: refuse
+// instead of guessing. WSH only hints at a replay window.
 bool are_session_params_harmless(std::string_view text) {
   while (!text.empty()) {
     const std::string_view param = take_until(text, ' ');
@@ -97,7 +97,9 @@ bool are_session_params_harmless(std::string_view text) {
 
 }  // namespace
 
-const CryptoSuiteFacts& facts(CryptoSuite suite) { return suites[static_cast<std::size_t>(suite)]; }
+const CryptoSuiteFacts& facts(CryptoSuite suite) {
+  return suites[static_cast<std::size_t>(suite)];
+}
 
 std::optional<CryptoSuite> crypto_suite(std::string_view name) {
   for (std::size_t i = 0; i < suites.size(); ++i) {
@@ -128,7 +130,9 @@ MasterKey& MasterKey::operator=(MasterKey&& other) noexcept {
   return *this;
 }
 
-MasterKey::~MasterKey() { wipe(); }
+MasterKey::~MasterKey() {
+  wipe();
+}
 
 void MasterKey::wipe() {
   OPENSSL_cleanse(bytes_.data(), bytes_.size());

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// CryptoAttribute: an SDES key of an a=crypto line (RFC 4568, RFC 6188, RFC 7714). Only C includes this; E passes the lines on unread.
-// MasterKey is move-only and wipes itself; format() is the only way out of it into text, and the caller wipes that text.
-// Refused: suites not listed, key lengths that do not fit, several keys a line, session parameters that weaken SRTP.
+// CryptoAttribute: an SDES key of an a=crypto line (RFC 4568, RFC 6188, RFC 7714). Only C includes this; E passes the
+// lines on unread. MasterKey is move-only and wipes itself; format() is the only way out of it into text, and the
+// caller wipes that text. Refused: suites not listed, key lengths that do not fit, several keys a line, session
+// parameters that weaken SRTP.
 
 #include <array>
 #include <cstddef>
@@ -17,7 +18,11 @@
 namespace sallyport::sip {
 
 enum class CryptoSuite : std::uint8_t {
-  aead_aes_256_gcm, aead_aes_128_gcm, aes_256_cm_hmac_sha1_80, aes_cm_128_hmac_sha1_80, aes_cm_128_hmac_sha1_32,
+  aead_aes_256_gcm,
+  aead_aes_128_gcm,
+  aes_256_cm_hmac_sha1_80,
+  aes_cm_128_hmac_sha1_80,
+  aes_cm_128_hmac_sha1_32,
 };
 // Strongest first: the order in which they are offered.
 constexpr std::array<CryptoSuite, 5> crypto_suites = {
@@ -60,7 +65,7 @@ struct CryptoAttribute {
   MasterKey key;
   std::uint64_t lifetime_packets = 0;  // 0: not given, the suite's default
   std::uint32_t mki = 0;
-  std::uint8_t mki_bytes = 0;          // 0: no MKI
+  std::uint8_t mki_bytes = 0;  // 0: no MKI
 };
 
 struct CryptoResult {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// CSeq and RAck: sequence numbers below 2^31 (RFC 3261 8.1.1.5, RFC 3262 7.2) with the method they name. Views into the message.
+// CSeq and RAck: sequence numbers below 2^31 (RFC 3261 8.1.1.5, RFC 3262 7.2) with the method they name. Views into the
+// message.
 
 #include <cstdint>
 #include <optional>

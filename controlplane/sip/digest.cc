@@ -18,7 +18,8 @@ struct AlgorithmRow {
   std::string_view text;
   const char* digest;
 };
-constexpr std::array<AlgorithmRow, 3> algorithms = {{{"MD5", "MD5"}, {"SHA-256", "SHA256"}, {"SHA-512-256", "SHA512-256"}}};
+constexpr std::array<AlgorithmRow, 3> algorithms = {
+    {{"MD5", "MD5"}, {"SHA-256", "SHA256"}, {"SHA-512-256", "SHA512-256"}}};
 
 // hex(H(parts joined by ':')), what RFC 7616 writes as H(unq(a) ":" unq(b) ...).
 std::string hash_joined(DigestAlgorithm algorithm, std::initializer_list<std::string_view> parts) {
@@ -232,7 +233,8 @@ std::string digest_response(const DigestCredentials& credentials, std::string_vi
   const DigestAlgorithm algorithm = credentials.algorithm;
   const std::string ha2 = hash_joined(algorithm, {method, credentials.uri});
   if (!credentials.has_qop_auth) return hash_joined(algorithm, {ha1, credentials.nonce, ha2});
-  return hash_joined(algorithm, {ha1, credentials.nonce, count_text(credentials.nonce_count), credentials.cnonce, "auth", ha2});
+  return hash_joined(algorithm,
+                     {ha1, credentials.nonce, count_text(credentials.nonce_count), credentials.cnonce, "auth", ha2});
 }
 
 DigestCredentials answer_challenge(const DigestChallenge& challenge, std::string_view username,

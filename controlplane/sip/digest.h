@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Digest access authentication (RFC 7616, 8760; RFC 2617 for peers without qop): parse challenges and credentials, compute and check
-// responses for MD5, SHA-256 and SHA-512-256 with qop=auth or none. Used on the traversal zone only; elsewhere these headers pass untouched.
-// Values are owned strings with quotes undone: this is a rare path. Pure functions, any thread.
+// Digest access authentication (RFC 7616, 8760; RFC 2617 for peers without qop): parse challenges and credentials,
+// compute and check responses for MD5, SHA-256 and SHA-512-256 with qop=auth or none. Used on the traversal zone only;
+// elsewhere these headers pass untouched. Values are owned strings with quotes undone: this is a rare path. Pure
+// functions, any thread.
 
 #include <cstdint>
 #include <optional>
@@ -12,7 +13,7 @@
 namespace sallyport::sip {
 
 enum class DigestAlgorithm : std::uint8_t { md5, sha256, sha512_256 };
-std::string_view digest_algorithm_text(DigestAlgorithm algorithm);  // "SHA-256"
+std::string_view digest_algorithm_text(DigestAlgorithm algorithm);       // "SHA-256"
 std::optional<DigestAlgorithm> digest_algorithm(std::string_view text);  // case-insensitive
 
 struct DigestChallenge {
@@ -40,13 +41,14 @@ struct DigestIdentity {
 std::optional<DigestIdentity> peek_identity(std::string_view value);
 
 // hex(H(user:realm:password)): what a credential store keeps per algorithm.
-std::string digest_ha1(DigestAlgorithm algorithm, std::string_view username, std::string_view realm, std::string_view password);
+std::string digest_ha1(DigestAlgorithm algorithm, std::string_view username, std::string_view realm,
+                       std::string_view password);
 // The response value for credentials whose other fields are filled in.
 std::string digest_response(const DigestCredentials& credentials, std::string_view ha1, std::string_view method);
 // Fills in and answers a challenge; `cnonce` is the caller's random text.
-DigestCredentials answer_challenge(const DigestChallenge& challenge, std::string_view username, std::string_view password,
-                                   std::string_view method, std::string_view uri, std::string_view cnonce,
-                                   std::uint32_t nonce_count = 1);
+DigestCredentials answer_challenge(const DigestChallenge& challenge, std::string_view username,
+                                   std::string_view password, std::string_view method, std::string_view uri,
+                                   std::string_view cnonce, std::uint32_t nonce_count = 1);
 // Constant-time.
 bool is_response_right(const DigestCredentials& credentials, std::string_view ha1, std::string_view method);
 

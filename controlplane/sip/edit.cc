@@ -18,7 +18,9 @@ void Edit::reset(const Message& message) {
   added_lines_.clear();
 }
 
-void Edit::replace_request_uri(std::string_view uri) { replace_part(message_->request_uri(), uri); }
+void Edit::replace_request_uri(std::string_view uri) {
+  replace_part(message_->request_uri(), uri);
+}
 
 std::uint32_t Edit::front_of(HeaderId id) const {
   if (const Header* first = message_->first(id)) return first->begin;
@@ -39,7 +41,9 @@ void Edit::append(std::string_view name, std::string_view value) {
   splice_.insert_below(message_->headers_end(), {name, ": ", value, line_end});
 }
 
-void Edit::replace(const Header& header, std::string_view value) { replace_part(header.value, value); }
+void Edit::replace(const Header& header, std::string_view value) {
+  replace_part(header.value, value);
+}
 
 void Edit::set(HeaderId id, std::string_view value) {
   if (const Header* first = message_->first(id)) {
@@ -55,13 +59,17 @@ void Edit::set(HeaderId id, std::string_view value) {
   }
 }
 
-void Edit::remove(const Header& header) { splice_.remove(header.begin, header.end); }
+void Edit::remove(const Header& header) {
+  splice_.remove(header.begin, header.end);
+}
 
 void Edit::remove_all(HeaderId id) {
   for (const Header* header = message_->first(id); header != nullptr; header = message_->next(*header)) remove(*header);
 }
 
-void Edit::replace(const HeaderValue& value, std::string_view text) { replace_part(value.text, text); }
+void Edit::replace(const HeaderValue& value, std::string_view text) {
+  replace_part(value.text, text);
+}
 
 void Edit::remove(const HeaderValue& value) {
   removed_values_.push_back(value.text);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Edit: the changes a proxy makes to a message it forwards, recorded over a Message and applied in one pass by serialise().
-// Everything not named stays byte for byte and in order (architecture: forwarding with minimal change). The Message and its buffer must
-// outlive it; texts passed in are copied. Re-use with reset(). Values passed in must be free of CR and LF: they are written as they are.
+// Edit: the changes a proxy makes to a message it forwards, recorded over a Message and applied in one pass by
+// serialise(). Everything not named stays byte for byte and in order (architecture: forwarding with minimal change).
+// The Message and its buffer must outlive it; texts passed in are copied. Re-use with reset(). Values passed in must be
+// free of CR and LF: they are written as they are.
 
 #include <cstdint>
 #include <string>
@@ -50,7 +51,8 @@ class Edit {
   void replace_part(std::string_view part, std::string_view text);
   void insert_after(std::string_view part, std::string_view text);
 
-  // Content-Length is corrected or added. An empty content_type keeps the present one; an empty body drops Content-Type.
+  // Content-Length is corrected or added. An empty content_type keeps the present one; an empty body drops
+  // Content-Type.
   void replace_body(std::string_view body, std::string_view content_type = {});
   // A part of the body, as returned by find_sdp(): multipart bodies keep their other parts.
   void replace_body_part(std::string_view part, std::string_view text);

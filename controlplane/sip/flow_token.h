@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// FlowTokens: names a flow (a client's connection) in Path, Record-Route and Contact so that nobody outside can forge or alter one
-// (RFC 5626 5.2). base64url(generation ‖ flow id, 64 bit big-endian ‖ HMAC-SHA256 truncated to 80 bits): 26 characters.
-// Two key generations verify, the current one signs, so neither a restart nor a key rotation orphans a flow. One thread per instance.
+// FlowTokens: names a flow (a client's connection) in Path, Record-Route and Contact so that nobody outside can forge
+// or alter one (RFC 5626 5.2). base64url(generation ‖ flow id, 64 bit big-endian ‖ HMAC-SHA256 truncated to 80 bits):
+// 26 characters. Two key generations verify, the current one signs, so neither a restart nor a key rotation orphans a
+// flow. One thread per instance.
 
 #include <array>
 #include <cstddef>

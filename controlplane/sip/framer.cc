@@ -49,7 +49,9 @@ std::string_view Framer::window() const {
   return held_.empty() ? fed_ : std::string_view(held_).substr(held_read_);
 }
 
-std::size_t Framer::pending_bytes() const { return window().size(); }
+std::size_t Framer::pending_bytes() const {
+  return window().size();
+}
 
 void Framer::consume(std::size_t bytes) {
   if (held_.empty()) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Framer: cuts a byte stream into SIP messages and RFC 5626 keep-alives. One per connection, one thread. Work is linear in the bytes
-// whatever their fragmentation; memory is bounded by the limits and given back while the connection idles.
-// Zero-copy: a message that arrives whole is handed out as a view into the fed bytes. After `refused` the stream is beyond repair.
+// Framer: cuts a byte stream into SIP messages and RFC 5626 keep-alives. One per connection, one thread. Work is linear
+// in the bytes whatever their fragmentation; memory is bounded by the limits and given back while the connection idles.
+// Zero-copy: a message that arrives whole is handed out as a view into the fed bytes. After `refused` the stream is
+// beyond repair.
 //   framer.feed(bytes);  for (;;) switch (framer.next(frame)) { case Event::need_more: return; ... }
 
 #include <cstddef>
@@ -22,7 +23,8 @@ struct FramerLimits {
 
 class Framer {
  public:
-  // accepted: a double CRLF between messages is a ping to answer with CRLF. dialled: each CRLF is a pong (RFC 5626 3.5.1).
+  // accepted: a double CRLF between messages is a ping to answer with CRLF. dialled: each CRLF is a pong (RFC
+  // 5626 3.5.1).
   enum class Side : std::uint8_t { accepted, dialled };
   enum class Event : std::uint8_t { need_more, message, ping, pong, refused };
 
@@ -30,8 +32,8 @@ class Framer {
 
   // `bytes` must stay valid until next() returns need_more or refused.
   void feed(std::string_view bytes);
-  // `frame`: message: the message; refused: the head if it was complete, so that it can be answered, else "". Valid until the next
-  // call of feed() or next().
+  // `frame`: message: the message; refused: the head if it was complete, so that it can be answered, else "". Valid
+  // until the next call of feed() or next().
   Event next(std::string_view& frame);
   // Why the stream was refused.
   Verdict verdict() const { return verdict_; }

@@ -1,19 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/sip/grammar.h"
 
-#include <array>
-
 namespace sallyport::sip {
 namespace {
-
-constexpr std::array<bool, 256> token_chars() {
-  std::array<bool, 256> table{};
-  for (int c = '0'; c <= '9'; ++c) table[c] = true;
-  for (int c = 'a'; c <= 'z'; ++c) table[c] = table[c - 32] = true;
-  for (const char c : std::string_view("-.!%*_+`'~")) table[static_cast<unsigned char>(c)] = true;
-  return table;
-}
-constexpr auto token_table = token_chars();
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -22,29 +11,6 @@ int hex_digit(char c) {
 }
 
 }  // namespace
-
-bool is_token_char(char c) { return token_table[static_cast<unsigned char>(c)]; }
-
-bool is_token(std::string_view text) {
-  for (const char c : text) {
-    if (!is_token_char(c)) return false;
-  }
-  return !text.empty();
-}
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && is_lws(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_lws(text.back())) text.remove_suffix(1);
-  return text;
-}
-
-bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (lower(a[i]) != lower(b[i])) return false;
-  }
-  return true;
-}
 
 std::optional<std::uint32_t> parse_number(std::string_view digits, std::uint32_t max) {
   if (digits.empty()) return std::nullopt;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The lexical level of RFC 3261 25.1: character classes, linear white space (which includes folds), case, quoted strings, bounded numbers.
-// Pure functions over views, any thread, no allocation unless a std::string is returned.
+// The lexical level of RFC 3261 25.1: character classes, linear white space (which includes folds), case, quoted
+// strings, bounded numbers. Pure functions over views, any thread, no allocation unless a std::string is returned.
 
 #include <cstddef>
 #include <cstdint>
@@ -9,15 +9,34 @@
 #include <string>
 #include <string_view>
 
+#include "controlplane/sip/char_class.h"
+
 namespace sallyport::sip {
 
-bool is_token_char(char c);
-bool is_token(std::string_view text);  // false when empty
-// SP, HT, CR, LF: inside a header value CR and LF only occur as part of a fold.
-constexpr bool is_lws(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
-std::string_view trim(std::string_view text);
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-bool equals_ignoring_case(std::string_view a, std::string_view b);
+inline bool is_token_char(char c) {
+  return is_in(c, char_token);
+}
+inline bool is_token(std::string_view text) {
+  return !text.empty() && all_in(text, char_token);
+}
+inline bool is_lws(char c) {
+  return is_in(c, char_lws);
+}
+inline std::string_view trim(std::string_view text) {
+  while (!text.empty() && is_lws(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_lws(text.back())) text.remove_suffix(1);
+  return text;
+}
+constexpr char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
+inline bool equals_ignoring_case(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (a[i] != b[i] && lower(a[i]) != lower(b[i])) return false;
+  }
+  return true;
+}
 
 // Decimal digits only, nothing else, at most `max`; nullopt otherwise (also when empty).
 std::optional<std::uint32_t> parse_number(std::string_view digits, std::uint32_t max = 0xffffffffu);

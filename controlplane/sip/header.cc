@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstring>
 
 #include "controlplane/sip/grammar.h"
 
@@ -111,22 +112,58 @@ static_assert(rows_match_enumeration());
 
 constexpr std::size_t slots = 512;
 
-// Length, first, middle and last letter tell nearly all names apart; what collides goes to the next slot.
+// Length, first, middle and last letter tell all names apart; the factors were searched so that no two share a slot,
+// which is_perfect() asserts. A new name that collides wants new factors.
 constexpr std::size_t hash(std::string_view name) {
   const unsigned first = static_cast<unsigned char>(lower(name.front()));
   const unsigned middle = static_cast<unsigned char>(lower(name[name.size() / 2]));
   const unsigned last = static_cast<unsigned char>(lower(name.back()));
-  return (first * 31 + middle * 7 + last * 13 + name.size() * 101) % slots;
+  return (first * 161 + middle * 205 + last * 33 + name.size() * 33) % slots;
+}
+
+constexpr bool is_perfect() {
+  std::array<bool, slots> taken{};
+  for (std::size_t i = 1; i < row_count; ++i) {
+    const std::size_t slot = hash(rows[i].name());
+    if (taken[slot]) return false;
+    taken[slot] = true;
+  }
+  return true;
+}
+static_assert(is_perfect());
+
+template <class Word>
+bool differs_beyond_case(const char* a, const char* b) {
+  Word x, y;
+  std::memcpy(&x, a, sizeof x);
+  std::memcpy(&y, b, sizeof y);
+  return ((x ^ y) & static_cast<Word>(0xdfdfdfdfdfdfdfdfull)) != 0;
+}
+
+// Compares but for bit 0x20 of each byte. Among printable characters of these names only letters have a partner there
+// ("-" would need a CR), so this is case-insensitive equality. Two words that overlap cover every length of at least
+// two.
+bool is_same_name(const char* a, const char* b, std::size_t length) {
+  if (length >= 8) {
+    for (std::size_t i = 0; i + 8 < length; i += 8) {
+      if (differs_beyond_case<std::uint64_t>(a + i, b + i)) return false;
+    }
+    return !differs_beyond_case<std::uint64_t>(a + length - 8, b + length - 8);
+  }
+  if (length >= 4) {
+    return !differs_beyond_case<std::uint32_t>(a, b) &&
+           !differs_beyond_case<std::uint32_t>(a + length - 4, b + length - 4);
+  }
+  return !differs_beyond_case<std::uint16_t>(a, b) &&
+         !differs_beyond_case<std::uint16_t>(a + length - 2, b + length - 2);
 }
 
 struct Index {
-  std::array<std::uint8_t, slots> row{};         // 0: free
+  std::array<std::uint8_t, slots> row{};  // 0: free
   std::array<HeaderId, 256> compact{};
   constexpr Index() {
     for (std::size_t i = 1; i < row_count; ++i) {
-      std::size_t slot = hash(rows[i].name());
-      while (row[slot] != 0) slot = (slot + 1) % slots;
-      row[slot] = static_cast<std::uint8_t>(i);
+      row[hash(rows[i].name())] = static_cast<std::uint8_t>(i);
       if (rows[i].compact != 0) {
         compact[static_cast<unsigned char>(rows[i].compact)] = rows[i].id;
         compact[static_cast<unsigned char>(rows[i].compact - 32)] = rows[i].id;
@@ -140,15 +177,19 @@ constexpr Index header_index;
 
 HeaderId header_id(std::string_view name) {
   if (name.size() <= 1) return name.empty() ? unknown : header_index.compact[static_cast<unsigned char>(name[0])];
-  for (std::size_t slot = hash(name); header_index.row[slot] != 0; slot = (slot + 1) % slots) {
-    const Row& row = rows[header_index.row[slot]];
-    if (row.name() == name || equals_ignoring_case(row.name(), name)) return row.id;
-  }
-  return unknown;
+  const Row& row = rows[header_index.row[hash(name)]];  // row 0 for a free slot: its name is empty
+  return row.head.size() == name.size() + 2 && is_same_name(row.head.data(), name.data(), name.size()) ? row.id
+                                                                                                       : unknown;
 }
 
-std::string_view header_name(HeaderId id) { return rows[static_cast<std::size_t>(id)].name(); }
-std::string_view header_head(HeaderId id) { return rows[static_cast<std::size_t>(id)].head; }
-HeaderShape header_shape(HeaderId id) { return rows[static_cast<std::size_t>(id)].shape; }
+std::string_view header_name(HeaderId id) {
+  return rows[static_cast<std::size_t>(id)].name();
+}
+std::string_view header_head(HeaderId id) {
+  return rows[static_cast<std::size_t>(id)].head;
+}
+HeaderShape header_shape(HeaderId id) {
+  return rows[static_cast<std::size_t>(id)].shape;
+}
 
 }  // namespace sallyport::sip

@@ -10,15 +10,80 @@
 namespace sallyport::sip {
 
 enum class HeaderId : std::uint8_t {
-  unknown, accept, accept_encoding, accept_language, alert_info, allow, allow_events, authentication_info,
-  authorization, call_id, call_info, contact, content_disposition, content_encoding, content_language, content_length,
-  content_type, cseq, date, error_info, event, expires, feature_caps, flow_timer, from, geolocation, history_info,
-  identity, in_reply_to, join, max_breadth, max_forwards, mime_version, min_expires, min_se, organization,
-  p_access_network_info, p_asserted_identity, p_associated_uri, p_preferred_identity, path, priority, privacy,
-  proxy_authenticate, proxy_authorization, proxy_require, rack, reason, record_route, refer_sub, refer_to,
-  referred_by, replaces, reply_to, require, retry_after, route, rseq, server, service_route, session_expires,
-  sip_etag, sip_if_match, subject, subscription_state, supported, target_dialog, timestamp, to, unsupported,
-  user_agent, via, warning, www_authenticate,
+  unknown,
+  accept,
+  accept_encoding,
+  accept_language,
+  alert_info,
+  allow,
+  allow_events,
+  authentication_info,
+  authorization,
+  call_id,
+  call_info,
+  contact,
+  content_disposition,
+  content_encoding,
+  content_language,
+  content_length,
+  content_type,
+  cseq,
+  date,
+  error_info,
+  event,
+  expires,
+  feature_caps,
+  flow_timer,
+  from,
+  geolocation,
+  history_info,
+  identity,
+  in_reply_to,
+  join,
+  max_breadth,
+  max_forwards,
+  mime_version,
+  min_expires,
+  min_se,
+  organization,
+  p_access_network_info,
+  p_asserted_identity,
+  p_associated_uri,
+  p_preferred_identity,
+  path,
+  priority,
+  privacy,
+  proxy_authenticate,
+  proxy_authorization,
+  proxy_require,
+  rack,
+  reason,
+  record_route,
+  refer_sub,
+  refer_to,
+  referred_by,
+  replaces,
+  reply_to,
+  require,
+  retry_after,
+  route,
+  rseq,
+  server,
+  service_route,
+  session_expires,
+  sip_etag,
+  sip_if_match,
+  subject,
+  subscription_state,
+  supported,
+  target_dialog,
+  timestamp,
+  to,
+  unsupported,
+  user_agent,
+  via,
+  warning,
+  www_authenticate,
   count_,  // number of ids; not a header
 };
 
@@ -28,7 +93,8 @@ enum class HeaderShape : std::uint8_t {
   lines,   // may repeat, but commas belong to the value: the challenge and credential headers, Date
 };
 
-// Case-insensitive, compact forms included; HeaderId::unknown when not in the table.
+// Case-insensitive, compact forms included; HeaderId::unknown when not in the table. Precondition: no control
+// characters.
 HeaderId header_id(std::string_view name);
 // Canonical spelling, "" for unknown.
 std::string_view header_name(HeaderId id);
@@ -39,11 +105,11 @@ HeaderShape header_shape(HeaderId id);
 constexpr std::uint16_t no_header = 0xffff;
 
 struct Header {
-  std::string_view name;             // as written
-  std::string_view value;            // trimmed; a folded value still holds its CRLF and blanks
-  std::uint32_t begin = 0;           // offset in Message::text() of the name
-  std::uint32_t end = 0;             // offset behind the CRLF that ends the field, continuation lines included
-  std::uint16_t next = no_header;    // index of the next header of the same id (unused for unknown)
+  std::string_view name;           // as written
+  std::string_view value;          // trimmed; a folded value still holds its CRLF and blanks
+  std::uint32_t begin = 0;         // offset in Message::text() of the name
+  std::uint32_t end = 0;           // offset behind the CRLF that ends the field, continuation lines included
+  std::uint16_t next = no_header;  // index of the next header of the same id (unused for unknown)
   HeaderId id = HeaderId::unknown;
 };
 

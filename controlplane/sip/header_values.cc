@@ -8,7 +8,8 @@
 namespace sallyport::sip {
 namespace {
 
-// Position of the next comma outside quotes and angle brackets, npos if none. A quote or bracket that never closes takes the rest.
+// Position of the next comma outside quotes and angle brackets, npos if none. A quote or bracket that never closes
+// takes the rest.
 std::size_t find_comma(std::string_view text) {
   // Most values hold no comma at all, and memchr sees that at once.
   if (text.empty() || std::memchr(text.data(), ',', text.size()) == nullptr) return std::string_view::npos;
@@ -35,8 +36,7 @@ HeaderValues::Iterator::Iterator(const Message* message, const Header* header) :
 }
 
 void HeaderValues::Iterator::cut() {
-  const std::size_t comma =
-      header_shape(header_->id) == HeaderShape::list ? find_comma(rest_) : std::string_view::npos;
+  const std::size_t comma = header_shape(header_->id) == HeaderShape::list ? find_comma(rest_) : std::string_view::npos;
   more_ = comma != std::string_view::npos;
   value_ = {trim(rest_.substr(0, comma)), header_};
   rest_ = more_ ? rest_.substr(comma + 1) : std::string_view();
@@ -52,8 +52,12 @@ HeaderValues::Iterator& HeaderValues::Iterator::operator++() {
   return *this;
 }
 
-HeaderValues values(const Message& message, HeaderId id) { return {&message, message.first(id)}; }
-HeaderValues values(const Header& header) { return {nullptr, &header}; }
+HeaderValues values(const Message& message, HeaderId id) {
+  return {&message, message.first(id)};
+}
+HeaderValues values(const Header& header) {
+  return {nullptr, &header};
+}
 
 std::optional<HeaderValue> first_value(const Message& message, HeaderId id) {
   const HeaderValues all = values(message, id);

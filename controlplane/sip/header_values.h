@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The comma-separated values of a header that may repeat (Via, Route, Contact, Supported ...), over all its lines, in order.
-// for (const HeaderValue& route : values(message, HeaderId::route)) ...
-// Commas inside quotes and angle brackets do not split. Views into the message; no allocation.
+// The comma-separated values of a header that may repeat (Via, Route, Contact, Supported ...), over all its lines, in
+// order. for (const HeaderValue& route : values(message, HeaderId::route)) ... Commas inside quotes and angle brackets
+// do not split. Views into the message; no allocation.
 
 #include <cstdint>
 #include <optional>
@@ -52,7 +52,8 @@ HeaderValues values(const Message& message, HeaderId id);
 HeaderValues values(const Header& header);
 std::optional<HeaderValue> first_value(const Message& message, HeaderId id);
 std::optional<HeaderValue> last_value(const Message& message, HeaderId id);
-// Whether an option tag or token stands in a list header: lists_token(m, HeaderId::supported, "outbound"). Case-insensitive.
+// Whether an option tag or token stands in a list header: lists_token(m, HeaderId::supported, "outbound").
+// Case-insensitive.
 bool lists_token(const Message& message, HeaderId id, std::string_view token);
 
 }  // namespace sallyport::sip

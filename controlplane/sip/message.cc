@@ -3,36 +3,10 @@
 
 #include <cstring>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
 #include "controlplane/sip/cseq.h"
 #include "controlplane/sip/grammar.h"
 
 namespace sallyport::sip {
-namespace {
-
-constexpr bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 && c != '\t'; }
-
-// First control character other than HT in [at, end), or end. One test finds line ends and everything that may not stand in a line.
-const char* find_control(const char* at, const char* end) {
-#if defined(__SSE2__)
-  const __m128i last_control = _mm_set1_epi8(0x1f);
-  const __m128i tab = _mm_set1_epi8('\t');
-  for (; end - at >= 16; at += 16) {
-    const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-    const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(block, last_control), block);
-    const int mask = _mm_movemask_epi8(_mm_andnot_si128(_mm_cmpeq_epi8(block, tab), control));
-    if (mask != 0) return at + __builtin_ctz(static_cast<unsigned>(mask));
-  }
-#endif
-  while (at != end && !is_control(*at)) ++at;
-  return at;
-}
-
-}  // namespace
-
 class MessageParser {
  public:
   MessageParser(std::string_view text, Message& out) : out_(out), at_(text.data()), end_(at_ + text.size()) {
@@ -43,13 +17,13 @@ class MessageParser {
 
  private:
   // Cuts the line at at_, without its CRLF; nullptr data if it never ends or holds what no line may hold.
-  bool take_line(std::string_view& line);
+  inline bool take_line(std::string_view& line);
   bool start_line(std::string_view line);
   bool request_line(std::string_view line);
   bool status_line(std::string_view line);
   bool header_lines();
   bool header_field(const char* begin);
-  void add(std::string_view name, std::string_view value, const char* begin);
+  void add(HeaderId id, std::string_view name, std::string_view value, const char* begin);
   bool body();
   bool fail(std::uint16_t status, std::string_view reason) {
     if (verdict_.ok()) verdict_ = {status, reason};
@@ -127,14 +101,15 @@ bool MessageParser::start_line(std::string_view line) {
   return request_line(line);
 }
 
-void MessageParser::add(std::string_view name, std::string_view value, const char* begin) {
+void MessageParser::add(HeaderId header_id, std::string_view name, std::string_view value, const char* begin) {
   const auto index = static_cast<std::uint16_t>(out_.headers_.size());
-  Header header;
+  Header& header =
+      out_.headers_.emplace_back();  // filled in place: a copy of one just written would wait for its stores
   header.name = name;
   header.value = value;
   header.begin = static_cast<std::uint32_t>(begin - out_.text_.data());
   header.end = here();
-  header.id = header_id(name);
+  header.id = header_id;
   const auto id = static_cast<std::size_t>(header.id);
   if (out_.first_[id] == no_header) {
     out_.first_[id] = index;
@@ -142,7 +117,6 @@ void MessageParser::add(std::string_view name, std::string_view value, const cha
     out_.headers_[out_.last_[id]].next = index;
   }
   out_.last_[id] = index;
-  out_.headers_.push_back(header);
 }
 
 // One field with its continuation lines; at_ moves behind it. False: no sense in going on.
@@ -156,16 +130,17 @@ bool MessageParser::header_field(const char* begin) {
     value_end = continuation.data() + continuation.size();
   }
   if (out_.headers_.size() >= max_headers) return fail(513, "Too many header fields");
-  const std::string_view field(begin, static_cast<std::size_t>(value_end - begin));
-  std::size_t colon = 0;
-  while (colon < field.size() && is_token_char(field[colon])) ++colon;
-  const std::string_view name = field.substr(0, colon);
-  while (colon < field.size() && (field[colon] == ' ' || field[colon] == '\t')) ++colon;
-  if (name.empty() || colon == field.size() || field[colon] != ':') {
+  const char* colon = find_near(begin, line.data() + line.size(), ':');
+  const char* name_end = colon;
+  while (name_end != begin && (name_end[-1] == ' ' || name_end[-1] == '\t')) --name_end;
+  const std::string_view name(begin, static_cast<std::size_t>(name_end - begin));
+  const HeaderId id = header_id(name);
+  // A name of the table is a token; only others need to be looked at.
+  if (colon == line.data() + line.size() || (id == HeaderId::unknown && !is_token(name))) {
     fail(400, "Malformed header field");
     return true;  // the fields behind it may still allow an answer
   }
-  add(name, trim(field.substr(colon + 1)), begin);
+  add(id, name, trim(std::string_view(colon + 1, static_cast<std::size_t>(value_end - colon - 1))), begin);
   return true;
 }
 
@@ -263,7 +238,9 @@ std::string_view Message::value(HeaderId id) const {
   return header == nullptr ? std::string_view() : header->value;
 }
 
-Verdict parse(std::string_view text, Message& out) { return MessageParser(text, out).parse(); }
+Verdict parse(std::string_view text, Message& out) {
+  return MessageParser(text, out).parse();
+}
 
 StoredMessage::StoredMessage(std::string_view text) : bytes_(new char[text.size() + 1]) {
   std::memcpy(bytes_.get(), text.data(), text.size());

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Message: a parsed SIP message as views over a buffer that the caller owns and keeps unchanged as long as the Message is used.
-// Re-use one Message for many parses: the header vector is the only allocation and is kept. No thread may share one while it parses.
-// parse() is one pass, never allocates per header, and on failure leaves whatever it understood, so that an answer can be built.
-// StoredMessage owns its bytes: what transactions keep.
+// Message: a parsed SIP message as views over a buffer that the caller owns and keeps unchanged as long as the Message
+// is used. Re-use one Message for many parses: the header vector is the only allocation and is kept. No thread may
+// share one while it parses. parse() is one pass, never allocates per header, and on failure leaves whatever it
+// understood, so that an answer can be built. StoredMessage owns its bytes: what transactions keep.
 
 #include <array>
 #include <cstddef>
@@ -77,9 +77,9 @@ class Message {
 };
 
 // Syntax only: start line, header lines, folding, Content-Length against the bytes present. `text` is one whole message
-// (a datagram, or what Framer cut out); without Content-Length the body is the rest. CRLF only: bare CR, LF or NUL is refused.
-// The first error is returned, 505 for another SIP version, 513 for limits, else 400; kind() stays none if even the
-// start line is hopeless, then nothing can be answered.
+// (a datagram, or what Framer cut out); without Content-Length the body is the rest. CRLF only: bare CR, LF or NUL is
+// refused. The first error is returned, 505 for another SIP version, 513 for limits, else 400; kind() stays none if
+// even the start line is hopeless, then nothing can be answered.
 Verdict parse(std::string_view text, Message& out);
 
 class StoredMessage {

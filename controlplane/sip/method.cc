@@ -9,8 +9,8 @@ namespace {
 
 // In the order of the enumeration.
 constexpr std::array<std::string_view, 16> names = {
-    "",          "INVITE", "ACK",   "BYE",       "CANCEL", "REGISTER", "OPTIONS", "PRACK",
-    "UPDATE",    "REFER",  "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "INFO",    "SERVICE",
+    "",       "INVITE", "ACK",       "BYE",    "CANCEL",  "REGISTER", "OPTIONS", "PRACK",
+    "UPDATE", "REFER",  "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE",  "INFO",    "SERVICE",
 };
 static_assert(names[static_cast<std::size_t>(Method::service)] == "SERVICE");
 
@@ -24,6 +24,8 @@ Method method_of(std::string_view text) {
   return Method::other;
 }
 
-std::string_view method_text(Method method) { return names[static_cast<std::size_t>(method)]; }
+std::string_view method_text(Method method) {
+  return names[static_cast<std::size_t>(method)];
+}
 
 }  // namespace sallyport::sip

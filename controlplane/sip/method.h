@@ -9,7 +9,21 @@
 namespace sallyport::sip {
 
 enum class Method : std::uint8_t {
-  other, invite, ack, bye, cancel, register_, options, prack, update, refer, subscribe, notify, publish, message, info,
+  other,
+  invite,
+  ack,
+  bye,
+  cancel,
+  register_,
+  options,
+  prack,
+  update,
+  refer,
+  subscribe,
+  notify,
+  publish,
+  message,
+  info,
   service,
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/sip/name_addr.h"
 
+#include <utility>
+
 #include "controlplane/sip/grammar.h"
 
 namespace sallyport::sip {
@@ -17,58 +19,50 @@ bool is_token_list(std::string_view text) {
   return true;
 }
 
-std::optional<NameAddr> parse_bracketed(std::string_view text, std::size_t open) {
-  NameAddr parsed;
+bool parse_bracketed(std::string_view text, std::size_t open, NameAddr& parsed) {
   parsed.is_bracketed = true;
   parsed.display = trim(text.substr(0, open));
   const bool is_quoted = !parsed.display.empty() && parsed.display.front() == '"';
-  if (!is_quoted && !is_token_list(parsed.display)) return std::nullopt;
+  if (!is_quoted && !is_token_list(parsed.display)) return false;
   const std::size_t close = text.find('>', open);
-  if (close == std::string_view::npos) return std::nullopt;
-  const auto uri = parse_uri(text.substr(open + 1, close - open - 1));
-  if (!uri) return std::nullopt;
-  parsed.uri = *uri;
+  if (close == std::string_view::npos || !parse_uri(text.substr(open + 1, close - open - 1), parsed.uri)) return false;
   parsed.params = Params(trim(text.substr(close + 1)));
-  if (!parsed.params.is_valid()) return std::nullopt;
-  return parsed;
+  return parsed.params.is_valid();
 }
 
 // RFC 3261 20.10: without brackets everything from ';' on belongs to the header, and the URI holds no '?' and no ','.
-std::optional<NameAddr> parse_bare(std::string_view text) {
-  NameAddr parsed;
-  std::size_t semicolon = text.find(';');
+bool parse_bare(std::string_view text, NameAddr& parsed) {
+  const std::size_t semicolon = text.find(';');
   const std::string_view uri_text = trim(text.substr(0, semicolon));
-  if (uri_text.find_first_of("?,") != std::string_view::npos) return std::nullopt;
-  const auto uri = parse_uri(uri_text);
-  if (!uri) return std::nullopt;
-  parsed.uri = *uri;
+  if (uri_text.find_first_of("?,") != std::string_view::npos || !parse_uri(uri_text, parsed.uri)) return false;
   if (semicolon != std::string_view::npos) parsed.params = Params(text.substr(semicolon));
-  if (!parsed.params.is_valid()) return std::nullopt;
-  return parsed;
+  return parsed.params.is_valid();
+}
+
+bool parse_into(std::string_view text, NameAddr& parsed) {
+  text = trim(text);
+  if (text == "*") {
+    parsed.is_star = true;
+    return true;
+  }
+  if (!text.empty() && text.front() == '"') {
+    std::size_t open = skip_quoted(text, 0);
+    if (open == std::string_view::npos) return false;
+    while (open < text.size() && is_lws(text[open])) ++open;
+    return open < text.size() && text[open] == '<' && parse_bracketed(text, open, parsed);
+  }
+  // '<' may also occur in a quoted parameter of the bare form; then it stands behind a ';'.
+  const std::size_t open = text.find('<');
+  if (open != std::string_view::npos && text.find(';') > open) return parse_bracketed(text, open, parsed);
+  return parse_bare(text, parsed);
 }
 
 }  // namespace
 
 std::optional<NameAddr> parse_name_addr(std::string_view text) {
-  text = trim(text);
-  if (text == "*") {
-    NameAddr star;
-    star.is_star = true;
-    return star;
-  }
-  std::size_t from = 0;
-  if (!text.empty() && text.front() == '"') {
-    from = skip_quoted(text, 0);
-    if (from == std::string_view::npos) return std::nullopt;
-    std::size_t open = from;
-    while (open < text.size() && is_lws(text[open])) ++open;
-    if (open == text.size() || text[open] != '<') return std::nullopt;
-    return parse_bracketed(text, open);
-  }
-  // '<' may also occur in a quoted parameter of the bare form; then it stands behind a ';'.
-  const std::size_t open = text.find('<');
-  if (open != std::string_view::npos && text.find(';') > open) return parse_bracketed(text, open);
-  return parse_bare(text);
+  std::optional<NameAddr> parsed(std::in_place);
+  if (!parse_into(text, *parsed)) parsed.reset();
+  return parsed;
 }
 
 }  // namespace sallyport::sip

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// NameAddr: one value of From, To, Contact, Route, Record-Route, Path, Service-Route, Refer-To ...: name-addr or addr-spec with
-// header parameters. Views into the message. In the bare addr-spec form parameters belong to the header (RFC 3261 20).
+// NameAddr: one value of From, To, Contact, Route, Record-Route, Path, Service-Route, Refer-To ...: name-addr or
+// addr-spec with header parameters. Views into the message. In the bare addr-spec form parameters belong to the header
+// (RFC 3261 20).
 
 #include <cstdint>
 #include <optional>

@@ -71,9 +71,8 @@ void Nonces::make_room(std::uint64_t now_us) {
   if (used_.size() < capacity_) return;
   std::erase_if(used_, [&](const auto& entry) { return now_us - entry.second.issued_us > lifetime_us_; });
   if (used_.size() < capacity_) return;
-  const auto oldest = std::min_element(used_.begin(), used_.end(), [](const auto& a, const auto& b) {
-    return a.second.issued_us < b.second.issued_us;
-  });
+  const auto oldest = std::min_element(
+      used_.begin(), used_.end(), [](const auto& a, const auto& b) { return a.second.issued_us < b.second.issued_us; });
   forgotten_before_us_ = std::max(forgotten_before_us_, oldest->second.issued_us + 1);
   used_.erase(oldest);
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Nonces of the server side of digest: base64url(monotonic time ‖ random ‖ HMAC), so that nothing is stored until one is used, and no clock is
-// compared between nodes (RFC 7616 3.3, 5.4). Replays are told by the nonce count in a bounded table. One thread per instance.
-// After a restart older nonces are unknown: judged stale, the client answers the next challenge without asking its user.
+// Nonces of the server side of digest: base64url(monotonic time ‖ random ‖ HMAC), so that nothing is stored until one
+// is used, and no clock is compared between nodes (RFC 7616 3.3, 5.4). Replays are told by the nonce count in a bounded
+// table. One thread per instance. After a restart older nonces are unknown: judged stale, the client answers the next
+// challenge without asking its user.
 
 #include <array>
 #include <cstddef>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Params: the ";name=value" part of a URI or header value, read lazily: holding one costs two words, a look-up scans it.
-// Names compare case-insensitively. View into the message's buffer. is_valid() was checked by whoever parsed the surroundings.
+// Params: the ";name=value" part of a URI or header value, read lazily: holding one costs two words, a look-up scans
+// it. Names compare case-insensitively. View into the message's buffer. is_valid() was checked by whoever parsed the
+// surroundings.
 
 #include <optional>
 #include <string_view>

@@ -107,7 +107,8 @@ void write_first(const Message& message, HeaderId id, std::string& out) {
   if (const Header* line = message.first(id)) write_line(message, *line, out);
 }
 
-// What ACK and CANCEL share with the INVITE they follow (RFC 3261 17.1.1.3, 9.1): one Via, the Route set, From, Call-ID, CSeq number.
+// What ACK and CANCEL share with the INVITE they follow (RFC 3261 17.1.1.3, 9.1): one Via, the Route set, From,
+// Call-ID, CSeq number.
 void write_follower(const Message& sent, std::string_view method, const Message& to_of, std::string& out) {
   out.append(method).append(" ").append(sent.request_uri()).append(" SIP/2.0\r\n");
   if (const auto via = first_value(sent, HeaderId::via)) write_field(HeaderId::via, via->text, out);
@@ -128,8 +129,8 @@ std::string_view reason_phrase(int status) {
   for (const Phrase& phrase : phrases) {
     if (phrase.status == status) return phrase.text;
   }
-  constexpr std::string_view classes[] = {"", "Progress", "OK", "Redirection", "Request Failure", "Server Failure",
-                                          "Global Failure"};
+  constexpr std::string_view classes[] = {
+      "", "Progress", "OK", "Redirection", "Request Failure", "Server Failure", "Global Failure"};
   return status >= 100 && status < 700 ? classes[status / 100] : std::string_view();
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Messages a hop makes itself out of a request: responses (RFC 3261 8.2.6), the ACK for a non-2xx and CANCEL (17.1.1.3, 9.1).
-// Vias, From, To, Call-ID and CSeq are copied verbatim from what the request has; a malformed request is answered with what it had.
+// Messages a hop makes itself out of a request: responses (RFC 3261 8.2.6), the ACK for a non-2xx and CANCEL
+// (17.1.1.3, 9.1). Vias, From, To, Call-ID and CSeq are copied verbatim from what the request has; a malformed request
+// is answered with what it had.
 
 #include <string>
 #include <string_view>
@@ -19,7 +20,8 @@ struct ResponseSpec {
   std::string_view body;
 };
 
-// Appends the response. The request's top Via should be stamped first (stamp_source) or `top_via` given to replace its value.
+// Appends the response. The request's top Via should be stamped first (stamp_source) or `top_via` given to replace its
+// value.
 void write_response(const Message& request, const ResponseSpec& spec, std::string& out, std::string_view top_via = {});
 
 // `399 edge.example.com "text"` (RFC 3261 20.43), without the header name.

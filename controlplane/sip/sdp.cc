@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/sip/sdp.h"
 
-#include <cstring>
-
 #include "controlplane/sip/grammar.h"
 
 namespace sallyport::sip {
@@ -37,27 +35,29 @@ bool read_media(std::string_view value, SdpMedia& media) {
   return true;
 }
 
-SdpLine cut_line(std::string_view text, std::uint32_t begin) {
-  SdpLine line;
+// Fills the element in place: a copy of one just written would wait for its stores.
+void cut_line(std::string_view text, std::uint32_t begin, SdpLine& line) {
   line.begin = begin;
   const char* data = text.data() + begin;
   const std::size_t left = text.size() - begin;
-  const auto* stop = static_cast<const char*>(std::memchr(data, '\n', left));
-  std::size_t length = stop == nullptr ? left : static_cast<std::size_t>(stop - data);
-  line.end = begin + static_cast<std::uint32_t>(stop == nullptr ? left : length + 1);
+  const char* const data_end = data + left;
+  const char* stop = find_control(data, data_end);
+  while (stop != data_end && *stop != '\n') stop = find_control(stop + 1, data_end);
+  std::size_t length = static_cast<std::size_t>(stop - data);
+  line.end = begin + static_cast<std::uint32_t>(stop == data_end ? left : length + 1);
   if (length != 0 && data[length - 1] == '\r') --length;
   if (length < 2 || data[1] != '=') {
     line.value = std::string_view(data, length);
-    return line;
+    return;
   }
   line.type = data[0];
   line.value = std::string_view(data + 2, length - 2);
   if (line.type == 'a') {
-    const std::size_t colon = line.value.find(':');
+    std::size_t colon = 0;  // names are short: cheaper than any search
+    while (colon < line.value.size() && line.value[colon] != ':') ++colon;
     line.name = line.value.substr(0, colon);
-    if (colon != std::string_view::npos) line.content = line.value.substr(colon + 1);
+    if (colon < line.value.size()) line.content = line.value.substr(colon + 1);
   }
-  return line;
 }
 
 // IN IP4 192.0.2.1/127/3
@@ -86,13 +86,38 @@ std::optional<Direction> direction_of(std::span<const SdpLine> lines) {
 // RFC 3551 6, tables 4 and 5.
 std::optional<std::uint32_t> static_clock_rate_hz(std::uint8_t payload_type) {
   switch (payload_type) {
-    case 0: case 3: case 4: case 5: case 7: case 8: case 9: case 12: case 13: case 15: case 18: return 8000;
-    case 6: return 16000;
-    case 10: case 11: return 44100;
-    case 16: return 11025;
-    case 17: return 22050;
-    case 14: case 25: case 26: case 28: case 31: case 32: case 33: case 34: return 90000;
-    default: return std::nullopt;
+    case 0:
+    case 3:
+    case 4:
+    case 5:
+    case 7:
+    case 8:
+    case 9:
+    case 12:
+    case 13:
+    case 15:
+    case 18:
+      return 8000;
+    case 6:
+      return 16000;
+    case 10:
+    case 11:
+      return 44100;
+    case 16:
+      return 11025;
+    case 17:
+      return 22050;
+    case 14:
+    case 25:
+    case 26:
+    case 28:
+    case 31:
+    case 32:
+    case 33:
+    case 34:
+      return 90000;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -106,7 +131,8 @@ Verdict parse_sdp(std::string_view text, Sdp& out) {
   if (text.find('\0') != std::string_view::npos) return {400, "NUL in session description"};
   for (std::uint32_t at = 0; at < text.size();) {
     if (out.lines_.size() == max_sdp_lines) return {488, "Too many lines in session description"};
-    const SdpLine& line = out.lines_.emplace_back(cut_line(text, at));
+    SdpLine& line = out.lines_.emplace_back();
+    cut_line(text, at, line);
     at = line.end;
     if (line.type != 'm') continue;
     if (out.media_.size() == max_sdp_media) return {488, "Too many media descriptions"};
@@ -116,7 +142,8 @@ Verdict parse_sdp(std::string_view text, Sdp& out) {
     if (out.media_.size() > 1) out.media_[out.media_.size() - 2].end_line = media.first_line;
   }
   if (!out.media_.empty()) out.media_.back().end_line = static_cast<std::uint16_t>(out.lines_.size());
-  // RFC 8866 5: v= comes first. RFC 4475 3.4.1 shows old peers that leave it out, so any type will do, but a type there must be.
+  // RFC 8866 5: v= comes first. RFC 4475 3.4.1 shows old peers that leave it out, so any type will do, but a type there
+  // must be.
   if (out.lines_.empty() || out.lines_.front().type == 0) return {400, "Not a session description"};
   return {};
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Sdp: a session description as lines and media sections, views over the caller's text (RFC 8866, tolerant: unknown lines stay, bare LF is
-// taken, order is not policed). Re-use one Sdp for many parses; its two vectors are the only allocations.
-// Nothing here reads key material: a crypto line yields tag, suite and the unread rest (crypto_attribute.h reads keys, on C only).
+// Sdp: a session description as lines and media sections, views over the caller's text (RFC 8866, tolerant: unknown
+// lines stay, bare LF is taken, order is not policed). Re-use one Sdp for many parses; its two vectors are the only
+// allocations. Nothing here reads key material: a crypto line yields tag, suite and the unread rest (crypto_attribute.h
+// reads keys, on C only).
 
 #include <cstddef>
 #include <cstdint>
@@ -20,10 +21,10 @@ constexpr std::size_t max_sdp_media = 64;
 constexpr std::size_t max_sdp_lines = 4096;
 
 struct SdpLine {
-  char type = 0;             // 'v', 'o', 'm', 'a' ...; 0 for a line that is not "x="
-  std::string_view value;    // behind "x=", without the line end
-  std::string_view name;     // a= only: up to ':'
-  std::string_view content;  // a= only: behind ':', "" if none
+  char type = 0;                     // 'v', 'o', 'm', 'a' ...; 0 for a line that is not "x="
+  std::string_view value;            // behind "x=", without the line end
+  std::string_view name;             // a= only: up to ':'
+  std::string_view content;          // a= only: behind ':', "" if none
   std::uint32_t begin = 0, end = 0;  // offsets in Sdp::text(), line end included
 };
 
@@ -37,9 +38,9 @@ struct SdpConnection {
 
 struct SdpMedia {
   std::uint16_t first_line = 0, end_line = 0;  // [first, end) in Sdp::lines(); the first is its m= line
-  std::string_view kind;      // "audio"
-  std::string_view port_text; // "49170" or "49170/2", the range to replace
-  std::uint16_t port = 0;     // 0: stream refused (or bundle-only)
+  std::string_view kind;                       // "audio"
+  std::string_view port_text;                  // "49170" or "49170/2", the range to replace
+  std::uint16_t port = 0;                      // 0: stream refused (or bundle-only)
   std::uint16_t port_count = 1;
   std::string_view protocol;  // "RTP/SAVP"
   std::string_view formats;   // "0 8 101"
@@ -62,7 +63,8 @@ class Sdp {
   std::vector<SdpMedia> media_;
 };
 
-// 413 above 64 KiB; 488 for more than 64 m= lines or 4,096 lines; 400 for a malformed m= line or text that is not SDP at all.
+// 413 above 64 KiB; 488 for more than 64 m= lines or 4,096 lines; 400 for a malformed m= line or text that is not SDP
+// at all.
 Verdict parse_sdp(std::string_view text, Sdp& out);
 
 // First a=name line among those lines; nullptr if none. Attribute names are case-sensitive (RFC 8866 5.13).

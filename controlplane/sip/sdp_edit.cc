@@ -23,7 +23,9 @@ void SdpEdit::replace(const SdpLine& line, Parts text) {
   splice_.replace(line.begin, line.end, text, line_end);
 }
 
-void SdpEdit::remove(const SdpLine& line) { splice_.remove(line.begin, line.end); }
+void SdpEdit::remove(const SdpLine& line) {
+  splice_.remove(line.begin, line.end);
+}
 
 void SdpEdit::replace_part(std::string_view part, std::string_view text) {
   const std::uint32_t begin = sdp_->offset(part);
@@ -41,9 +43,13 @@ void SdpEdit::append_session(Parts text) {
   append_at(lines.empty() ? 0 : lines.back().end, text);
 }
 
-void SdpEdit::append(const SdpMedia& media, Parts text) { append_at(sdp_->lines(media).back().end, text); }
+void SdpEdit::append(const SdpMedia& media, Parts text) {
+  append_at(sdp_->lines(media).back().end, text);
+}
 
-void SdpEdit::insert_after(const SdpLine& line, std::string_view text) { append_at(line.end, {text}); }
+void SdpEdit::insert_after(const SdpLine& line, std::string_view text) {
+  append_at(line.end, {text});
+}
 
 void SdpEdit::set_port(const SdpMedia& media, std::uint16_t port) {
   char digits[8];

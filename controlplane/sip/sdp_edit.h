@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// SdpEdit: line edits over a parsed Sdp, applied in one pass; untouched lines stay byte for byte. The Sdp and its text must outlive it.
-// Lines are given without line end ("a=rtcp-mux"); CRLF is added. Re-use with reset().
+// SdpEdit: line edits over a parsed Sdp, applied in one pass; untouched lines stay byte for byte. The Sdp and its text
+// must outlive it. Lines are given without line end ("a=rtcp-mux"); CRLF is added. Re-use with reset().
 
 #include <cstdint>
 #include <string>
@@ -32,7 +32,8 @@ class SdpEdit {
   // Directly behind one line.
   void insert_after(const SdpLine& line, std::string_view text);
 
-  // m= port and c= address of one media section: port_text becomes `port`, a c= line of its own is replaced or one is added.
+  // m= port and c= address of one media section: port_text becomes `port`, a c= line of its own is replaced or one is
+  // added.
   void set_port(const SdpMedia& media, std::uint16_t port);
   void set_connection(const SdpMedia& media, std::string_view address);  // numeric, IPv6 without brackets
   // Session-level c=, if there is one; nothing is added where the session has none.

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/sip/splice.h"
 
-#include <algorithm>
-#include <cstring>
-
 namespace sallyport::sip {
+
+// By place; at one place insertions stand before what is replaced there, in their order.
+bool Splice::stands_before(const Piece& a, const Piece& b) {
+  if (a.begin != b.begin) return a.begin < b.begin;
+  const bool a_inserts = a.begin == a.end, b_inserts = b.begin == b.end;
+  return a_inserts != b_inserts ? a_inserts : a.order < b.order;
+}
 
 void Splice::reset(std::string_view source) {
   source_ = source;
@@ -48,26 +52,23 @@ void Splice::replace(std::uint32_t begin, std::uint32_t end, Parts parts, std::s
 }
 
 void Splice::place(Piece piece) {
-  if (piece.begin != piece.end) {
-    // An earlier edit inside the new range is covered by it; a new one that only touches part of an earlier range is void.
-    // An insertion at the very begin of the range stands outside it and stays.
-    std::erase_if(pieces_, [&](const Piece& old) {
-      return old.begin == old.end ? old.begin > piece.begin && old.begin < piece.end
-                                  : old.begin >= piece.begin && old.end <= piece.end;
-    });
-  }
-  const bool is_void = std::any_of(pieces_.begin(), pieces_.end(), [&](const Piece& old) {
-    if (old.begin == old.end) return false;
-    return piece.begin == piece.end ? piece.begin > old.begin && piece.begin < old.end
-                                    : piece.begin < old.end && piece.end > old.begin;
-  });
-  if (is_void) return;
-  const auto key_less = [](const Piece& a, const Piece& b) {
-    if (a.begin != b.begin) return a.begin < b.begin;
-    const bool a_inserts = a.begin == a.end, b_inserts = b.begin == b.end;
-    return a_inserts != b_inserts ? a_inserts : a.order < b.order;
+  const auto covers = [](const Piece& range, const Piece& inner) {
+    // An insertion at the very begin of a range stands outside it and stays.
+    return inner.begin == inner.end ? inner.begin > range.begin && inner.begin < range.end
+                                    : inner.begin >= range.begin && inner.end <= range.end;
   };
-  pieces_.insert(std::upper_bound(pieces_.begin(), pieces_.end(), piece, key_less), piece);
+  if (piece.begin != piece.end) std::erase_if(pieces_, [&](const Piece& old) { return covers(piece, old); });
+  auto at = pieces_.end();
+  for (auto old = pieces_.begin(); old != pieces_.end(); ++old) {
+    if (old->begin != old->end) {
+      // An edit of a part of what an earlier one replaced is void.
+      const bool overlaps =
+          piece.begin == piece.end ? covers(*old, piece) : piece.begin < old->end && piece.end > old->begin;
+      if (overlaps) return;
+    }
+    if (at == pieces_.end() && stands_before(piece, *old)) at = old;
+  }
+  pieces_.insert(at, piece);
 }
 
 std::size_t Splice::growth_from(std::uint32_t begin) const {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Splice: edits recorded over a constant text and applied in one pass; what no edit touches is copied verbatim and in order.
-// The base of Edit (SIP) and SdpEdit. Owns the inserted text; the source must outlive it. Re-use it with reset(): it keeps its memory.
-// Later edits win: a range that covers an earlier edit replaces it; an edit inside a removed range is dropped.
+// Splice: edits recorded over a constant text and applied in one pass; what no edit touches is copied verbatim and in
+// order. The base of Edit (SIP) and SdpEdit. Owns the inserted text; the source must outlive it. Re-use it with
+// reset(): it keeps its memory. Later edits win: a range that covers an earlier edit replaces it; an edit inside a
+// removed range is dropped.
 
 #include <cstddef>
 #include <cstdint>
@@ -20,8 +21,8 @@ class Splice {
   explicit Splice(std::string_view source = {}) { reset(source); }
   void reset(std::string_view source);
 
-  // Replaces [begin, end) by the parts joined; precondition begin <= end <= source size. No parts: removes. An empty range is a place:
-  // what replace() put there before goes.
+  // Replaces [begin, end) by the parts joined; precondition begin <= end <= source size. No parts: removes. An empty
+  // range is a place: what replace() put there before goes.
   void replace(std::uint32_t begin, std::uint32_t end, Parts parts, std::string_view tail = {});
   void remove(std::uint32_t begin, std::uint32_t end) { replace(begin, end, {}); }
   // Several insertions at one place: `below` stands behind what was inserted there before, `above` in front of it.
@@ -45,13 +46,14 @@ class Splice {
 
  private:
   struct Piece {
-    std::uint32_t begin, end;  // of the source; begin == end: insertion
+    std::uint32_t begin, end;    // of the source; begin == end: insertion
     std::uint32_t from, length;  // of inserted_
     std::int32_t order;
   };
   std::int32_t insert(std::uint32_t at, Parts parts, std::string_view head, std::string_view tail, std::int32_t order);
   std::uint32_t keep(Parts parts);
   void place(Piece piece);
+  static bool stands_before(const Piece& a, const Piece& b);
 
   std::string_view source_;
   std::string inserted_;

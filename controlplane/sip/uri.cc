@@ -2,6 +2,7 @@
 #include "controlplane/sip/uri.h"
 
 #include <string>
+#include <utility>
 
 #include "controlplane/sip/grammar.h"
 
@@ -17,18 +18,15 @@ bool is_alnum(char c) {
 bool are_escapes_whole(std::string_view text) {
   for (std::size_t i = text.find('%'); i != std::string_view::npos; i = text.find('%', i + 1)) {
     if (i + 2 >= text.size()) return false;
-    for (const char c : text.substr(i + 1, 2)) {
-      const char l = lower(c);
-      if (!((c >= '0' && c <= '9') || (l >= 'a' && l <= 'f'))) return false;
-    }
+    if (!all_in(text.substr(i + 1, 2), char_hex)) return false;
   }
   return true;
 }
 
-// No blanks, controls, quotes or angle brackets anywhere in a URI (RFC 4475 3.1.2.7, 3.1.2.9).
+// No blanks, controls, quotes or angle brackets anywhere in a URI (RFC 4475 3.1.2.7, 3.1.2.8).
 bool has_foreign_char(std::string_view text) {
   for (const char c : text) {
-    if (static_cast<unsigned char>(c) <= ' ' || c == '<' || c == '>' || c == '"' || c == 0x7f) return true;
+    if (is_in(c, char_not_uri)) return true;
   }
   return false;
 }
@@ -50,14 +48,14 @@ bool is_ipv6_text(std::string_view text) {
   return text.find(':') != std::string_view::npos;
 }
 
-std::optional<Uri> parse_sip(Uri uri, std::string_view rest) {
+bool parse_sip(Uri& uri, std::string_view rest) {
   // RFC 3261 19.1.1: the userinfo may hold ';' and '?', so the '@' decides first.
   if (const std::size_t at = rest.find('@'); at != std::string_view::npos) {
     const std::string_view userinfo = rest.substr(0, at);
     const std::size_t colon = userinfo.find(':');
     uri.user = userinfo.substr(0, colon);
     if (colon != std::string_view::npos) uri.password = userinfo.substr(colon + 1);
-    if (uri.user.empty() || !are_escapes_whole(userinfo)) return std::nullopt;
+    if (uri.user.empty() || !are_escapes_whole(userinfo)) return false;
     rest.remove_prefix(at + 1);
   }
   if (const std::size_t question = rest.find('?'); question != std::string_view::npos) {
@@ -67,21 +65,20 @@ std::optional<Uri> parse_sip(Uri uri, std::string_view rest) {
   if (const std::size_t semicolon = rest.find(';'); semicolon != std::string_view::npos) {
     uri.params = Params(rest.substr(semicolon));
     rest = rest.substr(0, semicolon);
-    if (!uri.params.is_valid()) return std::nullopt;
+    if (!uri.params.is_valid()) return false;
   }
   const auto host_port = parse_host_port(rest);
-  if (!host_port) return std::nullopt;
+  if (!host_port) return false;
   uri.host = host_port->host;
   uri.port = host_port->port;
-  return uri;
+  return true;
 }
 
-std::optional<Uri> parse_tel(Uri uri, std::string_view rest) {
+bool parse_tel(Uri& uri, std::string_view rest) {
   const std::size_t semicolon = rest.find(';');
   uri.user = rest.substr(0, semicolon);
   if (semicolon != std::string_view::npos) uri.params = Params(rest.substr(semicolon));
-  if (uri.user.empty() || !uri.params.is_valid()) return std::nullopt;
-  return uri;
+  return !uri.user.empty() && uri.params.is_valid();
 }
 
 // RFC 3261 19.1.4: an escaped character equals the character itself.
@@ -145,9 +142,7 @@ std::string_view Uri::bare_host() const {
 bool is_host(std::string_view text) {
   if (text.size() > 255 || text.empty()) return false;
   if (text.front() == '[') return text.back() == ']' && is_ipv6_text(text.substr(1, text.size() - 2));
-  for (const char c : text) {
-    if (!is_alnum(c) && c != '-' && c != '.' && c != '_') return false;  // '_' stands in real host names
-  }
+  if (!all_in(text, char_host)) return false;
   return text.front() != '.' && text.front() != '-';
 }
 
@@ -169,10 +164,10 @@ std::optional<HostPort> parse_host_port(std::string_view text) {
   return result;
 }
 
-std::optional<Uri> parse_uri(std::string_view text) {
+bool parse_uri(std::string_view text, Uri& uri) {
+  uri = Uri{};
   const std::size_t colon = text.find(':');
-  if (colon == std::string_view::npos || has_foreign_char(text)) return std::nullopt;
-  Uri uri;
+  if (colon == std::string_view::npos || has_foreign_char(text)) return false;
   uri.text = text;
   const std::string_view scheme = text.substr(0, colon);
   const std::string_view rest = text.substr(colon + 1);
@@ -188,7 +183,12 @@ std::optional<Uri> parse_uri(std::string_view text) {
     uri.scheme = Scheme::tel;
     return parse_tel(uri, rest);
   }
-  if (!is_scheme(scheme) || rest.empty()) return std::nullopt;
+  return is_scheme(scheme) && !rest.empty();
+}
+
+std::optional<Uri> parse_uri(std::string_view text) {
+  std::optional<Uri> uri(std::in_place);
+  if (!parse_uri(text, *uri)) uri.reset();
   return uri;
 }
 

@@ -10,7 +10,9 @@
 namespace sallyport::sip {
 namespace {
 
-Verdict refuse(std::string_view reason) { return {400, reason}; }
+Verdict refuse(std::string_view reason) {
+  return {400, reason};
+}
 
 Verdict check_singles(const Message& message) {
   for (const Header& header : message.headers()) {

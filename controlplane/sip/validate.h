@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What a proxy must find right in a parsed message before it acts on it (RFC 3261 16.3, 8.1.1, 18.3; the verdicts of RFC 4475).
-// Judges only what a proxy needs: fields it does not use may hold anything. Cost: a fraction of a parse; no allocation.
-// Not judged here, because they need the node's own state: Max-Forwards 0 (483), Proxy-Require (420), loops, a foreign top Via.
+// What a proxy must find right in a parsed message before it acts on it (RFC 3261 16.3, 8.1.1, 18.3; the verdicts of
+// RFC 4475). Judges only what a proxy needs: fields it does not use may hold anything. Cost: a fraction of a parse; no
+// allocation. Not judged here, because they need the node's own state: Max-Forwards 0 (483), Proxy-Require (420),
+// loops, a foreign top Via.
 
 #include "controlplane/sip/message.h"
 

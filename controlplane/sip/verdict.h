@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Verdict: what the syntax layer thinks of hostile input: accepted, or the SIP status to answer with and why.
-// `reason` always names static storage, so a verdict is trivially copied, never allocates and may serve as counter label.
+// `reason` always names static storage, so a verdict is trivially copied, never allocates and may serve as counter
+// label.
 
 #include <cstdint>
 #include <string_view>

@@ -83,7 +83,9 @@ Transport transport_of(std::string_view text) {
   return Transport::other;
 }
 
-std::string_view transport_text(Transport transport) { return transports[static_cast<std::size_t>(transport)]; }
+std::string_view transport_text(Transport transport) {
+  return transports[static_cast<std::size_t>(transport)];
+}
 
 bool Via::is_rfc3261() const {
   return branch.size() > 7 && equals_ignoring_case(branch.substr(0, 7), "z9hG4bK");

@@ -15,7 +15,7 @@ class Edit;
 class Message;
 
 enum class Transport : std::uint8_t { udp, tcp, tls, sctp, ws, wss, other };
-Transport transport_of(std::string_view text);  // case-insensitive
+Transport transport_of(std::string_view text);         // case-insensitive
 std::string_view transport_text(Transport transport);  // "TLS"; "" for other
 
 struct Via {
@@ -23,22 +23,24 @@ struct Via {
   std::string_view version;   // "2.0"
   Transport transport = Transport::other;
   std::string_view transport_text;
-  std::string_view host;      // sent-by as written, IPv6 in brackets
-  std::uint16_t port = 0;     // 0: not given
-  std::string_view branch;    // "" for an RFC 2543 element
+  std::string_view host;    // sent-by as written, IPv6 in brackets
+  std::uint16_t port = 0;   // 0: not given
+  std::string_view branch;  // "" for an RFC 2543 element
   std::string_view received;
   bool has_rport = false;
-  std::uint16_t rport = 0;    // 0: asked for, not filled in
+  std::uint16_t rport = 0;  // 0: asked for, not filled in
   Params params;
 
-  // Branch with the magic cookie and something behind it (RFC 3261 8.1.1.7); without, match transactions by RFC 2543 rules.
+  // Branch with the magic cookie and something behind it (RFC 3261 8.1.1.7); without, match transactions by RFC 2543
+  // rules.
   bool is_rfc3261() const;
 };
 
 std::optional<Via> parse_via(std::string_view text);
 
-// RFC 3261 18.2.1 and RFC 3581 4: adds or overwrites received (when it differs from sent-by or rport was asked for) and fills rport.
-// `address` is the source's numeric address, IPv6 without brackets. Does nothing if the top Via is malformed.
+// RFC 3261 18.2.1 and RFC 3581 4: adds or overwrites received (when it differs from sent-by or rport was asked for) and
+// fills rport. `address` is the source's numeric address, IPv6 without brackets. Does nothing if the top Via is
+// malformed.
 void stamp_source(Edit& edit, const Message& request, std::string_view address, std::uint16_t port);
 
 }  // namespace sallyport::sip

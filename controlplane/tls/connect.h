@@ -53,6 +53,7 @@ struct ConnectResult {
   explicit operator bool() const { return stream != nullptr; }
 };
 
+// Pass options as a variable: GCC 12 copies a braced temporary inside a co_await expression bit by bit.
 boost::asio::awaitable<ConnectResult> connect(StreamEngine& engine, ConnectOptions options);
 
 }  // namespace sallyport::tls

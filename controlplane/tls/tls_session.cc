@@ -49,6 +49,11 @@ struct MemoryBio {
 
 namespace {
 
+// SSL_get_error() misreads what an earlier call on this thread left in the queue; clearing an empty queue is dear, so look first.
+void forget_errors() {
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
+
 std::string last_reason() {
   const unsigned long code = ERR_peek_error();
   const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
@@ -86,7 +91,7 @@ const char* alert_remedy(int alert) {
 
 Outcome<std::unique_ptr<TlsSession>> TlsSession::make(std::shared_ptr<TlsPolicy> policy) {
   std::unique_ptr<TlsSession> session(new TlsSession());
-  ERR_clear_error();
+  forget_errors();
   session->ssl_ = SSL_new(policy->context());
   BIO* bio = BIO_new(MemoryBio::method());
   if (session->ssl_ == nullptr || bio == nullptr) {
@@ -136,7 +141,7 @@ TlsSession::~TlsSession() { SSL_free(ssl_); }
 TlsSession::Step TlsSession::handshake(std::string_view& input, Chunk& output) {
   input_ = &input;
   output_ = &output;
-  ERR_clear_error();
+  forget_errors();
   const int result = SSL_do_handshake(ssl_);
   const int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_, result);
   input_ = nullptr;
@@ -148,7 +153,7 @@ TlsSession::Step TlsSession::handshake(std::string_view& input, Chunk& output) {
   if (error == SSL_ERROR_WANT_READ) return Step::want_input;
   HandshakeFailure described = describe_failure(error);
   pending_->failure = std::move(described);
-  ERR_clear_error();
+  forget_errors();
   return Step::failed;
 }
 
@@ -211,14 +216,16 @@ const HandshakeFailure& TlsSession::failure() const { return *pending_->failure;
 TlsSession::Read TlsSession::read(std::string_view& input, Chunk& plain, Chunk& output) {
   input_ = &input;
   output_ = &output;
-  ERR_clear_error();
+  forget_errors();
   Read verdict = Read::more;
   while (plain.tail_room() > 0) {
     size_t bytes = 0;
     const int result = SSL_read_ex(ssl_, plain.tail(), plain.tail_room(), &bytes);
     if (result == 1) {
       plain.grew(bytes);
-      continue;
+      if (!input.empty() || SSL_has_pending(ssl_) == 1) continue;
+      verdict = Read::want_input;  // asking once more would only make OpenSSL allocate and release its record buffer
+      break;
     }
     const int error = SSL_get_error(ssl_, result);
     verdict = error == SSL_ERROR_WANT_READ ? Read::want_input : error == SSL_ERROR_ZERO_RETURN ? Read::ended : Read::failed;
@@ -238,13 +245,13 @@ std::string TlsSession::read_error() {
     const int alert = reason - SSL_AD_REASON_OFFSET;
     text = "the peer ended TLS: " + alert_text(alert) + "; " + alert_remedy(alert);
   }
-  ERR_clear_error();
+  forget_errors();
   return text;
 }
 
 bool TlsSession::write(std::string_view plain, Chunk& output) {
   output_ = &output;
-  ERR_clear_error();
+  forget_errors();
   size_t written = 0;
   const bool fine = plain.empty() || (SSL_write_ex(ssl_, plain.data(), plain.size(), &written) == 1 && written == plain.size());
   output_ = nullptr;
@@ -253,9 +260,9 @@ bool TlsSession::write(std::string_view plain, Chunk& output) {
 
 void TlsSession::close_notify(Chunk& output) {
   output_ = &output;
-  ERR_clear_error();
+  forget_errors();
   if (SSL_is_init_finished(ssl_)) SSL_shutdown(ssl_);
-  ERR_clear_error();
+  forget_errors();
   output_ = nullptr;
 }
 

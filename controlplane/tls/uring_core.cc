@@ -2,10 +2,8 @@
 // The io_uring backend: multishot accept, multishot receive into a provided buffer ring, one send at a time for each stream.
 #include <liburing.h>
 #include <sys/mman.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <boost/asio/buffer.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
 #include <cstring>
@@ -64,16 +62,15 @@ class UringCore final : public EngineCore {
   size_t buffer_ring_bytes_ = 0;
   char* buffers_ = nullptr;
   size_t buffers_bytes_ = 0;
-  int event_fd_ = -1;
-  uint64_t event_ = 0;
   uint64_t in_flight_ = 0;  // operations that will complete at least once more
   boost::asio::posix::stream_descriptor ready_;
 };
 
 Outcome<> UringCore::open() {
   io_uring_params parameters{};
-  parameters.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
-                     (std::getenv("DEFER") ? IORING_SETUP_DEFER_TASKRUN : IORING_SETUP_COOP_TASKRUN);
+  // Not DEFER_TASKRUN: epoll does not wake for work that is deferred, so completions would wait for the next system call of ours.
+  parameters.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE |
+                     IORING_SETUP_CLAMP;
   parameters.cq_entries = options_.ring_entries * 4;
   int result = io_uring_queue_init_params(options_.ring_entries, &ring_, &parameters);
   if (result < 0) {
@@ -101,11 +98,7 @@ Outcome<> UringCore::open() {
     io_uring_buf_ring_add(buffer_ring_, buffer_at(i), options_.receive_buffer_bytes, static_cast<uint16_t>(i), mask, static_cast<int>(i));
   }
   io_uring_buf_ring_advance(buffer_ring_, static_cast<int>(options_.receive_buffers));
-  if (std::getenv("DEFER")) {
-    event_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    io_uring_register_eventfd(&ring_, event_fd_);
-  }
-  ready_.assign(event_fd_ >= 0 ? event_fd_ : ring_.ring_fd);
+  ready_.assign(ring_.ring_fd);
   wait_ready();
   return Done{};
 }
@@ -128,6 +121,10 @@ UringCore::~UringCore() {
       reap();
     }
     io_uring_queue_exit(&ring_);
+    // What did not complete, because another thread than the loop's destroys us: that thread's end has cancelled it.
+    for (uint32_t index = 0; index < slots_.size(); ++index) {
+      if (slots_[index].in_use) free_slot(index);
+    }
   }
   if (buffer_ring_ != nullptr) munmap(buffer_ring_, buffer_ring_bytes_);
   if (buffers_ != nullptr) munmap(buffers_, buffers_bytes_);
@@ -152,14 +149,6 @@ io_uring_sqe* UringCore::next_entry() {
 }
 
 void UringCore::wait_ready() {
-  if (event_fd_ >= 0) {
-    ready_.async_read_some(boost::asio::buffer(&event_, 8), [this, alive = alive_](const boost::system::error_code& error, size_t) {
-      if (error || !*alive) return;
-      run_turn();
-      if (*alive) wait_ready();
-    });
-    return;
-  }
   ready_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this, alive = alive_](const boost::system::error_code& error) {
     if (error || !*alive) return;
     run_turn();

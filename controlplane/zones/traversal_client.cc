@@ -61,20 +61,26 @@ tls::ConnectOptions TraversalClient::connect_options() const {
 }
 
 boost::asio::awaitable<void> TraversalClient::run(std::shared_ptr<TraversalClient> self) {
-  while (!self->stopped_) {
-    if (co_await self->connect_once()) {
-      // Keep-alive until the connection ends; on_closed() cuts the wait short.
-      while (!self->stopped_ && self->hop_ != nullptr && self->hop_->is_open()) {
-        co_await self->wait(self->settings_.keepalive_ms);
-        if (self->hop_ == nullptr || !self->hop_->is_open()) break;
-        if (self->options_pending_) {
-          self->fail("no answer to OPTIONS, the peer is silent");
-          break;
-        }
-        if (self->status_.state == PeerState::active) self->send_options({});
-      }
+  for (;;) {
+    const bool connected = co_await self->connect_once();
+    if (connected) co_await self->keep_alive();
+    if (self->stopped_) co_return;
+    const uint32_t delay_ms = self->next_backoff_ms();
+    co_await self->wait(delay_ms);
+    if (self->stopped_) co_return;
+  }
+}
+
+// Until the connection ends; on_closed() cuts the wait short.
+boost::asio::awaitable<void> TraversalClient::keep_alive() {
+  for (;;) {
+    co_await wait(settings_.keepalive_ms);
+    if (stopped_ || hop_ == nullptr || !hop_->is_open()) co_return;
+    if (options_pending_) {
+      fail("no answer to OPTIONS, the peer is silent");
+      co_return;
     }
-    if (!self->stopped_) co_await self->wait(self->next_backoff_ms());
+    if (status_.state == PeerState::active) send_options({});
   }
 }
 

@@ -58,6 +58,7 @@ class TraversalClient final : public proxy::MessageSink, public std::enable_shar
   void on_closed(const std::shared_ptr<proxy::Hop>& hop, std::string_view reason) override;
   void enter(PeerState state, std::string reason = {});
   boost::asio::awaitable<bool> connect_once();
+  boost::asio::awaitable<void> keep_alive();
   boost::asio::awaitable<void> wait(uint32_t delay_ms);
   void send_options(const std::string& authorization);
   void on_options_answer(const sip::Message& response, bool was_authorised);

@@ -36,7 +36,7 @@ class Demo:
     def _start(self):
         steps = (("peers start: DNS, Kamailio", self.lab.start_peers),
                  ("captures run on the DMZ links", self._start_captures),
-                 ("E and C start, the traversal zone is active", self.lab.start_nodes),
+                 ("E and C start, the traversal zone is active", self._start_nodes),
                  ("phone A registers through E and C", self._start_phone_a),
                  ("phone B registers at Kamailio", self._start_phone_b))
         for name, step in steps:
@@ -52,6 +52,10 @@ class Demo:
         self.watched = [self.lab.capture("firewall", "dmz", "dmz-link"),
                         self.lab.capture("internet", "to-edge", "outside-link")]
         self.control = self.lab.capture("desk", "eth0", "inside-link")
+
+    def _start_nodes(self):
+        self.lab.start_nodes()
+        demo_page.print_nodes(self.lab)
 
     def _start_phone_a(self):
         self.phone_a = self.lab.home_phone("a")
@@ -129,10 +133,9 @@ def main():
     try:
         with lab:
             demo_page.print_picture()
-            demo_page.print_fallbacks(lab)
+            demo_page.print_machine()
             for name in lab.leftovers:
                 print(f"removed what the killed run {name} had left")
-            print()
             demo = Demo(lab, report, CHECK_LONG_CALL_S if options.check else SHOW_LONG_CALL_S)
             demo.run()
             demo_page.print_calls(demo.records)

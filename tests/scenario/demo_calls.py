@@ -32,7 +32,7 @@ class DemoCalls:
         for name, call in (("A calls B, a tone is heard at each end, A hangs up", self.a_calls_b),
                            ("B calls A, a tone is heard at each end, B hangs up", self.b_calls_a),
                            ("hold and resume", self.hold_and_resume),
-                           ("a re-INVITE removes a stream and another adds it", self.add_a_stream),
+                           ("a re-INVITE adds a stream", self.add_a_stream),
                            ("A cancels a call before it is answered", self.cancel),
                            ("B refuses a call", self.refuse),
                            (f"a call of {self._long_call_s} seconds with RTCP both ways",
@@ -67,12 +67,16 @@ class DemoCalls:
         self._end(self.a, self.b)
 
     def add_a_stream(self, title):
-        self._connect(self.a, self.b)
-        self.a.remove_video()
+        # The other way, removed and added again, would show nothing: baresip 1.0 takes a stream's
+        # first key for good, and a stream that comes back has a new one.
+        self._ring(self.a, self.b)
+        self.b.decline_video()
+        self.b.answer()
+        self.a.expect_established()
         self.a.await_media(25)
-        mark = self.b.mark()
-        self.a.add_video()
-        self.b.wait_for_trace(r"^m=video [1-9]", since=mark)
+        mark = self.a.mark()
+        self.b.add_video()
+        self.a.wait_for_trace(r"^m=video [1-9]", since=mark)
         self.a.await_video()
         self.b.await_video()
         self._let_it_run(title)
@@ -139,7 +143,7 @@ class DemoCalls:
         self.records.append(record)
 
     def _ask_about_call(self, node):
-        calls = [call for call in node.ask("calls") if call.get("state") != "ended"]
+        calls = node.ask("calls", "--active")
         require(len(calls) == 1, f"{node.role} lists {len(calls)} calls where one is up")
         return node.ask("calls", "show", calls[0]["id"])
 

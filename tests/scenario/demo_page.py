@@ -14,21 +14,28 @@ PICTURE = f"""
     firewall  lets C reach E on TCP 7001, TCP 2222, UDP 36000-36001; nothing from E to C
     C         {plan.CORE.host4:14} inside; Kamailio {plan.CM.host4}; phone B {plan.DESK.host4}
 """
-COLUMNS = "  {:<2} {:<6} {:<8} {:<24} {:>8} {:>8} {:>5} {:>7}  {}"
+COLUMNS = "  {:<2} {:<6} {:<9} {:<24} {:>8} {:>8} {:>5} {:>7}  {}"
 
 
 def print_picture():
     print(PICTURE, flush=True)
 
 
-def print_fallbacks(lab):
-    """Says which of the fast ways this machine offers, and what is used instead."""
+def print_machine():
+    """What this machine offers; the nodes then say what they took."""
     pages = int(Path("/proc/sys/vm/nr_hugepages").read_text())
-    if pages:
-        print(f"hugepages: {pages} reserved on this machine; the nodes use them when they can map them")
-    else:
-        print("hugepages: none reserved (vm.nr_hugepages is 0); the nodes fall back to ordinary pages")
-    print("ports: profile packet (AF_PACKET), as veth has no hardware queue for XDP zero copy or vfio")
+    print(f"hugepages: {pages or 'none'} reserved (vm.nr_hugepages)"
+          + ("" if pages else "; the nodes fall back to ordinary pages"))
+    print("ports: veth has no queues for vfio and no zero copy for XDP; profile packet (AF_PACKET)\n",
+          flush=True)
+
+
+def print_nodes(lab):
+    """What each dataplane told of itself at its start."""
+    for node in (lab.edge, lab.core):
+        for line in node.dataplane.output().splitlines():
+            if "sallyport-dataplane:" in line:
+                print(f"     {node.role}: {line.partition('sallyport-dataplane: ')[2]}", flush=True)
 
 
 def print_calls(records):

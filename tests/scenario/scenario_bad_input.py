@@ -69,7 +69,7 @@ def test_a_header_of_a_megabyte(stage):
 
 def test_a_message_a_byte_at_a_time(stage):
     peer = _dial(stage, "slow")
-    message = peer.request("OPTIONS", f"sip:{plan.DOMAIN}", max_forwards=0)
+    message = peer.request("OPTIONS", stage.inside.uri, max_forwards=0)
     for byte in message.encode():
         peer.send_bytes(bytes([byte]))
     peer.expect(483)
@@ -103,7 +103,7 @@ def test_many_idle_connections_of_one_source(stage):
         _the_call_is_unharmed(stage)
         elsewhere = SipPeer.connect_tls("else", stage.lab.spaces["internet"],
                                         plan.EDGE_OUTSIDE.host4, plan.SIP_TLS_PORT)
-        elsewhere.send(elsewhere.request("OPTIONS", f"sip:{plan.DOMAIN}", max_forwards=0))
+        elsewhere.send(elsewhere.request("OPTIONS", stage.inside.uri, max_forwards=0))
         elsewhere.expect(483)
         elsewhere.close()
     finally:
@@ -113,16 +113,17 @@ def test_many_idle_connections_of_one_source(stage):
 
 
 def test_call_control_down_gives_503_with_retry_after_and_comes_back(stage):
-    lab = stage.lab
+    lab, peer = stage.lab, stage.outside.peer
     lab.call_control.stop()
-    lab.core.wait_answer(lambda s: all(c["state"] == "down" for c in s["call_control"]),
-                         "call control being down", 40)
-    peer = stage.outside.peer
-    invite = peer.send(peer.request("INVITE", stage.inside.uri, body=""))
-    refusal = peer.expect(503)
-    require(refusal.get("Retry-After"), f"503 without Retry-After:\n{refusal}")
-    peer.acknowledge(invite, refusal)
-    lab.call_control.start()
+    try:
+        lab.core.wait_answer(lambda s: all(c["state"] == "down" for c in s["call_control"]),
+                             "call control being down", 40)
+        invite = peer.send(peer.request("INVITE", stage.inside.uri))
+        refusal = peer.expect(503)
+        require(refusal.get("Retry-After"), f"503 without Retry-After:\n{refusal}")
+        peer.acknowledge(invite, refusal)
+    finally:
+        lab.call_control.start()
     lab.core.wait_answer(lambda s: all(c["state"] == "up" for c in s["call_control"]),
                          "call control being up", 40)
     _the_call_is_unharmed(stage)
@@ -134,7 +135,7 @@ def test_a_broken_site_document_is_refused_whole_with_its_place(stage):
     broken = edge.folder / "broken.toml"
     broken.write_text(edge.site_path.read_text() + '\n[[zone]]\nname = "second"\nport = "seven"\n')
     try:
-        edge.sallyport("apply", broken)
+        edge.sallyport("apply", "--yes", broken)
     except command.CommandFailed as refusal:
         line = len(broken.read_text().splitlines())
         require(f":{line}:" in str(refusal), f"line {line} is not named: {refusal}")

@@ -53,7 +53,7 @@ def test_hold_and_resume(stage):
     _place(stage, stage.calls.hold_and_resume)
 
 
-def test_a_stream_is_removed_and_added(stage):
+def test_a_stream_is_added(stage):
     _place(stage, stage.calls.add_a_stream)
 
 

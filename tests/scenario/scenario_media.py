@@ -131,6 +131,7 @@ def test_a_dead_dataplane_refuses_calls_with_503_and_recovers(stage):
     outside.end_media()
     core.start_dataplane()
     core.wait_answer(lambda status: status["dataplane"]["running"], "a running dataplane")
+    stage.lab.await_traversal()
     call = ScriptedCall.connect(outside, inside)
     call.talk(0.3)
     call.end()

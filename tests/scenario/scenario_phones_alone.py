@@ -54,14 +54,20 @@ def test_hold_stops_media_and_resume_brings_it_back(stage):
     stage.b.expect_closed()
 
 
-def test_reinvite_adds_a_stream(stage):
-    _call(stage.a, stage.b)
-    stage.a.remove_video()
-    mark = stage.b.mark()
-    stage.a.add_video()
-    stage.b.wait_for_trace(r"^m=video [1-9]", since=mark)
+def test_reinvite_adds_a_stream_and_removes_it(stage):
+    stage.b.forget_events()
+    stage.a.dial(stage.b.address_of_record)
+    stage.b.expect_incoming()
+    stage.b.decline_video()
+    stage.b.answer()
+    stage.a.expect_established()
+    mark = stage.a.mark()
+    stage.b.add_video()
+    stage.a.wait_for_trace(r"^m=video [1-9]", since=mark)
     stage.b.await_video()
     stage.a.await_video()
+    stage.a.remove_video()
+    stage.b.await_media(25)
     stage.b.hang_up()
     stage.a.expect_closed()
 

@@ -11,10 +11,13 @@ def run(*argv, stdin=None, check=True, timeout_s=60):
     """Runs argv and returns its standard output; raises CommandFailed unless check is False."""
     argv = [str(a) for a in argv]
     try:
-        done = subprocess.run(argv, input=stdin, capture_output=True, text=True,
-                              errors="replace", timeout=timeout_s)
+        # Without input of ours none at all: no program may wait for somebody at the terminal.
+        source = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+        done = subprocess.run(argv, capture_output=True, text=True, errors="replace",
+                              timeout=timeout_s, **source)
     except FileNotFoundError:
-        raise CommandFailed(f"{argv[0]} is not installed; run scripts/install") from None
+        remedy = "is not built; run ninja" if "/" in argv[0] else "is not installed; run scripts/install"
+        raise CommandFailed(f"{argv[0]} {remedy}") from None
     except subprocess.TimeoutExpired:
         raise CommandFailed(f"`{' '.join(argv)}` did not end within {timeout_s} s") from None
     if check and done.returncode != 0:

@@ -62,6 +62,8 @@ delete table inet relay
 table inet relay {{
   chain input {{
     type filter hook input priority filter; policy accept;
+    # Answers to what the kernel itself asked (DNS) come to ports of this range too.
+    ct state established,related accept
     udp dport {plan.MEDIA_MUX_PORTS[0]}-{plan.RELAY_PORTS[1]} drop
   }}
 }}

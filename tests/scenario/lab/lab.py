@@ -96,9 +96,11 @@ class Lab:
         self.core.start()
 
     def await_traversal(self, timeout_s=20.0):
-        """Returns C's view of the zones once a peer is active."""
-        return self.core.wait_answer(lambda zones: "active" in node_config.peer_states(zones),
-                              "an active traversal zone", timeout_s, words=("zones",))
+        """Waits until signalling and media pass between the nodes; returns C's view of the zones."""
+        self.edge.wait_answer(node_config.is_connected, "a connected C with its media link",
+                              timeout_s, words=("zones",))
+        return self.core.wait_answer(node_config.is_connected, "an active peer with its media link",
+                                     timeout_s, words=("zones",))
 
     def await_refusal(self, pattern, timeout_s=20.0):
         """Waits until C shows a peer as failed with a reason that matches; returns the reason."""

@@ -47,7 +47,7 @@ class Node:
     def counter(self, name, **labels):
         """The sum of a counter over the label values that are not given."""
         return sum(entry["value"] for entry in self.ask("counters") if entry["name"] == name
-                   and labels.items() <= dict(entry["labels"]).items())
+                   and labels.items() <= entry["labels"].items())
 
     def start(self):
         """Both processes, the site applied; returns when the node answers."""
@@ -55,7 +55,7 @@ class Node:
         self.start_controlplane()
         self.wait_ready()
         if self.site_path.read_text():
-            self.sallyport("apply", self.site_path)
+            self.sallyport("apply", "--yes", self.site_path)
 
     def start_dataplane(self):
         self.dataplane = self._launch("dataplane", "sallyport-dataplane")
@@ -88,20 +88,20 @@ class Node:
         return command.run(self.program, "--socket", self.socket_path, *words, check=check)
 
     def ask(self, *words):
-        """Runs it with --json and returns the parsed answer; of a list within an object the list."""
-        answer = json.loads(self.sallyport(*words, "--json"))
-        if isinstance(answer, dict) and isinstance(answer.get(words[0]), list) and len(words) == 1:
-            return answer[words[0]]
-        return answer
+        """Runs it with --json and returns the parsed answer."""
+        return json.loads(self.sallyport(*words, "--json"))
 
     def reload(self):
         self.controlplane.signal(signal.SIGHUP)
 
     def kill_controlplane(self):
+        """SIGKILL; from then on its absence is no surprise to wait_answer()."""
         self.controlplane.kill()
+        self.controlplane = None
 
     def kill_dataplane(self):
         self.dataplane.kill()
+        self.dataplane = None
 
     def stop(self, patience_s=5.0):
         for process in (self.controlplane, self.dataplane):

@@ -189,6 +189,10 @@ def peer_states(zones):
     return [peer["state"] for peer in peers_of(zones)]
 
 
+def is_connected(zones):
+    return any(peer["state"] == "active" and peer["media_link"] == "up" for peer in peers_of(zones))
+
+
 def peers_of(zones):
     return [peer for zone in zones for peer in zone["peers"]]
 

@@ -151,6 +151,16 @@ class Phone:
     def resume(self):
         self._reinvite("resume")
 
+    def decline_video(self):
+        """While it rings: the answer will have port 0 for the video stream, add_video() adds it later.
+
+        baresip sets the direction and then complains that there is no session yet to change.
+        """
+        try:
+            self._link.ask("video_dir", "inactive")
+        except Refused:
+            pass
+
     def remove_video(self):
         """A re-INVITE whose offer has port 0 for the video stream."""
         self._reinvite("video_dir", "inactive")

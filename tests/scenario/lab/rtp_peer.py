@@ -42,7 +42,7 @@ class RtpPeer:
         begin = time.monotonic()
         for number in range(count):
             self.send_tone(frequency_hz, payload_type)
-            self._take_until(begin + (number + 1) * PACKET_S)
+            self.take_until(begin + (number + 1) * PACKET_S)
 
     def send_tone(self, frequency_hz, payload_type=0):
         data = tone.samples(frequency_hz, PACKET_SAMPLES, phase=self._timestamp)
@@ -74,10 +74,11 @@ class RtpPeer:
     def listen_until(self, enough, timeout_s):
         """Takes packets until enough(self) holds; False when the time is over first."""
         deadline = time.monotonic() + timeout_s
+        self.take_until(0)
         while not enough(self):
             if time.monotonic() >= deadline:
                 return False
-            self._take_until(min(deadline, time.monotonic() + PACKET_S))
+            self.take_until(min(deadline, time.monotonic() + PACKET_S))
         return True
 
     def heard(self, frequency_hz):
@@ -92,14 +93,15 @@ class RtpPeer:
         self.rtp.close()
         self.rtcp.close()
 
-    def _take_until(self, deadline):
+    def take_until(self, deadline):
+        """Takes in what arrives until then; a deadline that is over takes what is there."""
         while True:
-            left_s = deadline - time.monotonic()
-            ready, _, _ = select.select([self.rtp, self.rtcp], [], [], max(left_s, 0))
+            left_s = max(deadline - time.monotonic(), 0)
+            ready, _, _ = select.select([self.rtp, self.rtcp], [], [], left_s)
+            if not ready:
+                return
             for source in ready:
                 self._take(source)
-            if left_s <= 0:
-                return
 
     def _take(self, source):
         datagram = source.recv(65536)
@@ -112,6 +114,22 @@ class RtpPeer:
             self.rejected += 1
             return
         (self.received_rtcp if is_rtcp else self.received).append(datagram)
+
+
+def converse(one, other, tone_hz, other_hz, seconds):
+    """Both ends send their tone at the same time; each then holds what it heard in `received`."""
+    for end in (one, other):
+        end.listen_until(lambda _: False, 0)
+        end.received.clear()
+    begin = time.monotonic()
+    for number in range(1, round(seconds / PACKET_S) + 1):
+        one.send_tone(tone_hz)
+        other.send_tone(other_hz)
+        one.take_until(begin + number * PACKET_S)
+        other.take_until(0)
+    count = round(0.8 * seconds / PACKET_S)
+    for end in (one, other):
+        end.listen_until(lambda e: len(e.received) >= count, 0.3)
 
 
 def _bind_pair(namespace, family, address):

@@ -73,7 +73,7 @@ class InnerRouterTest : public testing::Test {
 TEST_F(InnerRouterTest, RegisterInModePathStacksOurPathAboveTheEdges) {
   proxy.on_message(edge, register_request());
   const std::string sent = cm1->take();
-  const size_t ours = sent.find("@10.20.0.10:5060;transport=tcp;lr>");
+  const size_t ours = sent.find("@10.20.0.10:5060;transport=tcp;lr;ob>");
   const size_t edges = sent.find(edge_path);
   ASSERT_NE(ours, std::string::npos) << sent;
   ASSERT_NE(edges, std::string::npos);

@@ -12,15 +12,16 @@ namespace sallyport::sip {
 namespace {
 
 TEST(Message, RequestIsReadAsViewsOverTheCallersText) {
+  const std::string text(samples::invite);
   Message message;
-  ASSERT_TRUE(parse(samples::invite, message));
+  ASSERT_TRUE(parse(text, message));
   EXPECT_TRUE(message.is_request());
   EXPECT_EQ(message.method(), Method::invite);
   EXPECT_EQ(message.request_uri(), "sip:bob@example.com");
   EXPECT_EQ(message.value(HeaderId::call_id), "3848276298220188511@client.example.com");
-  EXPECT_EQ(message.text(), samples::invite);
-  EXPECT_EQ(message.value(HeaderId::call_id).data() - samples::invite.data(),
-            static_cast<std::ptrdiff_t>(samples::invite.find("3848276298220188511")));
+  EXPECT_EQ(message.text(), text);
+  EXPECT_EQ(message.value(HeaderId::call_id).data() - text.data(),
+            static_cast<std::ptrdiff_t>(text.find("3848276298220188511")));
   EXPECT_EQ(message.body().substr(0, 5), "v=0\r\n");
 }
 
@@ -165,13 +166,14 @@ TEST(Message, StoredMessageSurvivesMovesAndTheEndOfItsSource) {
 
 TEST(HeaderValues, CommasInQuotesAndBracketsDoNotSplit) {
   const std::string text =
-      "BYE sip:a@b SIP/2.0\r\nContact: \"A, B\" <sip:a@b;x=1,2>;q=1, <sip:c@d>\r\nm: sip:e@f , \"\\\",\" <sip:g@h>\r\n\r\n";
+      "BYE sip:a@b SIP/2.0\r\nContact: \"A, B\" <sip:a@b;x=1,2>;q=1, <sip:c@d>\r\nm: sip:e@f , \"\\\",\" "
+      "<sip:g@h>\r\n\r\n";
   Message message;
   ASSERT_TRUE(parse(text, message));
   std::vector<std::string> seen;
   for (const HeaderValue& value : values(message, HeaderId::contact)) seen.emplace_back(value.text);
-  EXPECT_EQ(seen, (std::vector<std::string>{"\"A, B\" <sip:a@b;x=1,2>;q=1", "<sip:c@d>", "sip:e@f",
-                                            "\"\\\",\" <sip:g@h>"}));
+  EXPECT_EQ(seen,
+            (std::vector<std::string>{"\"A, B\" <sip:a@b;x=1,2>;q=1", "<sip:c@d>", "sip:e@f", "\"\\\",\" <sip:g@h>"}));
   EXPECT_EQ(last_value(message, HeaderId::contact)->text, "\"\\\",\" <sip:g@h>");
   EXPECT_EQ(first_value(message, HeaderId::contact)->text, "\"A, B\" <sip:a@b;x=1,2>;q=1");
   EXPECT_FALSE(first_value(message, HeaderId::route).has_value());
@@ -190,7 +192,8 @@ TEST(HeaderValues, CredentialsAreNotSplitAtTheirCommas) {
 }
 
 TEST(HeaderValues, UnclosedQuoteTakesTheRestOfTheLine) {
-  const std::string text = "BYE sip:a@b SIP/2.0\r\nContact: \"A, <sip:a@b>, <sip:c@d>\r\nRoute: <sip:x, <sip:y>\r\n\r\n";
+  const std::string text =
+      "BYE sip:a@b SIP/2.0\r\nContact: \"A, <sip:a@b>, <sip:c@d>\r\nRoute: <sip:x, <sip:y>\r\n\r\n";
   Message message;
   ASSERT_TRUE(parse(text, message));
   EXPECT_EQ(first_value(message, HeaderId::contact)->text, "\"A, <sip:a@b>, <sip:c@d>");

@@ -84,9 +84,11 @@ class EngineTest : public ::testing::TestWithParam<tls::EngineBackend> {
     return loaded ? *loaded : nullptr;
   }
 
+  std::vector<std::string> trusted() { return {certificates.ca()}; }
   std::shared_ptr<tls::CredentialStore> trust_only(std::vector<std::string> ca_paths) { return store({}, std::move(ca_paths)); }
 
-  std::shared_ptr<tls::TlsPolicy> policy(tls::TlsRole role, std::shared_ptr<tls::CredentialStore> credentials, tls::TlsPolicyOptions options = {}) {
+  std::shared_ptr<tls::TlsPolicy> policy(tls::TlsRole role, std::shared_ptr<tls::CredentialStore> credentials) { return policy(role, std::move(credentials), tls::TlsPolicyOptions()); }
+  std::shared_ptr<tls::TlsPolicy> policy(tls::TlsRole role, std::shared_ptr<tls::CredentialStore> credentials, tls::TlsPolicyOptions options) {
     options.role = role;
     auto made = tls::TlsPolicy::create(std::move(options), std::move(credentials));
     EXPECT_TRUE(made) << (made ? "" : made.fault().text());
@@ -94,7 +96,9 @@ class EngineTest : public ::testing::TestWithParam<tls::EngineBackend> {
   }
 
   // Listens on a port of the kernel's choice; accepted streams collect in accepted, failures in failures.
-  tls::Listener& listen(std::shared_ptr<tls::TlsPolicy> tls_policy, tls::ListenerOptions options = {}) {
+  // GCC 12 copies aggregate temporaries inside a co_await expression bit by bit, hence overloads here instead of default arguments.
+  tls::Listener& listen(std::shared_ptr<tls::TlsPolicy> tls_policy) { return listen(std::move(tls_policy), tls::ListenerOptions()); }
+  tls::Listener& listen(std::shared_ptr<tls::TlsPolicy> tls_policy, tls::ListenerOptions options) {
     options.name = "test";
     if (!options.address.is_set()) options.address = *tls::SocketAddress::parse("127.0.0.1", 0);
     options.tls = std::move(tls_policy);

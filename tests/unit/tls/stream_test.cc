@@ -25,7 +25,7 @@ class Stream : public EngineTest {
   }
   awaitable<std::pair<tls::StreamPtr, tls::StreamPtr>> tls_pair() {
     server_policy = policy(tls::TlsRole::server, store(certificates.leaf("server", {.subject_alt_names = "DNS:server.example"}), {}));
-    client_policy = policy(tls::TlsRole::client, trust_only({certificates.ca()}));
+    client_policy = policy(tls::TlsRole::client, trust_only(trusted()));
     const tls::Listener& listener = listen(server_policy);
     auto client = co_await dial(listener, client_policy);
     EXPECT_TRUE(client) << (client ? "" : client.failure->text);
@@ -265,7 +265,7 @@ TEST_P(Stream, ReadSomeFillsTheCallersBufferPieceByPiece) {
 TEST_P(Stream, PlainStreamTurnsIntoTlsOnCommand) {
   run([&]() -> awaitable<void> {
     auto server_tls = policy(tls::TlsRole::server, store(certificates.leaf("server", {.subject_alt_names = "DNS:server.example"}), {}));
-    auto client_tls = policy(tls::TlsRole::client, trust_only({certificates.ca()}));
+    auto client_tls = policy(tls::TlsRole::client, trust_only(trusted()));
     auto [a, b] = co_await plain_pair();
     a->send("<starttls/>");
     EXPECT_EQ(co_await receive_exactly(b, 11), "<starttls/>");
@@ -384,7 +384,7 @@ TEST_P(Stream, StreamsBeyondTheEnginesLimitAreRefused) {
 TEST_P(Stream, TwoThousandConnectionsOpenEchoAndClose) {
   run([&]() -> awaitable<void> {
     auto server_tls = policy(tls::TlsRole::server, store(certificates.leaf("server", {.subject_alt_names = "DNS:server.example"}), {}));
-    auto client_tls = policy(tls::TlsRole::client, trust_only({certificates.ca()}));
+    auto client_tls = policy(tls::TlsRole::client, trust_only(trusted()));
     tls::ListenerOptions options;
     options.name = "many";
     options.address = *tls::SocketAddress::parse("127.0.0.1", 0);

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// What each path of the administration interface answers, apart from how bytes travel. One coroutine a request, on the API's
+// executor. A Fault becomes a status and {"error": ...}; nothing throws.
+
+#include <boost/asio/awaitable.hpp>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "controlplane/api/api_server.h"
+
+namespace sallyport::api {
+
+struct ApiRequest {
+  std::string method;  // "GET"
+  std::string path;    // "/v1/calls/7", decoded
+  std::map<std::string, std::string> query;
+  std::string body;
+  std::string actor;   // "uid 0": who asks, for the history
+};
+
+struct ApiAnswer {
+  unsigned status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+};
+
+// Splits and percent-decodes a request target. Fault invalid if it is malformed.
+Outcome<ApiRequest> parse_target(std::string_view target);
+
+boost::asio::awaitable<ApiAnswer> answer_request(ApiRequest request, ApiParts parts);
+ApiAnswer answer_fault(const Fault& fault);
+bool is_traversal_test(const ApiRequest& request);  // may take longer than others
+bool is_log_stream(const ApiRequest& request);      // GET /v1/logs?follow=1: the server streams it itself
+std::size_t log_lines_wanted(const ApiRequest& request);
+
+}  // namespace sallyport::api

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// NodeView: what the administration interface may ask a running node. The control plane implements it; the API only reads.
+// Every call is a coroutine resumed on the API's executor, so an implementation may hop to the threads that own the facts.
+// It must end when cancelled (asio cancellation), because the API gives up after a time. Values are copies taken at one moment;
+// lists are bounded by `limit` where there is one. Times are UTC in RFC 3339.
+
+#include <boost/asio/awaitable.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dataplane/abi/fault.h"
+
+namespace sallyport::api {
+
+struct DataplaneView {
+  bool running = false;
+  std::string state;    // "running", "absent: no answer on /run/...", "adopting"
+  std::uint32_t pid = 0;
+  std::string profile;  // "packet"
+  std::string crypto;   // "AVX512"
+  std::string steering;
+  std::uint32_t workers = 0;
+  std::uint32_t flows = 0, flow_capacity = 0;
+  std::uint64_t epoch = 0;
+};
+
+struct CertificateView {
+  std::string use;  // "server", "client", "ca"
+  std::string subject, issuer, serial, not_after;
+  std::vector<std::string> names;  // SAN
+};
+
+struct AlarmView {
+  std::string kind;  // stable: "dataplane_absent", "port_range_exhausted"
+  std::string since;
+  std::string text;
+};
+
+struct CallControlView {
+  std::string name, host, transport;
+  std::uint16_t port = 0;
+  std::string state;  // "up", "down", "probing"
+  std::string reason;
+  std::string registrar_mode;  // in force: "path", "contact", "unknown"
+  std::string since;
+};
+
+struct StatusView {
+  std::string node, role, fqdn, version;
+  std::uint32_t pid = 0;
+  std::string started;
+  std::uint64_t uptime_s = 0;
+  std::string state;  // "ready", "degraded", "draining"
+  std::uint64_t site_revision = 0;
+  DataplaneView dataplane;
+  std::uint64_t registrations = 0, calls = 0, client_connections = 0, transactions = 0;
+  std::vector<CallControlView> call_control;  // C
+  std::vector<CertificateView> certificates;
+  std::vector<AlarmView> alarms;
+};
+
+// State of one peer of a zone: on C one per configured peer address, on E one per connected client.
+struct PeerView {
+  std::string name;     // as configured; on E the SAN that matched
+  std::string address;  // "192.0.2.10:7001" once known
+  std::string state;    // "resolving", "tcp", "tls", "authentication", "active", "failed"
+  std::string reason;   // of failed: names issuer, serial, missing SAN, port or credential
+  std::string since;
+  std::string warning;  // A30: "peer is an IP address"
+  std::string tls;      // "TLSv1.3 TLS_AES_256_GCM_SHA384"
+  std::string media_link;  // "up", "down: ..."
+  std::uint64_t connects = 0, failures = 0, keepalives = 0;
+  std::uint32_t round_trip_us = 0;
+};
+
+struct ZoneView {
+  std::string name, type, role;  // role: "client" on C, "server" on E
+  std::uint16_t port = 0;
+  std::string user, transport, tls_verify, media_encryption, authentication_policy;
+  std::vector<std::string> tls_verify_subject_names;
+  std::vector<std::string> sip_domains;
+  std::vector<PeerView> peers;
+};
+
+struct RegistrationView {
+  std::string aor;      // "sip:alice@example.com"
+  std::string contact;
+  std::string instance;
+  std::string source;   // "203.0.113.7:40512"
+  std::string user_agent;
+  std::string transport;
+  std::string state;    // "registered", "flow lost"
+  std::string zone;
+  std::uint64_t expires_in_s = 0;
+  bool outbound = false;  // RFC 5626
+};
+
+// One direction of one medium as the dataplane carries it.
+struct StreamView {
+  std::string kind;       // "audio", "video", "application"
+  std::string direction;  // "from_client", "to_client", "from_inside", "to_inside", "from_peer", "to_peer"
+  std::string component;  // "rtp", "rtcp"
+  std::string suite;      // "AES_CM_128_HMAC_SHA1_80", "none" (clear), "opaque" (passes sealed, no key here)
+  std::string local;      // "192.0.2.10:36010"
+  std::string remote;     // latched source or destination; empty: not known yet
+  std::string latch;      // "tentative", "confirmed", "waiting", ""
+  std::uint32_t flow = 0;
+  std::optional<std::uint32_t> multiplex_id;
+  std::uint64_t packets = 0, bytes = 0, lost = 0, dropped = 0;
+  double jitter_ms = 0;
+};
+
+struct LegView {
+  std::string side;      // "client", "traversal", "inside"
+  std::string remote_party;
+  std::string codec;     // first payload of the answer, "opus/48000/2"
+  std::vector<StreamView> streams;
+};
+
+struct CallView {
+  std::string id;        // short, unique on the node, what `calls show` takes
+  std::string call_id;   // SIP Call-ID
+  std::string from, to;  // addresses of record
+  std::string state;     // "inviting", "early", "established", "ended"
+  std::string started, answered, ended;  // empty: not yet
+  std::uint64_t duration_s = 0;
+  std::string end_reason;  // "BYE from A", "486 Busy Here"
+  std::vector<LegView> legs;
+};
+
+struct FlowView {
+  std::uint32_t index = 0, generation = 0, worker = 0;
+  std::string call;      // CallView::id, empty: not known
+  std::string verbs;     // "relay", "open", "seal+mux"
+  StreamView stream;
+};
+
+struct CounterView {
+  std::string name;  // "dataplane_drops_total", shown as sallyport_...; "_total" makes it a counter, anything else a gauge
+  std::vector<std::pair<std::string, std::string>> labels;
+  double value = 0;
+  std::string help;
+};
+
+// One layer of the traversal test, in the order they were tried.
+struct TestStepView {
+  std::string peer;
+  std::string layer;    // "dns", "tcp", "tls", "san", "digest", "udp_rtp", "udp_rtcp", "icmp"
+  std::string verdict;  // "passed", "failed", "skipped", "information"
+  std::string detail;   // "192.0.2.10 in 3 ms", "refused: nothing listens on 192.0.2.10:7001"
+  std::uint32_t took_us = 0;
+};
+
+struct TraversalTestView {
+  std::string zone;
+  bool passed = false;
+  std::string summary;  // "edge.example.com cannot be reached" only when TCP fails too (A21)
+  std::vector<TestStepView> steps;
+};
+
+struct CallQuery {
+  bool with_ended = true;  // calls that ended lately, as many as the node remembers
+  std::size_t limit = 1000;
+};
+
+class NodeView {
+ public:
+  template <class T>
+  using Awaitable = boost::asio::awaitable<T>;
+  virtual ~NodeView() = default;
+
+  virtual Awaitable<StatusView> status() = 0;
+  virtual Awaitable<std::vector<ZoneView>> zones() = 0;
+  virtual Awaitable<std::vector<RegistrationView>> registrations(std::size_t limit) = 0;
+  virtual Awaitable<std::vector<CallView>> calls(CallQuery query) = 0;     // legs may be left out
+  virtual Awaitable<std::optional<CallView>> call(std::string id) = 0;     // with legs and streams
+  virtual Awaitable<std::vector<FlowView>> flows(std::size_t limit) = 0;
+  // Counters that are not in the MetricRegistry, e.g. those of the shared region.
+  virtual Awaitable<std::vector<CounterView>> counters() = 0;
+  // zone empty: every zone. Fault missing: no such zone.
+  virtual Awaitable<Outcome<std::vector<TraversalTestView>>> test_traversal(std::string zone) = 0;
+};
+
+}  // namespace sallyport::api

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// ApiClient: one HTTP request over the control plane's Unix socket, blocking, with a deadline for silence. A new connection each time.
+// Every failure to talk is a Fault with code unreachable that names the socket, the cause and the remedy. One thread.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "dataplane/abi/fault.h"
+
+namespace sallyport::cli {
+
+struct ApiReply {
+  unsigned status = 0;
+  std::string body;
+};
+
+class ApiClient {
+ public:
+  explicit ApiClient(std::string socket_path) : socket_path_(std::move(socket_path)) {}
+
+  Outcome<ApiReply> get(const std::string& target) const { return request("GET", target, "", patience_s_); }
+  // patience_s: how long the node may be silent, 0 for the usual.
+  Outcome<ApiReply> post(const std::string& target, const std::string& body, std::uint32_t patience_s = 0) const {
+    return request("POST", target, body, patience_s == 0 ? patience_s_ : patience_s);
+  }
+  // Calls take_line for each line until it returns false or the node ends the stream; waits without a deadline.
+  Outcome<> follow(const std::string& target, const std::function<bool(std::string_view)>& take_line) const;
+
+  static std::string encode(std::string_view text);  // for a part of a target
+
+ private:
+  Outcome<ApiReply> request(const std::string& method, const std::string& target, const std::string& body, std::uint32_t patience_s) const;
+  std::string socket_path_;
+  std::uint32_t patience_s_ = 20;
+};
+
+}  // namespace sallyport::cli

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The commands of `sallyport`: each asks the control plane once and prints. Exit codes are part of the interface and do not change.
+
+#include <cstdint>
+#include <string>
+
+namespace sallyport::cli {
+
+enum ExitCode : int {
+  exit_done = 0,
+  exit_negative = 1,     // the answer is no: a test failed, a document or a configuration was refused
+  exit_usage = 2,        // the command line is wrong
+  exit_unreachable = 3,  // the control plane does not run or does not answer
+  exit_error = 4,        // the control plane answered with an error, or a file could not be read
+};
+
+struct Options {
+  std::string socket;
+  bool json = false;
+  std::string argument;  // FILE, ID, ZONE, SECTION
+  bool dry_run = false, yes = false, follow = false, all = false, active = false, markdown = false;
+  std::uint32_t lines = 100;
+  std::uint32_t limit = 1000;
+};
+
+int run_status(const Options& options);
+int run_zones(const Options& options);
+int run_registrations(const Options& options);
+int run_calls(const Options& options);
+int run_call(const Options& options);
+int run_flows(const Options& options);
+int run_counters(const Options& options);
+int run_history(const Options& options);
+int run_traversal_test(const Options& options);
+int run_apply(const Options& options);
+int run_export(const Options& options);
+int run_logs(const Options& options);
+int run_check_config(const Options& options);  // needs no control plane
+int run_keys(const Options& options);          // likewise
+
+}  // namespace sallyport::cli

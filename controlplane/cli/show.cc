@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controlplane/cli/show.h"
+
+#include <boost/json.hpp>
+#include <cmath>
+#include <cstdio>
+
+#include "controlplane/cli/text_table.h"
+
+namespace sallyport::cli {
+namespace {
+
+namespace json = boost::json;
+
+const json::value& member(const json::value& object, std::string_view name) {
+  static const json::value nothing;
+  const json::object* members = object.if_object();
+  const json::value* found = members ? members->if_contains(json::string_view(name.data(), name.size())) : nullptr;
+  return found ? *found : nothing;
+}
+
+std::string number_text(double number) {
+  char text[40];
+  bool whole = std::nearbyint(number) == number && std::fabs(number) < 9e15;
+  std::snprintf(text, sizeof text, whole ? "%.0f" : "%.2f", number);
+  return text;
+}
+
+std::string text_of(const json::value& value) {
+  if (value.is_string()) return std::string(value.get_string());
+  if (value.is_bool()) return value.get_bool() ? "yes" : "no";
+  if (value.is_number()) return number_text(value.to_number<double>());
+  if (!value.is_array()) return "";
+  std::string list;
+  for (const json::value& item : value.get_array()) list += (list.empty() ? "" : ", ") + text_of(item);
+  return list;
+}
+
+std::string at(const json::value& object, std::string_view name) { return text_of(member(object, name)); }
+
+const json::array& items(const json::value& value) {
+  static const json::array none;
+  return value.is_array() ? value.get_array() : none;
+}
+
+std::string count_of(const json::value& object, std::string_view name) {
+  std::string text = at(object, name);
+  return text.empty() ? "0" : text;
+}
+
+// A table with a column for each member named; title and member alternate.
+std::string table_of(const json::value& list, const std::vector<std::pair<std::string, std::string>>& columns, const std::string& indent, const std::string& if_empty) {
+  std::vector<std::string> titles;
+  for (auto& [title, name] : columns) titles.push_back(title);
+  TextTable table(titles);
+  for (const json::value& item : items(list)) {
+    std::vector<std::string> row;
+    for (auto& [title, name] : columns) row.push_back(at(item, name));
+    table.add(std::move(row));
+  }
+  return table.is_empty() ? indent + if_empty + "\n" : table.text(indent);
+}
+
+std::string seconds_text(const json::value& object, std::string_view name) {
+  double total = member(object, name).is_number() ? member(object, name).to_number<double>() : 0;
+  auto seconds = static_cast<long long>(total);
+  char text[48];
+  if (seconds >= 86400) std::snprintf(text, sizeof text, "%lldd %02lld:%02lld:%02lld", seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+  else std::snprintf(text, sizeof text, "%lld:%02lld:%02lld", seconds / 3600, seconds / 60 % 60, seconds % 60);
+  return text;
+}
+
+std::string line(const std::string& label, const std::string& value) {
+  return value.empty() ? "" : printable(label + std::string(label.size() < 14 ? 14 - label.size() : 1, ' ') + value) + "\n";
+}
+
+std::string show_streams(const json::value& leg) {
+  TextTable table({"KIND", "DIRECTION", "PART", "SUITE", "LOCAL", "REMOTE", "LATCH", "PACKETS", "BYTES", "LOST", "DROPPED", "JITTER ms"});
+  for (const json::value& stream : items(member(leg, "streams"))) {
+    table.add({at(stream, "kind"), at(stream, "direction"), at(stream, "component"), at(stream, "suite"), at(stream, "local"), at(stream, "remote"), at(stream, "latch"),
+               at(stream, "packets"), at(stream, "bytes"), at(stream, "lost"), at(stream, "dropped"), at(stream, "jitter_ms")});
+  }
+  return table.is_empty() ? "    no media\n" : table.text("    ");
+}
+
+}  // namespace
+
+std::string show_status(const json::value& status) {
+  const json::value& dataplane = member(status, "dataplane");
+  std::string text = line("node", at(status, "node") + " (" + at(status, "role") + ") " + at(status, "fqdn"));
+  text += line("state", at(status, "state") + ", up " + seconds_text(status, "uptime_s") + ", version " + at(status, "version") + ", pid " + count_of(status, "pid"));
+  std::string media = at(dataplane, "state");
+  if (text_of(member(dataplane, "running")) == "yes") {
+    media += ", " + count_of(dataplane, "flows") + " of " + count_of(dataplane, "flow_capacity") + " flows, " + count_of(dataplane, "workers") + " workers, " +
+             at(dataplane, "profile") + ", " + at(dataplane, "crypto") + ", " + at(dataplane, "steering");
+  }
+  text += line("dataplane", media);
+  text += line("now", count_of(status, "calls") + " calls, " + count_of(status, "registrations") + " registrations, " + count_of(status, "client_connections") +
+                          " client connections, " + count_of(status, "transactions") + " transactions");
+  text += line("site", "revision " + count_of(status, "site_revision"));
+  if (!items(member(status, "call_control")).empty()) {
+    text += "\ncall control\n" + table_of(member(status, "call_control"), {{"NAME", "name"}, {"HOST", "host"}, {"PORT", "port"}, {"TRANSPORT", "transport"}, {"STATE", "state"}, {"MODE", "registrar_mode"}, {"SINCE", "since"}, {"REASON", "reason"}}, "  ", "");
+  }
+  if (!items(member(status, "certificates")).empty()) {
+    text += "\ncertificates\n" + table_of(member(status, "certificates"), {{"USE", "use"}, {"NAMES", "names"}, {"SUBJECT", "subject"}, {"ISSUER", "issuer"}, {"SERIAL", "serial"}, {"NOT AFTER", "not_after"}}, "  ", "");
+  }
+  text += "\nalarms\n" + table_of(member(status, "alarms"), {{"SINCE", "since"}, {"KIND", "kind"}, {"WHAT", "text"}}, "  ", "none");
+  return text;
+}
+
+std::string show_zones(const json::value& zones) {
+  std::string text;
+  for (const json::value& zone : items(zones)) {
+    text += printable("zone \"" + at(zone, "name") + "\" (" + at(zone, "type") + ", " + at(zone, "role") + ", port " + count_of(zone, "port") + ")") + "\n";
+    text += "  " + line("user", at(zone, "user")) + "  " + line("fixed", "SIP over " + at(zone, "transport") + ", TLS verify " + at(zone, "tls_verify") + ", media encryption " + at(zone, "media_encryption") + ", authentication policy " + at(zone, "authentication_policy"));
+    if (!at(zone, "tls_verify_subject_names").empty()) text += "  " + line("subject name", at(zone, "tls_verify_subject_names"));
+    if (!at(zone, "sip_domains").empty()) text += "  " + line("domains", at(zone, "sip_domains"));
+    text += table_of(member(zone, "peers"), {{"PEER", "name"}, {"ADDRESS", "address"}, {"STATE", "state"}, {"SINCE", "since"}, {"TLS", "tls"}, {"MEDIA LINK", "media_link"}, {"REASON", "reason"}, {"WARNING", "warning"}}, "  ", "no peer is connected") + "\n";
+  }
+  return text.empty() ? "no zones; apply a site document: sallyport apply site.toml\n" : text;
+}
+
+std::string show_registrations(const json::value& registrations) {
+  return table_of(registrations, {{"AOR", "aor"}, {"SOURCE", "source"}, {"TRANSPORT", "transport"}, {"STATE", "state"}, {"EXPIRES s", "expires_in_s"}, {"OUTBOUND", "outbound"}, {"USER AGENT", "user_agent"}, {"CONTACT", "contact"}}, "", "no registrations");
+}
+
+std::string show_calls(const json::value& calls) {
+  return table_of(calls, {{"ID", "id"}, {"STATE", "state"}, {"FROM", "from"}, {"TO", "to"}, {"STARTED", "started"}, {"SECONDS", "duration_s"}, {"END", "end_reason"}}, "", "no calls");
+}
+
+std::string show_call(const json::value& call) {
+  std::string text = line("call", at(call, "id") + " " + at(call, "state")) + line("Call-ID", at(call, "call_id")) + line("from", at(call, "from")) + line("to", at(call, "to"));
+  text += line("started", at(call, "started")) + line("answered", at(call, "answered")) + line("ended", at(call, "ended"));
+  text += line("duration", seconds_text(call, "duration_s")) + line("end reason", at(call, "end_reason"));
+  for (const json::value& leg : items(member(call, "legs"))) {
+    std::string title = "leg " + at(leg, "side");
+    if (!at(leg, "remote_party").empty()) title += ", " + at(leg, "remote_party");
+    if (!at(leg, "codec").empty()) title += ", " + at(leg, "codec");
+    text += "\n  " + printable(title) + "\n" + show_streams(leg);
+  }
+  return text;
+}
+
+std::string show_flows(const json::value& flows) {
+  TextTable table({"FLOW", "WORKER", "CALL", "VERBS", "DIRECTION", "PART", "SUITE", "LOCAL", "REMOTE", "MULTIPLEX", "LATCH", "PACKETS", "LOST", "DROPPED", "JITTER ms"});
+  for (const json::value& flow : items(flows)) {
+    const json::value& stream = member(flow, "stream");
+    table.add({at(flow, "index"), at(flow, "worker"), at(flow, "call"), at(flow, "verbs"), at(stream, "direction"), at(stream, "component"), at(stream, "suite"), at(stream, "local"),
+               at(stream, "remote"), at(stream, "multiplex_id"), at(stream, "latch"), at(stream, "packets"), at(stream, "lost"), at(stream, "dropped"), at(stream, "jitter_ms")});
+  }
+  return table.is_empty() ? "no flows\n" : table.text();
+}
+
+std::string show_counters(const json::value& counters, bool with_zeroes) {
+  TextTable table({"COUNTER", "VALUE"});
+  for (const json::value& counter : items(counters)) {
+    std::string value = at(counter, "value"), name = at(counter, "name"), labels;
+    if (value == "0" && !with_zeroes) continue;
+    if (const json::object* members = member(counter, "labels").if_object()) {
+      for (const auto& label : *members) labels += (labels.empty() ? "{" : ",") + std::string(label.key()) + "=" + text_of(label.value());
+    }
+    table.add({name + labels + (labels.empty() ? "" : "}"), value});
+  }
+  return table.is_empty() ? "every counter is zero; --all shows them\n" : table.text();
+}
+
+std::string show_tests(const json::value& tests) {
+  std::string text;
+  for (const json::value& test : items(tests)) {
+    bool passed = at(test, "passed") == "yes";
+    text += printable("zone \"" + at(test, "zone") + "\": " + (passed ? "passed" : "failed") + (at(test, "summary").empty() ? "" : ", " + at(test, "summary"))) + "\n";
+    text += table_of(member(test, "steps"), {{"PEER", "peer"}, {"LAYER", "layer"}, {"VERDICT", "verdict"}, {"µs", "took_us"}, {"DETAIL", "detail"}}, "  ", "nothing was tested");
+  }
+  return text.empty() ? "no zones to test; apply a site document: sallyport apply site.toml\n" : text;
+}
+
+bool all_tests_passed(const json::value& tests) {
+  for (const json::value& test : items(tests)) {
+    if (at(test, "passed") != "yes") return false;
+  }
+  return !items(tests).empty();
+}
+
+std::string show_plan(const json::value& plan) {
+  std::string text;
+  for (const json::value& finding : items(member(plan, "refusals"))) text += "refused: " + printable(at(finding, "text")) + "\n";
+  for (const json::value& finding : items(member(plan, "warnings"))) text += "warning: " + printable(at(finding, "text")) + "\n";
+  for (const json::value& planned : items(member(plan, "lines"))) text += "  " + printable(at(planned, "text")) + "\n";
+  if (!items(member(plan, "refusals")).empty()) return text + "nothing was changed\n";
+  if (items(member(plan, "lines")).empty()) return text + "nothing to change; the site is as the document says (revision " + count_of(plan, "revision") + ")\n";
+  return text;
+}
+
+std::string show_history(const json::value& history) {
+  return table_of(history, {{"REVISION", "revision"}, {"AT", "at"}, {"WHO", "actor"}, {"CHANGE", "change"}}, "", "no changes yet");
+}
+
+std::string show_log_line(const json::value& entry) { return printable(at(entry, "at") + " " + at(entry, "level") + " " + at(entry, "kind") + " " + at(entry, "text")) + "\n"; }
+
+std::string error_text(const std::string& body, unsigned status) {
+  json::error_code error;
+  json::value answer = json::parse(body, error);
+  std::string text = error ? "" : at(member(answer, "error"), "text");
+  return text.empty() ? "the control plane answered with status " + std::to_string(status) : printable(text);
+}
+
+}  // namespace sallyport::cli

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controlplane/node/node_facts.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+
+#include "controlplane/node/traversal_test.h"
+
+namespace sallyport::node {
+
+using namespace api;
+
+namespace {
+
+std::string utc(std::time_t seconds) { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(seconds)); }
+
+StreamView stream_view(const media::StreamSnapshot& stream, const media::StreamSnapshot::Flow& flow, const char* direction, const char* component,
+                       const std::string& local, const std::string& remote, const std::string& suite) {
+  StreamView view;
+  view.kind = stream.kind;
+  view.direction = direction;
+  view.component = component;
+  view.suite = suite;
+  view.local = local;
+  view.remote = remote;
+  view.multiplex_id = stream.multiplex_id;
+  view.packets = flow.packets;
+  view.bytes = flow.bytes;
+  view.lost = flow.lost;
+  view.dropped = flow.dropped;
+  view.jitter_ms = flow.jitter_ms;
+  return view;
+}
+
+const char* verbs_text(const abi::FlowSpec& spec) {
+  const bool open = spec.verbs & abi::verb_open, seal = spec.verbs & abi::verb_seal, mux = spec.verbs & abi::verb_mux;
+  if (open && seal) return mux ? "rekey+mux" : "rekey";
+  if (open) return "demux+open";
+  if (seal) return mux ? "seal+mux" : "seal";
+  return mux ? "relay+mux" : "demux+relay";
+}
+
+}  // namespace
+
+NodeFacts::NodeFacts(Node& node, std::string version) : node_(node), version_(std::move(version)), started_ms_(node.now_ms()) {}
+
+std::string NodeFacts::time_of(uint64_t monotonic_ms) const {
+  if (monotonic_ms == 0) return {};
+  const uint64_t ago_ms = node_.now_ms() - std::min(node_.now_ms(), monotonic_ms);
+  return utc(std::time(nullptr) - static_cast<std::time_t>(ago_ms / 1000));
+}
+
+NodeView::Awaitable<StatusView> NodeFacts::status() {
+  StatusView view;
+  const config::NodeConfig& config = node_.config();
+  view.node = config.node.name;
+  view.role = config.is_e() ? "E" : "C";
+  view.fqdn = config.node.fqdn;
+  view.version = version_;
+  view.pid = static_cast<uint32_t>(getpid());
+  view.started = time_of(started_ms_ + 1);
+  view.uptime_s = (node_.now_ms() - started_ms_) / 1000;
+  view.site_revision = node_.site_store().snapshot()->revision;
+  view.registrations = node_.registrations().size();
+  view.calls = node_.calls().running();
+  view.client_connections = node_.clients() == nullptr ? 0 : node_.clients()->flows();
+  view.transactions = node_.sip_proxy().transactions();
+  media::DataplaneLink& dataplane = node_.dataplane();
+  view.dataplane.running = dataplane.is_running();
+  view.dataplane.state = dataplane.state_text();
+  if (dataplane.is_running()) {
+    const abi::RegionHeader& header = dataplane.header();
+    const auto text = [](const char* bytes, size_t size) { return std::string(bytes, strnlen(bytes, size)); };
+    view.dataplane.pid = header.dataplane_pid;
+    view.dataplane.profile = text(header.profile, sizeof header.profile);
+    view.dataplane.crypto = text(header.crypto, sizeof header.crypto);
+    view.dataplane.steering = text(header.steering, sizeof header.steering);
+    view.dataplane.workers = dataplane.workers();
+    view.dataplane.flows = static_cast<uint32_t>(node_.media().flows().in_use());
+    view.dataplane.flow_capacity = dataplane.flow_capacity();
+    view.dataplane.epoch = header.epoch;
+  } else {
+    view.alarms.push_back({"dataplane_absent", "", "calls are refused with 503: " + node_.media().not_ready_text()});
+  }
+  for (const proxy::CallControlNode& each : node_.call_control().nodes()) {
+    CallControlView entry;
+    entry.name = each.name;
+    entry.host = each.host;
+    entry.port = each.port;
+    entry.transport = each.transport == proxy::Transport::udp ? "udp" : each.transport == proxy::Transport::tcp ? "tcp" : "tls";
+    entry.state = each.hop == nullptr || each.is_down ? "down" : "up";
+    entry.reason = each.state_text;
+    entry.registrar_mode = each.mode == proxy::RegistrarMode::contact || each.ignores_path ? "contact" : "path";
+    entry.since = time_of(each.changed_ms);
+    if (entry.state == "down") view.alarms.push_back({"call_control_down", entry.since, each.name + ": " + each.state_text});
+    view.call_control.push_back(std::move(entry));
+  }
+  const auto snapshot = node_.credentials().snapshot();
+  if (const tls::Credential* credential = snapshot->platform()) {
+    const tls::PeerCertificate& facts = credential->description;
+    CertificateView certificate{"server", facts.subject, facts.issuer, facts.serial, utc(facts.not_after_s), {}};
+    for (const tls::CertificateName& name : facts.names) certificate.names.push_back(name.value);
+    view.certificates.push_back(std::move(certificate));
+  }
+  if (node_.media().counters().refused_ports != 0) view.alarms.push_back({"port_range_exhausted", "", fmt::format("{} streams found no relay port", node_.media().counters().refused_ports)});
+  view.state = draining ? "draining" : view.alarms.empty() ? "ready" : "degraded";
+  co_return view;
+}
+
+PeerView NodeFacts::view_of(const zones::PeerStatus& status, uint64_t link_id) const {
+  PeerView view;
+  view.name = status.peer;
+  view.address = status.address;
+  view.state = zones::name_of(status.state);
+  view.reason = status.reason;
+  view.since = time_of(status.changed_ms);
+  view.warning = status.warning;
+  view.tls = status.tls_version.empty() ? "" : status.tls_version + " " + status.cipher;
+  view.connects = status.attempts;
+  view.keepalives = status.keepalives_answered;
+  abi::LinkRecord link;
+  const int slot = node_.media_link_of(link_id);
+  const bool known = slot >= 0 && node_.dataplane().read_link(static_cast<uint32_t>(slot), link);
+  view.media_link = !known ? "down: not installed" : link.state.rtp_up && link.state.rtcp_up ? "up" : link.state.rtp_up ? "down: RTCP port silent" : "down: RTP port silent";
+  if (known) view.round_trip_us = static_cast<uint32_t>(link.state.rtp_round_trip_ns / 1000);
+  return view;
+}
+
+NodeView::Awaitable<std::vector<ZoneView>> NodeFacts::zones() {
+  std::vector<ZoneView> views;
+  const auto site = node_.site_store().snapshot();
+  for (const store::Zone& zone : site->zones) {
+    ZoneView view;
+    view.name = zone.name;
+    view.type = store::Zone::type;
+    view.role = store::Zone::role_name(node_.config().node.role);
+    view.port = zone.port;
+    view.user = zone.user;
+    view.transport = store::Zone::transport;
+    view.tls_verify = store::Zone::tls_verify;
+    view.media_encryption = store::Zone::media_encryption;
+    view.authentication_policy = store::Zone::authentication_policy;
+    view.tls_verify_subject_names = zone.tls_verify_subject_names;
+    view.sip_domains = zone.sip_domains;
+    for (const auto& client : node_.zone_clients())
+      if (client->settings().zone == zone.name) view.peers.push_back(view_of(client->status(), client->link_id()));
+    for (const auto& server : node_.zone_servers())
+      if (server->settings().zone == zone.name)
+        for (const zones::PeerStatus& status : server->status()) view.peers.push_back(view_of(status, zones::link_id_of(zone.name, status.peer)));
+    views.push_back(std::move(view));
+  }
+  co_return views;
+}
+
+NodeView::Awaitable<std::vector<RegistrationView>> NodeFacts::registrations(std::size_t limit) {
+  std::vector<RegistrationView> views;
+  const uint64_t now_ms = node_.now_ms();
+  for (const proxy::Registration& entry : node_.registrations().list(now_ms)) {
+    if (views.size() >= limit) break;
+    RegistrationView view;
+    view.aor = entry.aor;
+    view.contact = entry.contact;
+    view.instance = entry.instance;
+    view.source = entry.source;
+    view.user_agent = entry.user_agent;
+    view.transport = "tls";
+    view.state = "registered";
+    view.expires_in_s = (entry.expires_ms - std::min(entry.expires_ms, now_ms)) / 1000;
+    view.outbound = entry.reg_id != 0;
+    views.push_back(std::move(view));
+  }
+  co_return views;
+}
+
+CallView NodeFacts::view_of(const calls::Call& call, bool with_legs) const {
+  CallView view;
+  view.id = call.id;
+  view.call_id = call.call_id;
+  view.from = call.from;
+  view.to = call.to;
+  view.state = call.state == calls::CallState::early ? "early" : call.state == calls::CallState::confirmed ? "established" : "ended";
+  view.started = time_of(call.started_ms);
+  view.answered = time_of(call.answered_ms);
+  view.ended = time_of(call.ended_ms);
+  const uint64_t until_ms = call.ended_ms != 0 ? call.ended_ms : node_.now_ms();
+  view.duration_s = call.answered_ms == 0 ? 0 : (until_ms - call.answered_ms) / 1000;
+  view.end_reason = call.end_reason;
+  if (!with_legs) return view;
+  const bool is_e = node_.config().is_e();
+  LegView near, far;
+  near.side = is_e ? "client" : "inside";
+  far.side = "traversal";
+  near.remote_party = call.began_near ? call.from : call.to;
+  far.remote_party = call.began_near ? call.to : call.from;
+  for (const media::StreamSnapshot& stream : node_.calls().streams(call)) {
+    const std::string link = fmt::format("{}:{}", node_.media().settings().link_address, node_.media().settings().link_rtp_port);
+    // What arrives on a leg is counted by the flow that takes it there; what leaves by the flow of the other direction.
+    const std::string near_suite = is_e ? "opaque" : "none";
+    const std::string far_suite = is_e ? "opaque" : stream.suite;
+    near.streams.push_back(stream_view(stream, stream.up, is_e ? "from_client" : "from_inside", "rtp", stream.near_local, stream.near_remote, near_suite));
+    near.streams.push_back(stream_view(stream, stream.down, is_e ? "to_client" : "to_inside", "rtp", stream.near_local, stream.near_remote, near_suite));
+    near.streams.push_back(stream_view(stream, stream.up_rtcp, is_e ? "from_client" : "from_inside", "rtcp", stream.near_local, stream.near_remote, near_suite));
+    near.streams.push_back(stream_view(stream, stream.down_rtcp, is_e ? "to_client" : "to_inside", "rtcp", stream.near_local, stream.near_remote, near_suite));
+    far.streams.push_back(stream_view(stream, stream.down, "from_peer", "rtp", link, "", far_suite));
+    far.streams.push_back(stream_view(stream, stream.up, "to_peer", "rtp", link, "", far_suite));
+    far.streams.push_back(stream_view(stream, stream.down_rtcp, "from_peer", "rtcp", link, "", far_suite));
+    far.streams.push_back(stream_view(stream, stream.up_rtcp, "to_peer", "rtcp", link, "", far_suite));
+  }
+  view.legs = {std::move(near), std::move(far)};
+  return view;
+}
+
+NodeView::Awaitable<std::vector<CallView>> NodeFacts::calls(CallQuery query) {
+  std::vector<CallView> views;
+  for (const calls::Call* call : node_.calls().list()) {
+    if (views.size() >= query.limit) break;
+    if (call->state == calls::CallState::ended && !query.with_ended) continue;
+    views.push_back(view_of(*call, false));
+  }
+  co_return views;
+}
+
+NodeView::Awaitable<std::optional<CallView>> NodeFacts::call(std::string id) {
+  const calls::Call* call = node_.calls().find(id);
+  if (call == nullptr) co_return std::nullopt;
+  co_return view_of(*call, true);
+}
+
+NodeView::Awaitable<std::vector<FlowView>> NodeFacts::flows(std::size_t limit) {
+  std::vector<FlowView> views;
+  abi::FlowRecord record;
+  media::DataplaneLink& dataplane = node_.dataplane();
+  for (uint32_t index = 0; index < dataplane.flow_capacity() && views.size() < limit; ++index) {
+    if (!dataplane.read_flow(index, record)) continue;
+    FlowView view;
+    view.index = index;
+    view.generation = record.generation_live;
+    view.worker = index % std::max(dataplane.workers(), 1u);
+    view.call = fmt::format("{:08x}", static_cast<uint32_t>(record.spec.call_tag));
+    view.verbs = verbs_text(record.spec);
+    const bool up = record.spec.arrival == abi::Arrival::port;
+    view.stream.component = record.spec.media == abi::Media::rtp ? "rtp" : "rtcp";
+    view.stream.direction = up ? (node_.config().is_e() ? "from_client" : "from_inside") : (node_.config().is_e() ? "to_client" : "to_inside");
+    view.stream.suite = node_.config().is_e() ? "opaque" : media::suite_name(up ? record.spec.seal_key.suite : record.spec.open_key.suite);
+    view.stream.flow = index;
+    view.stream.local = fmt::format("{}:{}", node_.media().settings().near_address, up ? record.spec.local_port : record.spec.egress_port);
+    if (record.state.latched.is_set()) view.stream.remote = fmt::format("{}:{}", media::address_text(record.state.latched), record.state.latched.port);
+    else if (record.spec.destination.is_set()) view.stream.remote = fmt::format("{}:{}", media::address_text(record.spec.destination), record.spec.destination.port);
+    view.stream.latch = record.spec.latch == abi::Latch::confirmed ? (record.state.latched.is_set() ? "confirmed" : "waiting") : "";
+    view.stream.multiplex_id = up ? record.spec.egress_multiplex_id : record.spec.arrival_multiplex_id;
+    view.stream.packets = record.state.packets;
+    view.stream.bytes = record.state.bytes;
+    view.stream.dropped = record.state.dropped;
+    views.push_back(std::move(view));
+  }
+  co_return views;
+}
+
+NodeView::Awaitable<Outcome<std::vector<TraversalTestView>>> NodeFacts::test_traversal(std::string zone) {
+  std::vector<TraversalTestView> views;
+  const auto site = node_.site_store().snapshot();
+  for (const store::Zone& each : site->zones) {
+    if (!zone.empty() && each.name != zone) continue;
+    if (!node_.config().is_e()) {
+      views.push_back(co_await test_from_c(node_, each.name));
+      continue;
+    }
+    for (const auto& server : node_.zone_servers())
+      if (server->settings().zone == each.name) views.push_back(test_from_e(node_, *server));
+  }
+  if (views.empty()) co_return Fault{FaultCode::missing, zone.empty() ? "traversal zone" : "zone " + zone, "does not exist", "look at `sallyport zones`, create one with `sallyport apply`"};
+  co_return views;
+}
+
+}  // namespace sallyport::node

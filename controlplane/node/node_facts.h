@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// NodeFacts: what the administration interface shows of a running Node (api::NodeView). Everything runs on the node's own thread,
+// so it reads the parts directly; counters of the region are copied. Lists are bounded.
+
+#include "controlplane/api/node_view.h"
+#include "controlplane/node/node.h"
+
+namespace sallyport::node {
+
+class NodeFacts final : public api::NodeView {
+ public:
+  NodeFacts(Node& node, std::string version);
+
+  Awaitable<api::StatusView> status() override;
+  Awaitable<std::vector<api::ZoneView>> zones() override;
+  Awaitable<std::vector<api::RegistrationView>> registrations(std::size_t limit) override;
+  Awaitable<std::vector<api::CallView>> calls(api::CallQuery query) override;
+  Awaitable<std::optional<api::CallView>> call(std::string id) override;
+  Awaitable<std::vector<api::FlowView>> flows(std::size_t limit) override;
+  Awaitable<std::vector<api::CounterView>> counters() override;
+  Awaitable<Outcome<std::vector<api::TraversalTestView>>> test_traversal(std::string zone) override;
+
+  // Set while SIGTERM is being obeyed.
+  bool draining = false;
+
+ private:
+  std::string time_of(uint64_t monotonic_ms) const;  // of the node's timers, as UTC; "" for 0
+  api::CallView view_of(const calls::Call& call, bool with_legs) const;
+  api::PeerView view_of(const zones::PeerStatus& status, uint64_t link_id) const;
+
+  Node& node_;
+  const std::string version_;
+  const uint64_t started_ms_;
+};
+
+}  // namespace sallyport::node

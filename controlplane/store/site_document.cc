@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controlplane/store/site_document.h"
+
+#include <openssl/crypto.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "controlplane/config/fqdn.h"
+#include "controlplane/config/near_word.h"
+
+namespace sallyport::store {
+namespace {
+
+constexpr std::string_view type_key = "type";
+constexpr std::string_view zone_keys[] = {"name", "type", "port", "user", "password", "peers", "tls_verify_subject_name", "sip_domains",
+                                          "transport", "tls_verify", "media_encryption", "authentication_policy"};
+constexpr std::string_view credential_keys[] = {"name", "password", "realm"};
+constexpr std::size_t max_text_bytes = 1024;
+constexpr std::size_t max_list_size = 1000;
+
+class SiteReader {
+ public:
+  explicit SiteReader(const std::string& file_name) { draft_.file = file_name; }
+
+  SiteDraft read(std::string_view text) {
+    if (text.size() > max_site_document_bytes) {
+      refuse({}, "", "is larger than 1 MiB", "split the site or remove what is not needed");
+      return std::move(draft_);
+    }
+    try {
+      toml::table root = toml::parse(text, draft_.file);
+      read_document(root);
+    } catch (const toml::parse_error& error) {
+      refuse(error.source(), "", "is not TOML: " + std::string(error.description()), "correct the line");
+    }
+    return std::move(draft_);
+  }
+
+ private:
+  void refuse(const toml::source_region& where, std::string key, std::string cause, std::string remedy) {
+    draft_.errors.push_back({.file = draft_.file,
+                             .line = where.begin.line,
+                             .column = where.begin.column,
+                             .key = std::move(key),
+                             .cause = std::move(cause),
+                             .remedy = std::move(remedy)});
+  }
+
+  void read_document(toml::table& root) {
+    for (auto&& [name, node] : root) {
+      if (name.str() == "zone") {
+        read_list(node, "zone", max_zones, [this](toml::table& table) { read_zone(table); });
+      } else if (name.str() == "credential") {
+        read_list(node, "credential", max_credentials, [this](toml::table& table) { read_credential(table); });
+      } else {
+        bool is_node_file = name.str() == "node" || name.str() == "dataplane";
+        refuse(node.source(), std::string(name.str()), "there is no such section in a site document",
+               is_node_file ? "this is a node file; a running node takes changes of it by SIGHUP" : "use [[zone]] and [[credential]]");
+      }
+    }
+  }
+
+  template <class Read>
+  void read_list(toml::node& node, const char* kind, std::size_t limit, Read read) {
+    toml::array* array = node.as_array();
+    if (!array || (!array->empty() && !array->is_homogeneous(toml::node_type::table))) {
+      return refuse(node.source(), kind, "must be a list of sections", std::string("write each as [[") + kind + "]]");
+    }
+    if (array->size() > limit) return refuse(node.source(), kind, "there are more than " + std::to_string(limit), "remove some");
+    for (toml::node& element : *array) read(*element.as_table());
+  }
+
+  template <std::size_t Size>
+  void refuse_unknown(const toml::table& table, const char* kind, const std::string_view (&known)[Size]) {
+    for (auto&& [name, node] : table) {
+      if (std::find(std::begin(known), std::end(known), name.str()) != std::end(known)) continue;
+      std::string_view near = config::nearest_word(name.str(), {std::begin(known), std::end(known)});
+      refuse(node.source(), std::string(kind) + "." + std::string(name.str()), "there is no such key", near.empty() ? "remove it" : "did you mean " + std::string(near) + "?");
+    }
+  }
+
+  // Each returns false if the key is absent or wrong; a wrong one has been refused.
+  bool read_text(toml::node& node, const std::string& path, std::string& text) {
+    if (!node.is_string()) return refuse(node.source(), path, "must be a string", "put it in quotes"), false;
+    text = node.as_string()->get();
+    if (text.size() > max_text_bytes) return refuse(node.source(), path, "is longer than 1024 bytes", "shorten it"), false;
+    auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+    if (std::any_of(text.begin(), text.end(), is_control)) return refuse(node.source(), path, "holds a control character", "remove it"), false;
+    return true;
+  }
+
+  void read_texts(toml::node& node, const std::string& path, bool one_is_enough, std::vector<std::string>& list) {
+    std::string text;
+    if (one_is_enough && node.is_string()) {
+      if (read_text(node, path, text)) list.push_back(text);
+      return;
+    }
+    toml::array* array = node.as_array();
+    if (!array) return refuse(node.source(), path, "must be a list of strings", "write it like [\"edge.example.com\"]");
+    if (array->size() > max_list_size) return refuse(node.source(), path, "has more than 1000 elements", "remove some");
+    for (toml::node& element : *array) {
+      if (!read_text(element, path, text)) return;
+      list.push_back(text);
+    }
+  }
+
+  void read_password(toml::node& node, const std::string& path, PasswordDraft& password) {
+    if (toml::table* table = node.as_table()) {
+      bool keeps = table->size() == 1 && (*table)["keep"].value<bool>().value_or(false);
+      if (!keeps) return refuse(node.source(), path, "must be a string or { keep = true }", "write the password in quotes, or { keep = true } to keep the stored one");
+      password.kind = PasswordDraft::Kind::keep;
+      return;
+    }
+    std::string text;
+    if (!read_text(node, path, text)) return;
+    password.kind = PasswordDraft::Kind::given;
+    password.text = Secret(text);
+    OPENSSL_cleanse(text.data(), text.size());
+    std::string& parsed = node.as_string()->get();
+    OPENSSL_cleanse(parsed.data(), parsed.size());
+  }
+
+  static void note_places(const toml::table& table, std::map<std::string, Place>& places) {
+    places[""] = {table.source().begin.line, table.source().begin.column};
+    for (auto&& [name, node] : table) places[std::string(name.str())] = {node.source().begin.line, node.source().begin.column};
+  }
+
+  void read_zone(toml::table& table) {
+    refuse_unknown(table, "zone", zone_keys);
+    ZoneDraft& draft = draft_.zones.emplace_back();
+    note_places(table, draft.places);
+    if (auto* node = table.get("name")) read_text(*node, "zone.name", draft.zone.name);
+    if (auto* node = table.get("user")) read_text(*node, "zone.user", draft.zone.user);
+    if (auto* node = table.get("password")) read_password(*node, "zone.password", draft.password);
+    if (auto* node = table.get("peers")) read_texts(*node, "zone.peers", false, draft.zone.peers);
+    if (auto* node = table.get("tls_verify_subject_name")) read_texts(*node, "zone.tls_verify_subject_name", true, draft.zone.tls_verify_subject_names);
+    if (auto* node = table.get("sip_domains")) read_texts(*node, "zone.sip_domains", false, draft.zone.sip_domains);
+    for (std::string& domain : draft.zone.sip_domains) domain = config::lower_case(domain);
+    if (auto* node = table.get("port")) read_port(*node, draft);
+    read_fixed(table);
+  }
+
+  void read_port(toml::node& node, ZoneDraft& draft) {
+    if (!node.is_integer()) return refuse(node.source(), "zone.port", "must be an integer", "7001 is the default");
+    std::int64_t port = node.as_integer()->get();
+    if (port < 1024 || port > 65535) return refuse(node.source(), "zone.port", "must be between 1024 and 65535, is " + std::to_string(port), "7001 is the default");
+    draft.zone.port = static_cast<std::uint16_t>(port);
+    draft.port_given = true;
+  }
+
+  // A16, A17, A29: the type decides; a document may state the fixed values but not change them.
+  void read_fixed(toml::table& table) {
+    const std::pair<std::string_view, std::string_view> fixed[] = {{type_key, Zone::type},
+                                                                   {"transport", Zone::transport},
+                                                                   {"tls_verify", Zone::tls_verify},
+                                                                   {"media_encryption", Zone::media_encryption},
+                                                                   {"authentication_policy", Zone::authentication_policy}};
+    if (!table.contains(type_key)) refuse(table.source(), "zone.type", "is missing", "add type = \"uc_traversal\"");
+    for (auto [key, value] : fixed) {
+      toml::node* node = table.get(key);
+      std::string text, path = "zone." + std::string(key);
+      if (!node || !read_text(*node, path, text)) continue;
+      std::replace(text.begin(), text.end(), '-', '_');
+      if (text == value) continue;
+      bool is_type = key == type_key;
+      refuse(node->source(), path, is_type ? "must be \"uc_traversal\"" : "is fixed to \"" + std::string(value) + "\" for a UC traversal zone",
+             is_type ? "it is the only type of zone" : "remove it");
+    }
+  }
+
+  void read_credential(toml::table& table) {
+    refuse_unknown(table, "credential", credential_keys);
+    CredentialDraft& draft = draft_.credentials.emplace_back();
+    note_places(table, draft.places);
+    if (auto* node = table.get("name")) read_text(*node, "credential.name", draft.name);
+    if (auto* node = table.get("realm")) read_text(*node, "credential.realm", draft.realm);
+    if (auto* node = table.get("password")) read_password(*node, "credential.password", draft.password);
+  }
+
+  SiteDraft draft_;
+};
+
+// Control characters never get into the store, so two escapes are enough.
+std::string literal(const std::string& text) {
+  std::string quoted = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted + "\"";
+}
+
+std::string literal(const std::vector<std::string>& list) {
+  std::string text = "[";
+  for (const std::string& item : list) text += (text.size() > 1 ? ", " : "") + literal(item);
+  return text + "]";
+}
+
+}  // namespace
+
+SiteDraft read_site_document(std::string_view text, const std::string& file_name) { return SiteReader(file_name).read(text); }
+
+std::string write_site_document(const SiteConfig& site, config::Role role) {
+  std::ostringstream out;
+  out << "# Site of role " << config::name_of(role) << ", revision " << site.revision << ". Apply with: sallyport apply FILE\n";
+  for (const Zone& zone : site.zones) {
+    out << "\n[[zone]]\nname = " << literal(zone.name) << "\ntype = \"" << Zone::type << "\"\nport = " << zone.port << "\nuser = " << literal(zone.user) << "\n";
+    if (zone.has_password) out << "password = { keep = true }\n";
+    if (role == config::Role::core) out << "peers = " << literal(zone.peers) << "\n";
+    if (role == config::Role::edge) out << "tls_verify_subject_name = " << literal(zone.tls_verify_subject_names) << "\n";
+    if (!zone.sip_domains.empty()) out << "sip_domains = " << literal(zone.sip_domains) << "\n";
+  }
+  for (const Credential& credential : site.credentials) {
+    out << "\n[[credential]]\nname = " << literal(credential.name) << "\npassword = { keep = true }\nrealm = " << literal(credential.realm) << "\n";
+  }
+  return out.str();
+}
+
+}  // namespace sallyport::store

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controlplane/store/site_schema.h"
+
+namespace sallyport::store {
+namespace {
+
+// STRICT: SQLite then refuses a text where a number belongs.
+constexpr std::string_view steps[] = {R"sql(
+CREATE TABLE site (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  role TEXT NOT NULL CHECK (role IN ('E', 'C')),
+  revision INTEGER NOT NULL
+) STRICT;
+CREATE TABLE zone (
+  name TEXT PRIMARY KEY COLLATE NOCASE,
+  port INTEGER NOT NULL UNIQUE,
+  user TEXT NOT NULL,
+  sealed_password BLOB
+) STRICT;
+CREATE TABLE zone_peer (
+  zone TEXT NOT NULL COLLATE NOCASE REFERENCES zone (name) ON DELETE CASCADE,
+  position INTEGER NOT NULL,
+  address TEXT NOT NULL,
+  PRIMARY KEY (zone, position)
+) STRICT;
+CREATE TABLE zone_subject_name (
+  zone TEXT NOT NULL COLLATE NOCASE REFERENCES zone (name) ON DELETE CASCADE,
+  position INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  PRIMARY KEY (zone, position)
+) STRICT;
+CREATE TABLE zone_sip_domain (
+  zone TEXT NOT NULL COLLATE NOCASE REFERENCES zone (name) ON DELETE CASCADE,
+  position INTEGER NOT NULL,
+  domain TEXT NOT NULL UNIQUE,
+  PRIMARY KEY (zone, position)
+) STRICT;
+CREATE TABLE credential (
+  name TEXT PRIMARY KEY,
+  realm TEXT NOT NULL,
+  ha1_md5 TEXT NOT NULL CHECK (length(ha1_md5) = 32),
+  ha1_sha256 TEXT NOT NULL CHECK (length(ha1_sha256) = 64)
+) STRICT;
+CREATE TABLE flow_key (
+  age INTEGER PRIMARY KEY CHECK (age IN (0, 1)),
+  generation INTEGER NOT NULL CHECK (generation BETWEEN 0 AND 255),
+  sealed_secret BLOB NOT NULL
+) STRICT;
+CREATE TABLE history (
+  id INTEGER PRIMARY KEY,
+  revision INTEGER NOT NULL,
+  at TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  change TEXT NOT NULL
+) STRICT;
+)sql"};
+
+}  // namespace
+
+std::span<const std::string_view> site_schema_steps() { return steps; }
+
+void migrate(SqliteDatabase& database, std::span<const std::string_view> wanted) {
+  // Inside the transaction, so that two processes which start at once do not both take the same step.
+  SqliteTransaction transaction(database);
+  auto version = static_cast<std::size_t>(database.pragma("user_version"));
+  if (version > wanted.size()) {
+    throw SqliteFailure{{FaultCode::conflict, "store " + database.path(),
+                         "has schema version " + std::to_string(version) + ", this program knows " + std::to_string(wanted.size()) + " at most",
+                         "start the newer version again, or restore a backup made before the upgrade"}};
+  }
+  if (version == wanted.size()) return;
+  for (; version < wanted.size(); ++version) database.execute(std::string(wanted[version]));
+  database.execute("PRAGMA user_version = " + std::to_string(version));
+  transaction.commit();
+}
+
+}  // namespace sallyport::store
