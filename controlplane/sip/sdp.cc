@@ -42,7 +42,10 @@ void cut_line(std::string_view text, std::uint32_t begin, SdpLine& line) {
   const std::size_t left = text.size() - begin;
   const char* const data_end = data + left;
   const char* stop = find_control(data, data_end);
-  while (stop != data_end && *stop != '\n') stop = find_control(stop + 1, data_end);
+  while (stop != data_end && *stop != '\n') {
+    // Nearly always CR, then LF: no second scan for that.
+    stop = stop + 1 != data_end && stop[1] == '\n' ? stop + 1 : find_control(stop + 1, data_end);
+  }
   std::size_t length = static_cast<std::size_t>(stop - data);
   line.end = begin + static_cast<std::uint32_t>(stop == data_end ? left : length + 1);
   if (length != 0 && data[length - 1] == '\r') --length;
