@@ -49,6 +49,7 @@ struct Packet {
 
 struct Burst {
   uint32_t count = 0;
+  uint16_t port_index = 0;       // it came from; meaningless when handed over
   bool was_handed_over = false;  // from another worker: not to be handed over again
   uint64_t now_ns = 0;           // CLOCK_MONOTONIC when it was received
   Packet packets[burst_size];

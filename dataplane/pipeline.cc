@@ -4,6 +4,7 @@
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
 
+#include "dataplane/exception_path.h"
 #include "dataplane/worker.h"
 
 namespace sallyport::dataplane {
@@ -41,6 +42,7 @@ void run_stages(Worker& worker, uint64_t started) {
     counters.stage_cycles[static_cast<size_t>(step.name)] += after - before;
     before = after;
   }
+  if (!worker.burst.was_handed_over) give_to_kernel(worker);
   for (uint32_t i = 0; i < worker.burst.count; ++i) {
     if (worker.burst.packets[i].verdict != Verdict::handed_on) rte_pktmbuf_free(worker.burst.packets[i].mbuf);
   }

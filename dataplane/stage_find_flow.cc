@@ -22,6 +22,7 @@ void fetch_flow(Worker& worker, uint32_t index) {
   const FlowEntry& entry = worker.flows->entry(index);
   rte_prefetch0(&entry);
   rte_prefetch0(&entry.destination);
+  rte_prefetch0(&entry.expected_source);
   const abi::FlowState& state = worker.record(index).state;
   rte_prefetch0(&state);
   rte_prefetch0(&state.latched);

@@ -42,6 +42,7 @@ uint32_t fill(Worker& worker, rte_mbuf** mbufs, uint32_t count, bool was_handed_
 }  // namespace
 
 uint32_t receive(Worker& worker, uint16_t port_index) {
+  worker.burst.port_index = port_index;
   rte_mbuf* mbufs[burst_size];
   const uint16_t count = rte_eth_rx_burst(worker.node.ports[port_index]->id(), static_cast<uint16_t>(worker.id), mbufs, burst_size);
   return count == 0 ? 0 : fill(worker, mbufs, count, false);

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 
+#include "dataplane/exception_path.h"
 #include "dataplane/flow_commands.h"
 #include "dataplane/link_control.h"
 #include "dataplane/pipeline.h"
@@ -82,6 +83,7 @@ bool Worker::poll_once(uint64_t at_ns) {
   bool busy = take_commands();
   for (uint16_t port = 0; port < node.ports.size(); ++port) busy |= run_port(*this, port) != 0;
   if (count > 1) busy |= run_handed_over(*this) != 0;
+  busy |= take_from_kernel(*this) != 0;
   if (now_ns >= next_tick_ns_) {
     next_tick_ns_ = now_ns + tick_ns;
     tick_links(*this);

@@ -16,6 +16,7 @@ namespace sallyport::drivers {
 namespace {
 constexpr uint16_t receive_descriptors = 1024;
 constexpr uint16_t transmit_descriptors = 1024;
+constexpr uint16_t exception_descriptors = 256;
 constexpr const char* profile_names[] = {"packet", "xdp", "ring", "memif", "vfio"};
 
 Fault port_fault(const PortSpec& spec, const std::string& cause, const std::string& remedy) {
@@ -63,6 +64,9 @@ Outcome<std::unique_ptr<Port>> Port::open_profile(const PortSpec& spec, rte_memp
   if (auto configured = port->configure(pool); !configured) return configured.fault();
   if (spec.profile == Profile::xdp) {
     if (auto finished = finish_xdp_port(spec); !finished) return finished.fault();
+  }
+  if (spec.profile == Profile::vfio) {
+    if (auto opened = port->open_exception_port(pool); !opened) return opened.fault();
   }
   return port;
 }
@@ -121,14 +125,37 @@ Outcome<> Port::configure(rte_mempool* pool) {
   return Done{};
 }
 
-Port::~Port() {
-  if (id_ == 0xffff) return;
-  if (started_) rte_eth_dev_stop(id_);
-  if (device_name_.empty()) return;
+Outcome<> Port::open_exception_port(rte_mempool* pool) {
+  const auto id = open_exception_device(spec_, mac_, exception_device_name_, kernel_interface_);
+  if (!id) return id.fault();
+  rte_eth_conf conf{};
+  bool ready = rte_eth_dev_configure(*id, spec_.queues, spec_.queues, &conf) == 0;
+  for (uint16_t queue = 0; ready && queue < spec_.queues; ++queue) {
+    ready = rte_eth_rx_queue_setup(*id, queue, exception_descriptors, SOCKET_ID_ANY, nullptr, pool) == 0 &&
+            rte_eth_tx_queue_setup(*id, queue, exception_descriptors, SOCKET_ID_ANY, nullptr) == 0;
+  }
+  if (!ready || rte_eth_dev_start(*id) != 0) return port_fault(spec_, "its exception port does not start", "see DPDK's log lines above");
+  exception_id_ = *id;
+  return Done{};
+}
+
+namespace {
+void remove_device(uint16_t port_id) {
   rte_eth_dev_info info{};
-  if (rte_eth_dev_info_get(id_, &info) != 0) return;
-  rte_eth_dev_close(id_);
+  if (rte_eth_dev_info_get(port_id, &info) != 0) return;
+  rte_eth_dev_close(port_id);
   rte_dev_remove(info.device);
+}
+}  // namespace
+
+Port::~Port() {
+  if (id_ == no_port) return;
+  if (started_) rte_eth_dev_stop(id_);
+  if (exception_id_ != no_port && !exception_device_name_.empty()) {
+    rte_eth_dev_stop(exception_id_);
+    remove_device(exception_id_);
+  }
+  if (!device_name_.empty()) remove_device(id_);
 }
 
 }  // namespace sallyport::drivers

@@ -53,6 +53,11 @@ class Port {
   bool has_kernel_neighbours() const { return spec_.profile != Profile::ring && spec_.profile != Profile::memif; }
   bool offloads_checksum() const { return offloads_checksum_; }
   const char* steering() const { return steering_; }
+  // Where what is not media goes and the kernel's own packets come from; only a port that the kernel does not see has one.
+  bool has_exception_port() const { return exception_id_ != no_port; }
+  uint16_t exception_id() const { return exception_id_; }
+  // Gives a wrapped port one (tests); profile vfio opens its own.
+  void set_exception_port(uint16_t port_id) { exception_id_ = port_id; }
   // The interface whose routes and neighbours hold for this port; for vfio the exception port's.
   const std::string& kernel_interface() const { return kernel_interface_; }
 
@@ -60,9 +65,12 @@ class Port {
   explicit Port(const PortSpec& spec) : spec_(spec), kernel_interface_(spec.device) {}
   static Outcome<std::unique_ptr<Port>> open_profile(const PortSpec& spec, rte_mempool* pool);
   Outcome<> configure(rte_mempool* pool);
+  Outcome<> open_exception_port(rte_mempool* pool);
 
   PortSpec spec_;
-  uint16_t id_ = 0xffff;
+  static constexpr uint16_t no_port = 0xffff;
+  uint16_t id_ = no_port;
+  uint16_t exception_id_ = no_port;
   bool started_ = false;
   bool offloads_checksum_ = false;
   const char* steering_ = "hand-over";
@@ -70,6 +78,7 @@ class Port {
   std::array<uint8_t, 6> mac_{};
   std::array<uint8_t, 6> peer_mac_{};
   std::string device_name_;  // of the DPDK device to remove at the end; empty when wrapped
+  std::string exception_device_name_;
 };
 
 // The profiles. Each probes its device and returns the DPDK port id; device_name receives what to remove later.
@@ -78,6 +87,10 @@ Outcome<uint16_t> open_xdp_port(const PortSpec& spec, std::string& device_name);
 Outcome<uint16_t> open_ring_port(const PortSpec& spec, std::string& device_name);
 Outcome<uint16_t> open_memif_port(const PortSpec& spec, std::string& device_name);
 Outcome<uint16_t> open_vfio_port(const PortSpec& spec, std::string& device_name);
+
+// vfio: an interface of the kernel's with the NIC's MAC address, by virtio_user over vhost-net, else by tap.
+Outcome<uint16_t> open_exception_device(const PortSpec& spec, const std::array<uint8_t, 6>& mac, std::string& device_name,
+                                        std::string& interface_name);
 
 // Probes a DPDK device "net_x0,args" and finds the port it made.
 Outcome<uint16_t> probe_device(const std::string& name, const std::string& arguments, const std::string& remedy);
