@@ -85,16 +85,27 @@ boost::asio::awaitable<std::vector<Metric>> read_metrics(ApiParts parts) {
   co_return metrics;
 }
 
-Answer get_status(const ApiRequest&, ApiParts parts) { co_return answer_json(to_json(co_await parts.node.status())); }
-Answer get_zones(const ApiRequest&, ApiParts parts) { co_return answer_json(to_json_list(co_await parts.node.zones())); }
+// GCC 12 destroys temporaries twice that live in one expression with a co_await: what is awaited gets a name.
+Answer get_status(const ApiRequest&, ApiParts parts) {
+  StatusView status = co_await parts.node.status();
+  co_return answer_json(to_json(status));
+}
+
+Answer get_zones(const ApiRequest&, ApiParts parts) {
+  std::vector<ZoneView> zones = co_await parts.node.zones();
+  co_return answer_json(to_json_list(zones));
+}
 
 Answer get_registrations(const ApiRequest& request, ApiParts parts) {
-  co_return answer_json(to_json_list(co_await parts.node.registrations(number_parameter(request, "limit", default_limit))));
+  std::size_t limit = number_parameter(request, "limit", default_limit);
+  std::vector<RegistrationView> registrations = co_await parts.node.registrations(limit);
+  co_return answer_json(to_json_list(registrations));
 }
 
 Answer get_calls(const ApiRequest& request, ApiParts parts) {
   CallQuery query{.with_ended = !is_set(request, "active"), .limit = number_parameter(request, "limit", default_limit)};
-  co_return answer_json(to_json_list(co_await parts.node.calls(query)));
+  std::vector<CallView> calls = co_await parts.node.calls(query);
+  co_return answer_json(to_json_list(calls));
 }
 
 Answer get_call(const ApiRequest& request, ApiParts parts) {
@@ -105,13 +116,20 @@ Answer get_call(const ApiRequest& request, ApiParts parts) {
 }
 
 Answer get_flows(const ApiRequest& request, ApiParts parts) {
-  co_return answer_json(to_json_list(co_await parts.node.flows(number_parameter(request, "limit", default_limit))));
+  std::size_t limit = number_parameter(request, "limit", default_limit);
+  std::vector<FlowView> flows = co_await parts.node.flows(limit);
+  co_return answer_json(to_json_list(flows));
 }
 
-Answer get_counters(const ApiRequest&, ApiParts parts) { co_return answer_json(to_json(co_await read_metrics(parts))); }
+Answer get_counters(const ApiRequest&, ApiParts parts) {
+  std::vector<Metric> metrics = co_await read_metrics(parts);
+  co_return answer_json(to_json(metrics));
+}
 
 Answer get_metrics(const ApiRequest&, ApiParts parts) {
-  co_return ApiAnswer{200, "text/plain; version=0.0.4; charset=utf-8", MetricRegistry::prometheus_text(co_await read_metrics(parts))};
+  std::vector<Metric> metrics = co_await read_metrics(parts);
+  ApiAnswer answer{200, "text/plain; version=0.0.4; charset=utf-8", MetricRegistry::prometheus_text(metrics)};
+  co_return answer;
 }
 
 Answer get_logs(const ApiRequest& request, ApiParts parts) {
@@ -131,7 +149,8 @@ Answer get_export(const ApiRequest&, ApiParts parts) {
 }
 
 Answer post_traversal_test(const ApiRequest& request, ApiParts parts) {
-  auto tests = co_await parts.node.test_traversal(parameter(request, "zone"));
+  std::string zone = parameter(request, "zone");
+  auto tests = co_await parts.node.test_traversal(zone);
   co_return tests ? answer_json(to_json_list(*tests)) : answer_fault(tests.fault());
 }
 
@@ -209,7 +228,9 @@ boost::asio::awaitable<ApiAnswer> answer_request(ApiRequest request, ApiParts pa
   for (const Route& route : routes) {
     if (!fits(route, request.path)) continue;
     path_known = true;
-    if (request.method == route.method) co_return co_await route.answer(request, parts);
+    if (request.method != route.method) continue;
+    ApiAnswer answer = co_await route.answer(request, parts);
+    co_return answer;
   }
   if (!path_known) co_return answer_fault({FaultCode::missing, request.path, "there is no such path", "see the list in controlplane/api/api_routes.cc"});
   ApiAnswer wrong_method = answer_fault({FaultCode::invalid, request.path, "does not take " + request.method, "use the method the path is for"});

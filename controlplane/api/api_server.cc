@@ -204,7 +204,9 @@ class Server final : public std::enable_shared_from_this<Server> {
         co_await refuse(*connection, error);
         break;
       }
-      keep = co_await reply(*connection, parser.release());
+      // Arguments have names: GCC 12 destroys temporaries twice that live in one expression with a co_await.
+      http::request<http::string_body> message = parser.release();
+      keep = co_await reply(*connection, message);
     }
     connections_.erase(connection.get());
     connection->stream.close();
@@ -217,14 +219,15 @@ class Server final : public std::enable_shared_from_this<Server> {
     ApiAnswer answer = answer_fault({FaultCode::invalid, "request", error.message(), "send HTTP/1.1 within the limits"});
     if (error == http::error::header_limit || error == http::error::buffer_overflow) answer.status = 431;
     if (error == http::error::body_limit) answer.status = 413;
-    co_await send(connection, std::move(answer), 11, false);
+    co_await send(connection, answer, 11, false);
   }
 
-  asio::awaitable<bool> reply(Connection& connection, http::request<http::string_body> message) {
+  asio::awaitable<bool> reply(Connection& connection, http::request<http::string_body>& message) {
     auto target = parse_target(std::string_view(message.target().data(), message.target().size()));
     if (!target) {
       requests_.of("broken").add();
-      co_return co_await send(connection, answer_fault(target.fault()), message.version(), false);
+      ApiAnswer answer = answer_fault(target.fault());
+      co_return co_await send(connection, answer, message.version(), false);
     }
     ApiRequest request = std::move(*target);
     request.method = std::string(message.method_string());
@@ -232,8 +235,8 @@ class Server final : public std::enable_shared_from_this<Server> {
     request.actor = connection.actor;
     if (connection.metrics_only && request.path != "/metrics") {
       requests_.of("refused").add();
-      Fault fault{FaultCode::refused, request.path, "is not served over TCP", "use the Unix socket"};
-      co_return co_await send(connection, answer_fault(fault), message.version(), false);
+      ApiAnswer answer = answer_fault({FaultCode::refused, request.path, "is not served over TCP", "use the Unix socket"});
+      co_return co_await send(connection, answer, message.version(), false);
     }
     if (is_log_stream(request)) {
       co_await stream_logs(connection, log_lines_wanted(request), message.version());
@@ -241,18 +244,20 @@ class Server final : public std::enable_shared_from_this<Server> {
     }
     ApiAnswer answer = co_await answer_in_time(request);
     requests_.of(answer.status < 400 ? "answered" : "refused").add();
-    co_return co_await send(connection, std::move(answer), message.version(), message.keep_alive());
+    bool kept = co_await send(connection, answer, message.version(), message.keep_alive());
+    co_return kept;
   }
 
   asio::awaitable<ApiAnswer> answer_in_time(const ApiRequest& request) {
     std::uint32_t patience_s = is_traversal_test(request) ? options_.test_timeout_s : options_.answer_timeout_s;
     asio::steady_timer deadline(executor_, seconds(patience_s));
-    auto first = co_await (answer_request(request, parts_) || deadline.async_wait(as_result));
+    asio::awaitable<ApiAnswer> answering = answer_request(request, parts_);
+    auto first = co_await (std::move(answering) || deadline.async_wait(as_result));
     if (first.index() == 0) co_return std::get<0>(std::move(first));
     co_return answer_fault({FaultCode::timeout, request.path, "the node took longer than " + std::to_string(patience_s) + " s", "look at its log"});
   }
 
-  asio::awaitable<bool> send(Connection& connection, ApiAnswer answer, unsigned version, bool keep_alive) {
+  asio::awaitable<bool> send(Connection& connection, ApiAnswer& answer, unsigned version, bool keep_alive) {
     http::response<http::string_body> message(static_cast<http::status>(answer.status), version);
     message.set(http::field::content_type, answer.content_type);
     message.set(http::field::cache_control, "no-store");
@@ -296,7 +301,8 @@ class Server final : public std::enable_shared_from_this<Server> {
       for (const LogLine& line : lines) text += boost::json::serialize(to_json(line)) + "\n";
       sent = lines.back().sequence;
       connection.stream.expires_after(seconds(options_.idle_timeout_s));
-      auto [error, bytes] = co_await asio::async_write(connection.stream, http::make_chunk(asio::buffer(text)), as_result);
+      auto chunk = http::make_chunk(asio::buffer(text));
+      auto [error, bytes] = co_await asio::async_write(connection.stream, chunk, as_result);
       if (error) co_return false;
     }
   }

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command `sallyport` as a process against a server with a fake node.
+#include <gmock/gmock.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <fstream>
+
+#include "tests/unit/api/fake_node.h"
+
+extern char** environ;
+
+namespace sallyport::api {
+namespace {
+
+using testing::HasSubstr;
+
+struct Finished {
+  int code = -1;
+  std::string out, err;
+};
+
+std::string drain(int descriptor) {
+  std::string text;
+  char chunk[4096];
+  for (ssize_t count; (count = ::read(descriptor, chunk, sizeof chunk)) > 0;) text.append(chunk, static_cast<std::size_t>(count));
+  ::close(descriptor);
+  return text;
+}
+
+// A process with its standard streams in pipes.
+class Command {
+ public:
+  explicit Command(std::vector<std::string> words) {
+    int out[2], err[2];
+    EXPECT_EQ(::pipe(out), 0);
+    EXPECT_EQ(::pipe(err), 0);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, out[1], 1);
+    posix_spawn_file_actions_adddup2(&actions, err[1], 2);
+    for (int descriptor : {out[0], out[1], err[0], err[1]}) posix_spawn_file_actions_addclose(&actions, descriptor);
+    words.insert(words.begin(), SALLYPORT_COMMAND);
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    EXPECT_EQ(::posix_spawn(&pid_, SALLYPORT_COMMAND, &actions, nullptr, argv.data(), environ), 0);
+    posix_spawn_file_actions_destroy(&actions);
+    ::close(out[1]);
+    ::close(err[1]);
+    out_ = out[0];
+    err_ = err[0];
+  }
+  // Blocks until the text was printed or the process ended.
+  bool prints(const std::string& text) {
+    char chunk[4096];
+    while (seen_.find(text) == std::string::npos) {
+      ssize_t count = ::read(out_, chunk, sizeof chunk);
+      if (count <= 0) return false;
+      seen_.append(chunk, static_cast<std::size_t>(count));
+    }
+    return true;
+  }
+  Finished wait() {
+    Finished run;
+    run.out = seen_ + drain(out_);
+    run.err = drain(err_);
+    int status = 0;
+    ::waitpid(pid_, &status, 0);
+    run.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return run;
+  }
+
+ private:
+  pid_t pid_ = -1;
+  int out_ = -1, err_ = -1;
+  std::string seen_;
+};
+
+Finished run(std::vector<std::string> words) { return Command(std::move(words)).wait(); }
+
+class CommandTest : public testing::Test {
+ protected:
+  Finished ask(std::vector<std::string> words) {
+    words.insert(words.end(), {"--socket", api_.socket()});
+    return run(words);
+  }
+  std::string write(const std::string& name, const std::string& text) {
+    std::ofstream(api_.folder() + "/" + name) << text;
+    return api_.folder() + "/" + name;
+  }
+  RunningApi api_;
+};
+
+constexpr const char* site = R"([[zone]]
+name = "Traversal zone"
+type = "uc_traversal"
+user = "exampleauth"
+password = "s3cret"
+peers = ["e1.example.com"]
+)";
+
+TEST_F(CommandTest, EachViewHasATableAndJson) {
+  struct Row {
+    std::vector<std::string> words;
+    const char* table;
+    const char* json;
+  };
+  for (const Row& row : {Row{{"status"}, "no relay port is free", "\"alarms\""}, Row{{"zones"}, "PEER", "\"peers\""}, Row{{"registrations"}, "sip:user0@example.com", "\"aor\""},
+                         Row{{"calls"}, "486 Busy Here", "\"end_reason\""}, Row{{"calls", "show", "7"}, "leg client, opus/48000/2", "\"legs\""}, Row{{"flows"}, "198.51.100.10:36002", "\"verbs\""},
+                         Row{{"counters"}, "sallyport_dataplane_drops_total{reason=replay}", "\"labels\""}, Row{{"history"}, "create flow key", "\"actor\""}, Row{{"traversal", "test"}, "zone \"Traversal zone\": passed", "\"steps\""}}) {
+    Finished table = ask(row.words);
+    EXPECT_EQ(table.code, 0) << row.words[0] << table.err;
+    EXPECT_THAT(table.out, HasSubstr(row.table)) << row.words[0];
+    std::vector<std::string> words = row.words;
+    words.push_back("--json");
+    Finished json = ask(words);
+    EXPECT_EQ(json.code, 0);
+    EXPECT_THAT(json.out, HasSubstr(row.json));
+    boost::system::error_code error;
+    boost::json::parse(json.out, error);
+    EXPECT_FALSE(error) << row.words[0];
+  }
+}
+
+// What a peer put into its certificate must not reach the operator's terminal as an escape sequence.
+TEST_F(CommandTest, TerminalNeverSeesEscapeSequencesOfAPeer) {
+  Finished zones = ask({"zones"});
+  EXPECT_THAT(zones.out, testing::AllOf(HasSubstr("certificate of \"c1.[31m\" lacks SAN"), testing::Not(HasSubstr("\x1b"))));
+}
+
+TEST_F(CommandTest, ApplyShowsThePlanAppliesItAndIsIdempotent) {
+  std::string file = write("site.toml", site);
+  Finished dry = ask({"apply", file, "--dry-run"});
+  EXPECT_EQ(dry.code, 0) << dry.err;
+  EXPECT_THAT(dry.out, HasSubstr("create zone \"Traversal zone\""));
+  EXPECT_TRUE(api_.site->snapshot()->zones.empty());
+  Finished done = ask({"apply", file, "--yes"});
+  EXPECT_EQ(done.code, 0) << done.err;
+  EXPECT_THAT(done.out, HasSubstr("applied, revision 2"));
+  EXPECT_EQ(api_.site->snapshot()->zones.size(), 1u);
+  EXPECT_THAT(ask({"apply", file}).out, HasSubstr("nothing to change"));
+  std::string exported = write("export.toml", ask({"export"}).out);
+  EXPECT_THAT(ask({"apply", exported, "--json"}).out, HasSubstr("\"lines\":[]"));
+}
+
+TEST_F(CommandTest, ARefusedSiteHasExitCodeOneAndNamesThePlace) {
+  Finished refused = ask({"apply", write("bad.toml", "[[zone]]\nname = \n"), "--yes"});
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.out, testing::AllOf(HasSubstr("bad.toml:2:8: is not TOML"), HasSubstr("nothing was changed")));
+  EXPECT_EQ(ask({"apply", "/nonexistent.toml"}).code, 4);
+}
+
+TEST_F(CommandTest, ExitCodesTellWhatHappened) {
+  EXPECT_EQ(ask({"traversal", "test", "broken"}).code, 1);
+  EXPECT_EQ(ask({"traversal", "test", "nowhere"}).code, 4);
+  EXPECT_EQ(ask({"calls", "show", "99"}).code, 4);
+  EXPECT_EQ(ask({"calls", "show"}).code, 2);
+  EXPECT_EQ(ask({"nonsense"}).code, 2);
+  EXPECT_EQ(run({}).code, 2);
+}
+
+TEST_F(CommandTest, LogsFollowPrintsNewLinesUntilTheControlPlaneStops) {
+  api_.log->info("kind", "before");
+  Command follow({"logs", "--follow", "--socket", api_.socket()});
+  ASSERT_TRUE(follow.prints("before"));
+  api_.log->warn("kind", "afterwards");
+  EXPECT_TRUE(follow.prints("afterwards"));
+  api_.stop();
+  EXPECT_EQ(follow.wait().code, 0);
+}
+
+TEST(Command, SaysThatTheControlPlaneDoesNotRun) {
+  Finished run_without = run({"status", "--socket", "/tmp/sallyport-nobody.sock"});
+  EXPECT_EQ(run_without.code, 3);
+  EXPECT_THAT(run_without.err, testing::AllOf(HasSubstr("socket /tmp/sallyport-nobody.sock"), HasSubstr("the control plane does not run"), HasSubstr("systemctl start")));
+}
+
+TEST(Command, SocketCanComeFromTheEnvironment) {
+  ::setenv("SALLYPORT_SOCKET", "/tmp/sallyport-from-environment.sock", 1);
+  EXPECT_THAT(run({"status"}).err, HasSubstr("/tmp/sallyport-from-environment.sock"));
+  ::unsetenv("SALLYPORT_SOCKET");
+  EXPECT_THAT(run({"status", "--help"}).out, HasSubstr("Example: sallyport status"));
+}
+
+TEST(Command, CheckConfigNeedsNoControlPlane) {
+  std::string conf = std::string(SALLYPORT_SOURCE_DIR) + "/conf/";
+  Finished good = run({"check-config", conf + "edge-e.toml"});
+  EXPECT_EQ(good.code, 0);
+  EXPECT_THAT(good.out, HasSubstr("valid, node e1, role E"));
+  Finished bad = run({"check-config", conf + "site-e.toml", "--json"});
+  EXPECT_EQ(bad.code, 1);
+  EXPECT_THAT(bad.out, HasSubstr("\"valid\":false"));
+}
+
+TEST(Command, EveryCommandHasHelpWithAnExample) {
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{{"status"}, {"zones"}, {"registrations"}, {"calls"}, {"calls", "show"}, {"flows"}, {"counters"}, {"history"},
+                                                                                    {"traversal", "test"}, {"check-config"}, {"apply"}, {"export"}, {"logs"}, {"keys"}}) {
+    std::vector<std::string> with_help = words;
+    with_help.push_back("--help");
+    Finished help = run(with_help);
+    EXPECT_EQ(help.code, 0) << words[0];
+    EXPECT_THAT(help.out, HasSubstr("Example: sallyport " + words[0]));
+  }
+}
+
+}  // namespace
+}  // namespace sallyport::api

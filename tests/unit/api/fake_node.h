@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// FakeNode: a NodeView with fixed answers, and RunningApi: an ApiServer on a socket of its own with a thread that runs it.
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <future>
+#include <thread>
+
+#include "controlplane/api/api_server.h"
+
+namespace sallyport::api {
+
+class FakeNode final : public NodeView {
+ public:
+  bool hangs = false;  // answers status never
+
+  Awaitable<StatusView> status() override {
+    if (hangs) {
+      boost::asio::steady_timer never(co_await boost::asio::this_coro::executor, boost::asio::steady_timer::time_point::max());
+      co_await never.async_wait(boost::asio::use_awaitable);
+    }
+    StatusView view;
+    view.node = "e1";
+    view.role = "E";
+    view.state = "ready";
+    view.calls = 1;
+    view.dataplane = {.running = true, .state = "running", .profile = "packet", .workers = 1, .flows = 8, .flow_capacity = 16384};
+    view.alarms.push_back({"port_range_exhausted", "2026-01-01T00:00:00Z", "no relay port is free"});
+    co_return view;
+  }
+  Awaitable<std::vector<ZoneView>> zones() override {
+    ZoneView zone{.name = "Traversal zone", .type = "uc_traversal", .role = "server", .port = 7001};
+    zone.peers.push_back({.name = "c1.example.com", .state = "failed", .reason = "certificate of \"c1\x1b[31m\" lacks SAN c.example.com"});
+    co_return std::vector<ZoneView>{zone};
+  }
+  Awaitable<std::vector<RegistrationView>> registrations(std::size_t limit) override {
+    std::vector<RegistrationView> all(3);
+    for (std::size_t i = 0; i < all.size(); ++i) all[i].aor = "sip:user" + std::to_string(i) + "@example.com";
+    all.resize(std::min(limit, all.size()));
+    co_return all;
+  }
+  Awaitable<std::vector<CallView>> calls(CallQuery query) override {
+    std::vector<CallView> list{the_call()};
+    if (query.with_ended) list.push_back({.id = "6", .state = "ended", .end_reason = "486 Busy Here"});
+    co_return list;
+  }
+  Awaitable<std::optional<CallView>> call(std::string id) override {
+    if (id != "7") co_return std::nullopt;
+    co_return the_call();
+  }
+  Awaitable<std::vector<FlowView>> flows(std::size_t) override {
+    co_return std::vector<FlowView>{{.index = 3, .verbs = "relay", .stream = the_call().legs[0].streams[0]}};
+  }
+  Awaitable<std::vector<CounterView>> counters() override {
+    co_return std::vector<CounterView>{{.name = "dataplane_drops_total", .labels = {{"reason", "replay"}}, .value = 5, .help = "Packets dropped."}};
+  }
+  Awaitable<Outcome<std::vector<TraversalTestView>>> test_traversal(std::string zone) override {
+    if (zone == "nowhere") co_return Fault{FaultCode::missing, "zone nowhere", "does not exist", "list them with `sallyport zones`"};
+    TraversalTestView test{.zone = "Traversal zone", .passed = zone != "broken", .summary = zone == "broken" ? "edge.example.com cannot be reached" : ""};
+    test.steps.push_back({"edge.example.com", "dns", "passed", "192.0.2.10", 900});
+    co_return std::vector<TraversalTestView>{test};
+  }
+
+ private:
+  static CallView the_call() {
+    StreamView stream{.kind = "audio", .direction = "from_client", .component = "rtp", .suite = "opaque", .local = "198.51.100.10:36002", .remote = "203.0.113.7:4000", .packets = 1500, .jitter_ms = 0.25};
+    CallView call{.id = "7", .call_id = "abc@phone", .from = "sip:a@example.com", .to = "sip:b@example.com", .state = "established", .duration_s = 30};
+    call.legs.push_back({.side = "client", .codec = "opus/48000/2", .streams = {stream}});
+    return call;
+  }
+};
+
+class RunningApi {
+ public:
+  explicit RunningApi(ApiServerOptions options = {}) {
+    char pattern[] = "/tmp/sallyport-api-XXXXXX";
+    folder_ = ::mkdtemp(pattern);
+    auto opened = store::SiteStore::open({.state_dir = folder_ + "/state", .role = config::Role::core, .node_name = "c1"});
+    EXPECT_TRUE(opened) << opened.fault().text();
+    site = std::move(*opened);
+    auto events = EventLog::open({.file = folder_ + "/events.log", .level = LogLevel::debug});
+    EXPECT_TRUE(events) << events.fault().text();
+    log = std::move(*events);
+    options_ = options;
+    options_.socket_path = socket();
+    auto started = ApiServer::start(io_.get_executor(), options_, parts());
+    EXPECT_TRUE(started) << started.fault().text();
+    server_ = std::move(*started);
+    metrics_port = server_->metrics_port();
+    thread_ = std::thread([this] { io_.run(); });
+  }
+  ~RunningApi() {
+    stop();
+    std::filesystem::remove_all(folder_);
+  }
+  RunningApi(const RunningApi&) = delete;
+  RunningApi& operator=(const RunningApi&) = delete;
+
+  // Stops as a control plane would, and lets every coroutine end.
+  void stop() {
+    if (!thread_.joinable()) return;
+    boost::asio::post(io_, [this] { server_->stop(); });
+    work_.reset();
+    thread_.join();
+  }
+  ApiParts parts() { return {node, *site, metrics, *log}; }
+  std::string socket() const { return folder_ + "/api.sock"; }
+  std::string folder() const { return folder_; }
+
+  FakeNode node;
+  MetricRegistry metrics;
+  std::unique_ptr<store::SiteStore> site;
+  std::unique_ptr<EventLog> log;
+  std::uint16_t metrics_port = 0;
+
+ private:
+  std::string folder_;
+  ApiServerOptions options_;
+  boost::asio::io_context io_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_ = boost::asio::make_work_guard(io_);
+  std::unique_ptr<ApiServer> server_;
+  std::thread thread_;
+};
+
+}  // namespace sallyport::api
