@@ -144,7 +144,8 @@ class DemoCalls:
 
     def _ask_about_call(self, node):
         calls = node.ask("calls", "--active")
-        require(len(calls) == 1, f"{node.role} lists {len(calls)} calls where one is up")
+        listed = "; ".join(f"{c['id']} {c['from']} to {c['to']}, {c['state']}" for c in calls)
+        require(len(calls) == 1, f"{node.role} lists {len(calls)} calls where one is up: {listed}")
         return node.ask("calls", "show", calls[0]["id"])
 
     def clear_lines(self):

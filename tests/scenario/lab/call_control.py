@@ -31,7 +31,7 @@ class CallControl:
 
     def start(self):
         self._folder.mkdir(exist_ok=True)
-        values = {"@IPV4@": self.face.host4, "@IPV6@": self.face.host6, "@DOMAIN@": plan.DOMAIN,
+        values = {"@IPV4@": self.face.host4, "@IPV6@": self.face.host6, "@DOMAIN@": plan.DOMAIN, "@NAME@": plan.CM_NAME,
                   "@FOLDER@": str(self._folder), "@CERTIFICATE@": str(self._credential.certificate),
                   "@KEY@": str(self._credential.key), "@CA@": str(self._ca_file)}
         config = self._fill(TEMPLATE, values)
