@@ -54,7 +54,7 @@ class Demo:
         self.control = self.lab.capture("desk", "eth0", "inside-link")
 
     def _start_nodes(self):
-        self.lab.start_nodes()
+        self.lab.start_nodes(hugepages="auto")
         demo_page.print_nodes(self.lab)
 
     def _start_phone_a(self):

@@ -86,12 +86,14 @@ class DemoCalls:
         self._ring(self.a, self.b)
         self.a.cancel()
         self.b.expect_closed()
+        self._expect_no_call()
 
     def refuse(self, title):
         self._ring(self.a, self.b)
         self.b.refuse()
         reason = self.a.expect_closed()
         require(reason.startswith("486"), f"A was told {reason!r}, not 486")
+        self._expect_no_call()
 
     def long_call(self, title):
         self._connect(self.a, self.b)
@@ -128,6 +130,13 @@ class DemoCalls:
     def _end(self, who, other):
         who.hang_up()
         other.expect_closed()
+        self._expect_no_call()
+
+    def _expect_no_call(self):
+        """Neither node may go on to hold a call, and with it ports, that the phones have ended."""
+        for node in (self.lab.core, self.lab.edge):
+            node.wait_answer(lambda calls: not calls, "an empty list of calls", 5,
+                             words=("calls", "--active"))
 
     def _expect_tones(self, at_least_s=HEARD_S):
         for phone, tone_hz in ((self.b, A_TONE_HZ), (self.a, B_TONE_HZ)):

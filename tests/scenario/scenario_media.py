@@ -125,9 +125,8 @@ def test_a_dead_dataplane_refuses_calls_with_503_and_recovers(stage):
     core = stage.lab.core
     core.kill_dataplane()
     core.wait_answer(lambda status: not status["dataplane"]["running"], "an absent dataplane")
-    invite = outside.peer.invite(inside.uri, outside.offer())
-    refusal = outside.peer.expect(503)
-    outside.peer.acknowledge(invite, refusal)
+    invite = outside.peer.send(outside.peer.request("INVITE", inside.uri, body=outside.offer()))
+    outside.peer.acknowledge(invite, outside.peer.expect(503))
     outside.end_media()
     core.start_dataplane()
     core.wait_answer(lambda status: status["dataplane"]["running"], "a running dataplane")

@@ -81,7 +81,7 @@ class Node:
             except (command.CommandFailed, ValueError) as problem:
                 last = str(problem)
             time.sleep(0.05)
-        raise NodeFailed(f"{self.role} did not reach {what} within {timeout_s} s: {last}\n{self.tail()}")
+        raise NodeFailed(f"{self.role} did not reach {what} within {timeout_s} s: {last}")
 
     def sallyport(self, *words, check=True):
         """Runs the operator's command and returns its text."""

@@ -29,6 +29,7 @@ class Settings:
     cm_transport: str = "udp"
     cm_nodes: tuple = (plan.CM_NAME,)
     options_interval_s: int = 2
+    hugepages: str = "off"  # scenarios must not depend on what else runs on the machine
     sip: dict = field(default_factory=dict)
 
 
@@ -50,7 +51,7 @@ socket = "@NODE@/run/dataplane.sock"
 lcores = [{lcore}]
 flows = 2048
 memory_mb = 128
-hugepages = "auto"
+hugepages = "{hugepages}"
 
 [tls]
 certificate = "{certificate}"
@@ -140,7 +141,7 @@ options_interval_s = {interval}
 def edge(wallet, settings):
     """(node file, site document) of E."""
     common = _node("e1", "E", plan.EDGE_NAME, 0, settings.edge_credential or wallet.edge,
-                   wallet.authority.certificate)
+                   wallet.authority.certificate, settings)
     sip = "\n".join(f"{key} = {value}" for key, value in settings.sip.items())
     site = f"""\
 [[zone]]
@@ -162,8 +163,8 @@ password = "{settings.edge_password}"
 
 def core(wallet, settings):
     """(node file, site document) of C."""
-    common = _node("c1", "C", plan.CORE_NAME, min(1, os.cpu_count() - 1), settings.core_credential or wallet.core,
-                   wallet.authority.certificate)
+    common = _node("c1", "C", plan.CORE_NAME, min(1, os.cpu_count() - 1),
+                   settings.core_credential or wallet.core, wallet.authority.certificate, settings)
     nodes = "".join(
         CALL_CONTROL.format(name=f"cm{number}", host=host, transport=settings.cm_transport,
                             port=5061 if settings.cm_transport == "tls" else 5060,
@@ -197,6 +198,7 @@ def peers_of(zones):
     return [peer for zone in zones for peer in zone["peers"]]
 
 
-def _node(name, role, fqdn, lcore, credential, ca):
+def _node(name, role, fqdn, lcore, credential, ca, settings):
     return NODE.format(name=name, role=role, fqdn=fqdn, lcore=lcore, ca=ca,
+                       hugepages=settings.hugepages,
                        certificate=credential.certificate, key=credential.key)
