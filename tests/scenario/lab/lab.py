@@ -28,7 +28,7 @@ class Lab:
     """Use as a context manager. What it starts, it stops in reverse; keep_logs copies logs out first."""
 
     def __init__(self, label, build=TREE / "build", keep_logs=None):
-        self.build = Path(build)
+        self.build = Path(build).resolve()  # nodes run in folders of their own
         self.leftovers = []
         self._estate = Estate(label)
         if self._estate.is_taken():
