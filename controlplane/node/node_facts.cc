@@ -265,7 +265,7 @@ NodeView::Awaitable<Outcome<std::vector<TraversalTestView>>> NodeFacts::test_tra
   const auto site = node_.site_store().snapshot();
   for (const store::Zone& each : site->zones) {
     if (!zone.empty() && each.name != zone) continue;
-    TraversalTestView view = node_.config().is_e() ? co_await test_from_e(node_, each.name) : co_await test_from_c(node_, each.name);
+    TraversalTestView view = co_await run_traversal_test(node_, each.name);
     views.push_back(std::move(view));
   }
   if (views.empty()) co_return Fault{FaultCode::missing, zone.empty() ? "traversal zone" : "zone " + zone, "does not exist", "look at `sallyport zones`, create one with `sallyport apply`"};

@@ -16,7 +16,9 @@ class TestReport {
  public:
   TestReport(Node& node, std::string peer) : node_(&node), peer_(std::move(peer)) {}
 
-  void pass(const char* layer, std::string detail) { add(layer, "passed", std::move(detail)); }
+  using Clock = std::chrono::steady_clock;
+  // done: when the layer was through, if that is not now.
+  void pass(const char* layer, std::string detail, Clock::time_point done = Clock::now()) { add(layer, "passed", std::move(detail), done); }
   void fail(const char* layer, std::string detail) { add(layer, "failed", std::move(detail)); }
   void note(const char* layer, std::string detail) { add(layer, "information", std::move(detail)); }
   // This layer and those above it, up to digest, could not be tried.
@@ -28,13 +30,13 @@ class TestReport {
   const std::vector<api::TestStepView>& steps() const { return steps_; }
 
  private:
-  void add(const char* layer, const char* verdict, std::string detail);
+  void add(const char* layer, const char* verdict, std::string detail, Clock::time_point done = Clock::now());
   void judge_port(const char* layer, bool up, uint64_t round_trip_us, uint32_t port, const std::string& absent);
 
   Node* node_;
   std::string peer_;
   std::vector<api::TestStepView> steps_;
-  std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+  Clock::time_point began_ = Clock::now();
 };
 
 // Passed: something was tried and nothing failed. "<peer> cannot be reached" stands there only when its TCP step failed (A21).

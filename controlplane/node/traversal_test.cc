@@ -30,14 +30,14 @@ std::string state_text(const zones::PeerStatus& status) {
   return std::string("the zone's connection is in state ") + zones::name_of(status.state) + (status.reason.empty() ? "" : ", " + status.reason);
 }
 
-void judge_connection(TestReport& report, const Client& client, const tls::ConnectResult& result) {
+void judge_connection(TestReport& report, const Client& client, const tls::ConnectResult& result, TestReport::Clock::time_point tcp_done) {
   const bool is_tcp = result || result.failure->stage == tls::ConnectStage::tls;
   const std::string why = result ? std::string{} : result.failure->fault().text();
   if (!is_tcp) {
     report.fail("tcp", why);
     return report.skip_from("tls", "no TCP connection");
   }
-  report.pass("tcp", result ? result.stream->peer_address().text() + " answers" : fmt::format("port {} answers", client->settings().port));
+  report.pass("tcp", result ? result.stream->peer_address().text() + " answers" : fmt::format("port {} answers", client->settings().port), tcp_done);
   if (result) return;
   const bool only_name = result.failure->handshake && result.failure->handshake->reason == tls::HandshakeReason::name_mismatch;
   if (!only_name) {
@@ -81,8 +81,12 @@ boost::asio::awaitable<TestReport> test_peer(Node& node, Client client) {
   tls::ConnectOptions options = client->connect_options();
   options.connect_deadline = connect_deadline;
   options.handshake_deadline = handshake_deadline;
+  TestReport::Clock::time_point tcp_done;
+  options.progress = [&tcp_done](tls::ConnectStage stage) {
+    if (stage == tls::ConnectStage::tls) tcp_done = TestReport::Clock::now();
+  };
   tls::ConnectResult result = co_await tls::dial(node.engine(), node.resolver(), name, settings.port, options);
-  judge_connection(report, client, result);
+  judge_connection(report, client, result, tcp_done);
   if (result) {
     const tls::TlsFacts facts = result.stream->tls_facts();
     const zones::ProbeVerdict verdict = co_await zones::probe_zone(result.stream, settings, answer_deadline);
@@ -131,8 +135,6 @@ void judge_arrival(TestReport& report, const zones::TraversalServer& server, con
 
 bool counts_as_failure(const zones::PeerStatus& status, uint64_t now_ms) { return now_ms - std::min(now_ms, status.changed_ms) <= recent_ms && status.has_certificate; }
 
-}  // namespace
-
 boost::asio::awaitable<TraversalTestView> test_from_c(Node& node, std::string zone) {
   const auto gathering = std::make_shared<Gathering>(node.engine().context());
   std::vector<Client> clients;
@@ -174,6 +176,12 @@ boost::asio::awaitable<TraversalTestView> test_from_e(Node& node, std::string zo
   view.passed = false;
   view.summary = fmt::format("no C is connected to port {}; run the test on C", server == nullptr ? 0 : server->settings().port);
   co_return view;
+}
+
+}  // namespace
+
+boost::asio::awaitable<TraversalTestView> run_traversal_test(Node& node, std::string zone) {
+  return node.config().is_e() ? test_from_e(node, std::move(zone)) : test_from_c(node, std::move(zone));
 }
 
 }  // namespace sallyport::node

@@ -11,7 +11,6 @@
 
 namespace sallyport::node {
 
-boost::asio::awaitable<api::TraversalTestView> test_from_c(Node& node, std::string zone);
-boost::asio::awaitable<api::TraversalTestView> test_from_e(Node& node, std::string zone);
+boost::asio::awaitable<api::TraversalTestView> run_traversal_test(Node& node, std::string zone);
 
 }  // namespace sallyport::node

@@ -32,7 +32,7 @@ HandshakeReason reason_of(int error) {
 
 void explain(HandshakeFailure& failure, const PeerCertificate& culprit, bool is_leaf, const PeerQuestion& question, int error) {
   const bool peer_is_server = question.peer_is_server;
-  const std::string who = (is_leaf ? "certificate " : "CA certificate ") + culprit.serial + " for \"" + culprit.subject + "\", issued by \"" + culprit.issuer + "\",";
+  const std::string who = (is_leaf ? "certificate serial " : "CA certificate serial ") + culprit.serial + " for \"" + culprit.subject + "\", issued by \"" + culprit.issuer + "\",";
   switch (failure.reason) {
     case HandshakeReason::expired:
       failure.text = who + " expired on " + date_text(culprit.not_after_s);
