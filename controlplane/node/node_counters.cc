@@ -99,7 +99,7 @@ api::NodeView::Awaitable<std::vector<CounterView>> NodeFacts::counters() {
   std::vector<CounterView> out;
   add_sip(out, node_);
   if (const tls::Listener* listener = node_.client_listener()) add_listener(out, *listener);
-  uint64_t challenged = 0, authenticated = 0, wrong = 0, unknown = 0, early = 0;
+  uint64_t challenged = 0, authenticated = 0, wrong = 0, unknown = 0, early = 0, names = 0;
   for (const auto& server : node_.zone_servers()) {
     const zones::TraversalServerCounters& zone = server->counters();
     challenged += zone.challenged;
@@ -107,6 +107,7 @@ api::NodeView::Awaitable<std::vector<CounterView>> NodeFacts::counters() {
     wrong += zone.wrong_credential;
     unknown += zone.unknown_user;
     early += zone.not_authenticated;
+    names += zone.wrong_name;
   }
   if (node_.config().is_e()) {
     add(out, "zone_challenges_total", challenged);
@@ -114,6 +115,7 @@ api::NodeView::Awaitable<std::vector<CounterView>> NodeFacts::counters() {
     add(out, "zone_refused_total", wrong, {{"reason", "wrong_credential"}});
     add(out, "zone_refused_total", unknown, {{"reason", "unknown_user"}});
     add(out, "zone_refused_total", early, {{"reason", "not_authenticated"}});
+    add(out, "zone_refused_total", names, {{"reason", "certificate_name"}});
   }
   add_media(out, node_.media().counters());
   add(out, "calls_begun_total", node_.calls().counters().begun);
