@@ -14,42 +14,12 @@ namespace sallyport::node {
 
 namespace {
 
-media::MediaSettings media_settings(const config::NodeConfig& config) {
-  media::MediaSettings settings;
-  const config::MediaSection& media = config.media;
-  settings.is_e = config.is_e();
-  settings.near_slot = config.is_e() ? media.outer : media.inner;
-  settings.link_slot = media.link;
-  const config::AddressSection* near = config.address(settings.near_slot);
-  const config::AddressSection* link = config.address(settings.link_slot);
-  settings.near_address = near->advertised.empty() ? near->ip : near->advertised;
-  settings.link_address = link->advertised.empty() ? link->ip : link->advertised;
-  settings.port_min = static_cast<uint16_t>(media.port_min);
-  settings.port_max = static_cast<uint16_t>(media.port_max);
-  settings.link_rtp_port = static_cast<uint16_t>(media.link_rtp_port);
-  settings.link_rtcp_port = static_cast<uint16_t>(media.link_rtcp_port);
-  settings.keepalive_ms = media.keepalive_s * 1000;
-  settings.max_packets_per_s = media.max_packets_per_s;
-  settings.suites = media.suites;
-  settings.inner_srtp = media.inner_encryption == "sdes";
-  return settings;
-}
-
 proxy::TimerSettings timer_settings(const config::SipSection& sip) {
   proxy::TimerSettings timers;
   timers.t1_ms = sip.t1_ms;
   timers.t2_ms = sip.t2_ms;
   timers.t4_ms = sip.t4_ms;
   return timers;
-}
-
-abi::Address media_address(const tls::SocketAddress& host, uint16_t port) {
-  abi::Address address;
-  const std::string_view bytes = host.ip_bytes();
-  address.family = bytes.size() == 4 ? 4 : 6;
-  address.port = port;
-  std::copy(bytes.begin(), bytes.end(), address.ip);
-  return address;
 }
 
 tls::CredentialSource credential_source(const config::TlsSection& files) {
@@ -72,9 +42,8 @@ Node::Node(boost::asio::io_context& io, config::NodeConfig config, Log log)
       log_(std::move(log)),
       wheel_(io),
       timers_(timer_settings(config_.sip)),
-      dataplane_(io, config_.dataplane.socket),
-      media_(media_settings(config_), dataplane_, [this] { return wheel_.now_ms(); }),
-      calls_({.agent = config_.node.fqdn}, media_, [this](uint64_t hop_id) { return link_of_hop(hop_id); }, [this] { return wheel_.now_ms(); }),
+      media_(io, media_settings(config_), *this),
+      calls_({.agent = config_.node.fqdn}, media_, [this](uint64_t hop_id) { return peer_of_hop(hop_id); }, [this] { return wheel_.now_ms(); }),
       registrations_(config_.is_e() ? config_.sip.connections : 100'000),
       house_timer_(io),
       drain_timer_(io) {
@@ -84,13 +53,9 @@ Node::Node(boost::asio::io_context& io, config::NodeConfig config, Log log)
 }
 
 Node::~Node() {
+  media_.stop();  // calls go on without us
   for (const auto& client : zone_clients_) client->stop();
   if (call_control_access_ != nullptr) call_control_access_->stop();
-}
-
-uint64_t Node::link_of_hop(uint64_t hop_id) const {
-  const auto found = link_by_hop_.find(hop_id);
-  return found == link_by_hop_.end() ? 0 : found->second;
 }
 
 sip::FramerLimits Node::framer_limits() const { return {.head_bytes = config_.sip.max_head_bytes, .body_bytes = config_.sip.max_body_bytes}; }
@@ -124,23 +89,12 @@ Outcome<> Node::start() {
                                         .first_zone_port = static_cast<uint16_t>(config_.traversal.port)});
   if (!opened) return opened.fault();
   store_ = std::move(*opened);
-  wire_dataplane();
   if (const Outcome<> started = config_.is_e() ? start_edge() : start_inner(); !started) return started;
   store_->add_listener([this](std::shared_ptr<const store::SiteConfig> before, std::shared_ptr<const store::SiteConfig> after) { apply_site(*before, *after); });
-  dataplane_.start();
+  if (const Outcome<> opened = media_.start(); !opened) return opened;
   keep_house();
   log_(fmt::format("node {} ({}): engine {}, ready", config_.node.name, config_.is_e() ? "E" : "C", engine_->backend() == tls::EngineBackend::io_uring ? "io_uring" : "epoll"));
   return Done{};
-}
-
-void Node::wire_dataplane() {
-  dataplane_.log = media_.log = log_;
-  dataplane_.on_connected = [this](bool adopted) { media_.on_dataplane(adopted); };
-  dataplane_.on_event = [this](const abi::Event& event) {
-    if (event.type == abi::EventType::auth_failing) log_(fmt::format("media: flow {}: {} packets in a row failed authentication", event.flow_index, event.value));
-    if (event.type == abi::EventType::link_up || event.type == abi::EventType::link_down)
-      log_(fmt::format("media link {}: {} {}", event.link, event.value == 0 ? "RTP" : "RTCP", event.type == abi::EventType::link_up ? "up" : "down"));
-  };
 }
 
 sip::FlowTokens Node::flow_tokens(std::string_view purpose) const {
@@ -224,18 +178,14 @@ Outcome<> Node::open_zone(const store::Zone& zone) {
   }));
   zones::TraversalServer& server = *zone_servers_.back();
   server.log = log_;
-  server.offer_link = [this, name = zone.name](const std::string& host) -> Outcome<zones::LinkOffer> {
-    const auto keys = media_.serve_link(zones::link_id_of(name, host));
-    if (!keys) return keys.fault();
-    return zones::LinkOffer{keys->session, keys->key, static_cast<uint16_t>(config_.media.link_rtp_port), static_cast<uint16_t>(config_.media.link_rtcp_port)};
-  };
+  server.offer_link = [this, name = zone.name](const std::string& host) { return offer_link(name, host); };
   server.on_active = [this, name = zone.name](const std::shared_ptr<proxy::Hop>& hop, const std::string& host) {
-    link_by_hop_[hop->id] = zones::link_id_of(name, host);
+    peer_by_hop_[hop->id] = name_link(zones::link_id_of(name, host), name, host);
     edge_router_->add_peer(hop, host);
   };
   server.on_lost = [this](const std::shared_ptr<proxy::Hop>& hop, const std::string&) {
     edge_router_->remove_peer(hop->id);
-    link_by_hop_.erase(hop->id);
+    peer_by_hop_.erase(hop->id);
   };
   auto policy = tls::TlsPolicy::create({.role = tls::TlsRole::server_verifies_client, .peer_names = zone.tls_verify_subject_names}, credentials_);
   if (!policy) return policy.fault();
@@ -336,14 +286,13 @@ void Node::join_zone(const store::Zone& zone) {
     settings.limits = framer_limits();
     auto client = std::make_shared<zones::TraversalClient>(settings, *engine_, *resolver_, client_policy_, wheel_, *proxy_, [this] { return next_hop_id(); });
     client->log = log_;
-    client->on_active = [this](uint64_t link_id, const std::shared_ptr<proxy::Hop>& hop, const zones::LinkOffer& offer) {
-      link_by_hop_[hop->id] = link_id;
+    client->on_active = [this, name = zone.name, peer](uint64_t link_id, const std::shared_ptr<proxy::Hop>& hop, const zones::LinkOffer& offer) {
+      const std::string& link = peer_by_hop_[hop->id] = name_link(link_id, name, peer);
       inner_router_->set_link(link_id, hop);
-      const auto joined = media_.join_link(link_id, {offer.session, offer.key}, media_address(hop->remote, offer.rtp_port), media_address(hop->remote, offer.rtcp_port));
-      if (!joined) log_(joined.fault().text());
+      install_link(link, offer, hop->remote);
     };
     client->on_lost = [this](uint64_t link_id, const std::shared_ptr<proxy::Hop>& hop) {
-      link_by_hop_.erase(hop->id);
+      peer_by_hop_.erase(hop->id);
       inner_router_->clear_link(link_id);
     };
     zone_clients_.push_back(client);

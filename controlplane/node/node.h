@@ -27,7 +27,7 @@
 
 namespace sallyport::node {
 
-class Node {
+class Node final : private media::MediaListener {
  public:
   using Log = std::function<void(const std::string&)>;
 
@@ -46,7 +46,7 @@ class Node {
   const std::vector<std::unique_ptr<zones::TraversalServer>>& zone_servers() const { return zone_servers_; }
   const std::vector<std::shared_ptr<zones::TraversalClient>>& zone_clients() const { return zone_clients_; }
   store::SiteStore& site_store() { return *store_; }
-  media::DataplaneLink& dataplane() { return dataplane_; }
+  media::DataplaneLink& dataplane() { return media_.dataplane(); }
   media::MediaPlane& media() { return media_; }
   calls::CallTable& calls() { return calls_; }
   proxy::Proxy& sip_proxy() { return *proxy_; }
@@ -61,7 +61,10 @@ class Node {
   dns::Resolver& resolver() { return *resolver_; }
   const tls::CredentialStore& credentials() const { return *credentials_; }
   // Media link slot of a zone peer; -1 none.
-  int media_link_of(uint64_t link_id) const { return media_.link_of(link_id); }
+  int media_link_of(uint64_t link_id);
+  // What keeps calls from having media; empty: nothing.
+  const std::string& media_exhausted() const { return exhausted_; }
+  const std::string& dataplane_text() const { return dataplane_text_; }
 
  private:
   sip::FlowTokens flow_tokens(std::string_view purpose) const;
@@ -73,11 +76,19 @@ class Node {
   void leave_zone(const std::string& name);
   // The operator changed the site: zones that did not change keep their connections.
   void apply_site(const store::SiteConfig& before, const store::SiteConfig& after);
-  void wire_dataplane();
+  std::string name_link(uint64_t link_id, std::string_view zone, std::string_view peer);
+  Outcome<zones::LinkOffer> offer_link(const std::string& zone, const std::string& host);
+  void install_link(const std::string& name, const zones::LinkOffer& offer, const tls::SocketAddress& remote);
+  void on_dataplane(media::DataplaneState state, const std::string& text) override;
+  void on_link(uint16_t link, bool up) override;
+  void on_exhausted(const Fault& fault, bool raised) override;
+  void on_session_failed(media::MediaSession& session, const Fault& fault) override;
+  void on_session_event(media::MediaSession& session, uint32_t line, media::FlowRole role, const abi::Event& event) override;
+  void on_restored(std::vector<std::unique_ptr<media::MediaSession>> sessions) override;
   void keep_house();
   void watch_drain(std::chrono::steady_clock::time_point end);
   uint64_t next_hop_id() { return ++last_hop_id_; }
-  uint64_t link_of_hop(uint64_t hop_id) const;
+  std::string peer_of_hop(uint64_t hop_id) const;
   sip::FramerLimits framer_limits() const;
   Outcome<tls::SocketAddress> slot_address(std::string_view slot, uint16_t port) const;
   std::string slot_text(std::string_view slot) const;  // advertised, else ip; IPv6 in brackets
@@ -91,7 +102,6 @@ class Node {
   std::unique_ptr<dns::Resolver> resolver_;
   std::shared_ptr<tls::CredentialStore> credentials_;
   std::shared_ptr<tls::TlsPolicy> server_policy_, client_policy_;
-  media::DataplaneLink dataplane_;
   media::MediaPlane media_;
   calls::CallTable calls_;
   proxy::RegistrationTable registrations_;
@@ -107,11 +117,15 @@ class Node {
   std::vector<std::shared_ptr<tls::TlsPolicy>> zone_policies_;
   std::vector<std::shared_ptr<zones::TraversalClient>> zone_clients_;
   std::unique_ptr<tls::Listener> client_listener_;
-  std::unordered_map<uint64_t, uint64_t> link_by_hop_;  // traversal hop to link id
+  std::unordered_map<uint64_t, std::string> peer_by_hop_;  // traversal hop to the name of its media link
+  std::unordered_map<uint64_t, std::string> link_names_;   // the same by link id
+  std::string exhausted_, dataplane_text_;
   boost::asio::steady_timer house_timer_, drain_timer_;
   std::function<void()> drained_;
   std::unique_ptr<store::SiteStore> store_;
   uint64_t last_hop_id_ = 0;
 };
+
+media::MediaSettings media_settings(const config::NodeConfig& config);
 
 }  // namespace sallyport::node

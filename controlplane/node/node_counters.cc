@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The counters of a node, as one table: SIP, zones, media, TLS, and those of the dataplane's region by stage and drop reason.
+#include <fmt/format.h>
+
 #include "controlplane/node/node_facts.h"
 
 namespace sallyport::node {
@@ -15,10 +17,10 @@ void add(std::vector<CounterView>& out, const char* name, uint64_t value, std::v
   entry.value = static_cast<double>(value);
 }
 
-void add_dataplane(std::vector<CounterView>& out, const media::DataplaneLink& dataplane) {
-  abi::WorkerCounters counters;
-  for (uint32_t worker = 0; worker < dataplane.workers(); ++worker) {
-    if (!dataplane.read_counters(worker, counters)) continue;
+void add_dataplane(std::vector<CounterView>& out, const media::RegionMap* region) {
+  if (region == nullptr) return;
+  for (uint32_t worker = 0; worker < region->worker_count(); ++worker) {
+    const abi::WorkerCounters counters = region->counters(worker);
     const std::pair<std::string, std::string> who{"worker", std::to_string(worker)};
     add(out, "dataplane_packets_in_total", counters.packets_in, {who});
     add(out, "dataplane_packets_out_total", counters.packets_out, {who});
@@ -35,6 +37,17 @@ void add_dataplane(std::vector<CounterView>& out, const media::DataplaneLink& da
     }
     for (size_t reason = 0; reason < static_cast<size_t>(abi::DropReason::count); ++reason)
       add(out, "dataplane_drops_total", counters.drops[reason], {who, {"stage", abi::drop_reason_info[reason].stage}, {"reason", abi::drop_reason_info[reason].name}});
+  }
+}
+
+// One family for what is refused, the reason as its label; every other counter by its own name.
+void add_media(std::vector<CounterView>& out, const media::MediaCounters& counters) {
+  for (size_t at = 0; at < static_cast<size_t>(media::MediaCounter::count); ++at) {
+    const std::string_view name = media::media_counter_info[at].name;
+    const uint64_t value = counters.value(static_cast<media::MediaCounter>(at));
+    if (name.starts_with("refused_")) add(out, "media_refused_total", value, {{"reason", std::string(name.substr(8))}});
+    else add(out, fmt::format("media_{}_total", name).c_str(), value);
+    out.back().help = media::media_counter_info[at].help;
   }
 }
 
@@ -57,6 +70,7 @@ void add_sip(std::vector<CounterView>& out, Node& node) {
   add(out, "sip_refused_draining_total", sip.drained);
   add(out, "sip_send_failed_total", sip.send_failed);
   add(out, "sip_timeouts_total", sip.timeouts);
+  add(out, "sip_callees_released_total", sip.callees_released);
   if (const proxy::EdgeRouter* edge = node.edge_router()) {
     add(out, "sip_flow_failed_total", edge->counters().flow_failed);
     add(out, "sip_foreign_route_total", edge->counters().foreign_route);
@@ -115,21 +129,14 @@ api::NodeView::Awaitable<std::vector<CounterView>> NodeFacts::counters() {
     add(out, "zone_refused_total", unknown, {{"reason", "unknown_user"}});
     add(out, "zone_refused_total", early, {{"reason", "not_authenticated"}});
   }
-  const media::MediaCounters& media = node_.media().counters();
-  add(out, "media_offers_total", media.offers);
-  add(out, "media_answers_total", media.answers);
-  add(out, "media_refused_total", media.refused_no_keys, {{"reason", "no_keys"}});
-  add(out, "media_refused_total", media.refused_suite, {{"reason", "suite"}});
-  add(out, "media_refused_total", media.refused_sdp, {{"reason", "sdp"}});
-  add(out, "media_refused_total", media.refused_dataplane, {{"reason", "dataplane"}});
-  add(out, "media_refused_total", media.refused_ports, {{"reason", "ports"}});
-  add(out, "media_refused_total", media.wrong_answer_key, {{"reason", "answer_key"}});
-  add(out, "media_flows_refused_total", media.flows_refused);
+  add_media(out, node_.media().counters());
   add(out, "calls_begun_total", node_.calls().counters().begun);
   add(out, "calls_confirmed_total", node_.calls().counters().confirmed);
   add(out, "calls_ended_total", node_.calls().counters().ended);
   add(out, "calls_refused_total", node_.calls().counters().refused);
-  add_dataplane(out, node_.dataplane());
+  add(out, "calls_swept_total", node_.calls().counters().swept);
+  add(out, "calls_adopted_total", node_.calls().counters().adopted);
+  add_dataplane(out, node_.dataplane().region());
   co_return out;
 }
 

@@ -5,8 +5,10 @@
 #include <openssl/rand.h>
 
 #include <charconv>
+#include <utility>
 
 #include "controlplane/proxy/callback_hop.h"
+#include "controlplane/proxy/callee_release.h"
 #include "controlplane/sip/cseq.h"
 #include "controlplane/sip/header_values.h"
 #include "controlplane/sip/name_addr.h"
@@ -278,23 +280,55 @@ void Proxy::on_response(const std::shared_ptr<Hop>& hop, const Message& message)
     ++counters_.forged_responses;
     return;
   }
+  // The answer to our CANCEL carries the branch of its INVITE and ends here (RFC 3261 9.1): only the CSeq tells them apart.
+  const auto cseq = sip::parse_cseq(message.value(HeaderId::cseq));
+  if (!cseq || cseq->method != transaction->method()) return;
   if (!transaction->on_response(message)) return;
   sip::Edit edit(message);
   edit.remove(*top);
   if (transaction->is_local) return transaction->respond(message.status(), edit.serialise());
+  const bool accepts = message.status() >= 200 && message.status() < 300 && transaction->method() == Method::invite;
+  if (accepts && transaction->has_final() && transaction->server_state() != ServerState::accepted) {
+    // The caller has been told that the call failed, or is gone: the callee must not go on alone.
+    anchor_.on_failed(*transaction, 487);
+    return release(*transaction, message);
+  }
   router_.on_response(*transaction, message, edit);
   const AnchorVerdict anchored = anchor_.on_response(*transaction, message, hop->side, edit);
-  if (anchored.status != 0) {
-    // The answer cannot be carried (no keys, no ports): the caller is told so. The callee's leg ends by its own BYE or CANCEL.
-    Message request;
-    if (sip::parse(transaction->request(), request).ok())
-      transaction->respond(anchored.status, local_response(*transaction->server_hop(), request, anchored.status, anchored.reason, anchored.extra_lines));
-    return;
-  }
+  if (anchored.status != 0) return refuse_answer(*transaction, message, anchored);
   std::string out;
   edit.serialise(out);
   ++counters_.forwarded_responses;
   transaction->respond(message.status(), std::move(out));
+}
+
+// The answer cannot be carried (no keys, no ports): the caller is told so, the callee's side is taken down.
+void Proxy::refuse_answer(RelayTransaction& transaction, const Message& response, const AnchorVerdict& verdict) {
+  Message request;
+  if (!sip::parse(transaction.request(), request).ok()) return;
+  ++counters_.local_answers;
+  transaction.respond(verdict.status, local_response(*transaction.server_hop(), request, verdict.status, verdict.reason, verdict.extra_lines));
+  if (transaction.method() != Method::invite) return;
+  if (response.status() < 200) transaction.cancel();
+  else release(transaction, response);
+}
+
+// Last of all: making the BYE may bury transactions that are over.
+void Proxy::release(RelayTransaction& transaction, const Message& response) {
+  const std::shared_ptr<Hop> hop = transaction.client_hop();
+  Message sent, ack;
+  if (hop == nullptr || !sip::parse(transaction.forwarded(), sent).ok()) return;
+  const CalleeRelease texts = release_callee(sent, response);
+  if (!sip::parse(texts.ack, ack).ok()) return;
+  sip::Edit edit(ack);
+  edit.push_front(HeaderId::via, fmt::format("{}{}{:016x}{:08x};rport", hop->via_head, branch_start_, 0, loop_hash(ack)));
+  if (!hop->send(edit.serialise())) ++counters_.send_failed;
+  // A refused answer within a dialog changes nothing of what was agreed before: only a call that begins ends here.
+  const auto to = sip::parse_name_addr(sent.value(HeaderId::to));
+  const bool begins = to && to->tag().empty();
+  if (!begins || std::exchange(transaction.callee_released, true)) return;
+  ++counters_.callees_released;
+  originate(hop, texts.bye, [](const Message&) {});
 }
 
 void Proxy::refuse(RelayTransaction& transaction, const Message& message, int status, std::string_view reason,
