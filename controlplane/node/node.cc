@@ -9,6 +9,8 @@
 #include <boost/asio/detached.hpp>
 #include <filesystem>
 
+#include "controlplane/config/node_file.h"
+
 namespace sallyport::node {
 
 namespace {
@@ -21,9 +23,17 @@ proxy::TimerSettings timer_settings(const config::SipSection& sip) {
   return timers;
 }
 
+tls::CredentialSource credential_source(const config::TlsSection& files) {
+  tls::CredentialSource source;
+  source.platform = {"platform", files.certificate, files.key};
+  source.ca_paths = {files.ca_file};
+  return source;
+}
+
 std::string uri_host(const std::string& host) { return host.find(':') == std::string::npos ? host : "[" + host + "]"; }
 
 constexpr auto house_interval = std::chrono::seconds(5);
+constexpr auto drain_look_interval = std::chrono::milliseconds(200);
 
 }  // namespace
 
@@ -74,10 +84,7 @@ Outcome<> Node::start() {
   auto resolver = dns::Resolver::create(io_, {.servers = config_.dns.servers});
   if (!resolver) return resolver.fault();
   resolver_ = std::move(*resolver);
-  tls::CredentialSource source;
-  source.platform = {"platform", config_.tls.certificate, config_.tls.key};
-  source.ca_paths = {config_.tls.ca_file};
-  auto credentials = tls::CredentialStore::load(std::move(source));
+  auto credentials = tls::CredentialStore::load(credential_source(config_.tls));
   if (!credentials) return credentials.fault();
   credentials_ = std::move(*credentials);
   for (const std::string& warning : credentials_->snapshot()->warnings()) log_("tls: " + warning);
@@ -125,6 +132,7 @@ Outcome<> Node::start_edge() {
   }
   edge_router_ = std::make_unique<proxy::EdgeRouter>(settings, own, flow_tokens("flow"), registrations_, [this] { return wheel_.now_ms(); });
   proxy_ = std::make_unique<proxy::Proxy>(wheel_, timers_, config_.sip.transactions, *edge_router_, calls_);
+  proxy_->log = log_;
   edge_router_->answer = [this](const std::shared_ptr<proxy::Hop>& hop, const sip::Message& request, int status) { proxy_->answer(hop, request, status); };
   edge_router_->take_from_zone = [this](const sip::Message& request, const std::shared_ptr<proxy::Hop>& hop) {
     for (const auto& server : zone_servers_)
@@ -214,11 +222,15 @@ Outcome<> Node::start_inner() {
   settings.inner_port = static_cast<uint16_t>(config_.sip.inner_port);
   proxy::OwnNames own;
   own.add(config_.node.fqdn, 0);
-  own.add(settings.inner_host, settings.inner_port);
-  own.add(uri_host(config_.address(config_.sip.inner_address)->ip), settings.inner_port);
+  for (const proxy::Transport transport : {proxy::Transport::udp, proxy::Transport::tls}) {
+    const uint16_t port = proxy::inner_port_of(transport, settings.inner_port);
+    own.add(settings.inner_host, port);
+    own.add(uri_host(config_.address(config_.sip.inner_address)->ip), port);
+  }
   inner_router_ = std::make_unique<proxy::InnerRouter>(settings, own, flow_tokens("link"), flow_tokens("contact"), call_control_, registrations_,
                                                        [this] { return wheel_.now_ms(); });
   proxy_ = std::make_unique<proxy::Proxy>(wheel_, timers_, config_.sip.transactions, *inner_router_, calls_);
+  proxy_->log = log_;
   inner_router_->answer = [this](const std::shared_ptr<proxy::Hop>& hop, const sip::Message& request, int status) {
     proxy_->answer(hop, request, status, {}, media_report_line(hop->id));
   };
@@ -241,9 +253,18 @@ Outcome<> Node::start_inner() {
   access.inner_host = settings.inner_host;
   access.agent = config_.node.fqdn;
   access.tls = client_policy_;
+  std::vector<std::string> secure_nodes;
+  for (const proxy::CallControlNode& node : call_control_.nodes())
+    if (node.transport == proxy::Transport::tls) secure_nodes.push_back(node.host);
+  if (!secure_nodes.empty()) {
+    auto policy = tls::TlsPolicy::create({.role = tls::TlsRole::server_verifies_client, .peer_names = std::move(secure_nodes)}, credentials_);
+    if (!policy) return policy.fault();
+    access.server_tls = std::move(*policy);
+  }
   access.limits = framer_limits();
   access.probe_interval_ms = interval_s * 1000;
   access.probe_interval_down_ms = std::min(interval_s * 1000, 5000u);
+  access.probe_patience_ms = 8 * config_.sip.t1_ms;  // three retransmissions over UDP
   call_control_access_ = std::make_unique<proxy::CallControlAccess>(access, *engine_, *resolver_, *proxy_, call_control_, [this] { return next_hop_id(); }, [this] { return wheel_.now_ms(); });
   call_control_access_->log = log_;
   inner_router_->on_node_failed = [this](proxy::CallControlNode& node) { call_control_access_->suspect(node); };
@@ -344,7 +365,11 @@ void Node::apply_site(const store::SiteConfig& before, const store::SiteConfig& 
 }
 
 Outcome<> Node::reload() {
-  if (const Outcome<> loaded = credentials_->reload(); !loaded) return loaded;
+  const auto file = config::reload_node_file(config_);
+  if (!file) return file.fault();
+  if (const Outcome<> loaded = credentials_->reload(credential_source(file->config.tls)); !loaded) return loaded;
+  config_.tls = file->config.tls;
+  config_.node.log_level = file->config.node.log_level;
   const auto fresh = store_->refresh();
   if (!fresh) return fresh.fault();
   return Done{};
@@ -363,10 +388,19 @@ void Node::keep_house() {
 void Node::drain(std::chrono::milliseconds deadline, std::function<void()> done) {
   if (client_listener_ != nullptr) client_listener_->stop_accepting();
   for (const auto& listener : zone_listeners_) listener->stop_accepting();
+  proxy_->refuse_new_calls();
   drained_ = std::move(done);
-  drain_timer_.expires_after(calls_.running() == 0 ? std::chrono::milliseconds(0) : deadline);
-  drain_timer_.async_wait([this](const boost::system::error_code&) {
+  watch_drain(std::chrono::steady_clock::now() + deadline);
+}
+
+void Node::watch_drain(std::chrono::steady_clock::time_point end) {
+  if (calls_.running() == 0 || std::chrono::steady_clock::now() >= end) {
     if (drained_) std::exchange(drained_, nullptr)();
+    return;
+  }
+  drain_timer_.expires_after(drain_look_interval);
+  drain_timer_.async_wait([this, end](const boost::system::error_code& error) {
+    if (!error) watch_drain(end);
   });
 }
 

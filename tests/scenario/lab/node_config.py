@@ -29,6 +29,7 @@ class Settings:
     cm_transport: str = "udp"
     cm_nodes: tuple = (plan.CM_NAME,)
     options_interval_s: int = 2
+    drain_s: int = 2
     hugepages: str = "off"  # scenarios must not depend on what else runs on the machine
     sip: dict = field(default_factory=dict)
 
@@ -45,6 +46,7 @@ fqdn = "{fqdn}"
 run_dir = "@NODE@/run"
 state_dir = "@NODE@/store"
 log_level = "debug"
+drain_s = {drain_s}
 
 [dataplane]
 socket = "@NODE@/run/dataplane.sock"
@@ -200,5 +202,5 @@ def peers_of(zones):
 
 def _node(name, role, fqdn, lcore, credential, ca, settings):
     return NODE.format(name=name, role=role, fqdn=fqdn, lcore=lcore, ca=ca,
-                       hugepages=settings.hugepages,
+                       hugepages=settings.hugepages, drain_s=settings.drain_s,
                        certificate=credential.certificate, key=credential.key)
