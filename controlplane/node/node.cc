@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <openssl/rand.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <filesystem>
@@ -56,6 +57,11 @@ Node::~Node() {
   media_.stop();  // calls go on without us
   for (const auto& client : zone_clients_) client->stop();
   if (call_control_access_ != nullptr) call_control_access_->stop();
+}
+
+zones::TraversalServer* Node::zone_server(std::string_view name) const {
+  const auto found = std::find_if(zone_servers_.begin(), zone_servers_.end(), [&](const auto& server) { return server->settings().zone == name; });
+  return found == zone_servers_.end() ? nullptr : found->get();
 }
 
 sip::FramerLimits Node::framer_limits() const { return {.head_bytes = config_.sip.max_head_bytes, .body_bytes = config_.sip.max_body_bytes}; }
@@ -168,9 +174,12 @@ Outcome<> Node::open_zone(const store::Zone& zone) {
   settings.realm = store::default_realm;
   settings.username = zone.user;
   settings.via_head = fmt::format("SIP/2.0/TLS {}:{};branch=", uri_host(config_.node.fqdn), zone.port);
-  settings.idle_ms = 90'000;
+  settings.subject_names = zone.tls_verify_subject_names;
+  settings.agent = config_.node.fqdn;
+  settings.port = zone.port;
+  settings.idle_ms = 3 * config_.traversal.keepalive_s * 1000;
   settings.limits = framer_limits();
-  zone_servers_.push_back(std::make_unique<zones::TraversalServer>(settings, wheel_, *proxy_, [this](std::string_view user, sip::DigestAlgorithm algorithm) {
+  zone_servers_.push_back(std::make_unique<zones::TraversalServer>(settings, io_, wheel_, *proxy_, [this](std::string_view user, sip::DigestAlgorithm algorithm) {
     const auto site = store_->snapshot();
     const store::Credential* credential = site->find_credential(std::string(user));
     if (credential == nullptr) return std::string{};
@@ -187,9 +196,8 @@ Outcome<> Node::open_zone(const store::Zone& zone) {
     edge_router_->remove_peer(hop->id);
     peer_by_hop_.erase(hop->id);
   };
-  auto policy = tls::TlsPolicy::create({.role = tls::TlsRole::server_verifies_client, .peer_names = zone.tls_verify_subject_names}, credentials_);
+  auto policy = tls::TlsPolicy::create({.role = tls::TlsRole::server_verifies_client}, credentials_);
   if (!policy) return policy.fault();
-  zone_policies_.push_back(*policy);
   tls::ListenerOptions options;
   options.name = "traversal zone " + zone.name;
   auto address = slot_address(config_.traversal.address, zone.port);
@@ -199,7 +207,7 @@ Outcome<> Node::open_zone(const store::Zone& zone) {
   options.tls = *policy;
   options.limits = std::make_shared<tls::SourceLimits>(tls::SourceLimitOptions{.connections_per_source = 64, .handshakes_per_source_per_s = 20, .handshake_burst = 40, .connections_total = 256});
   auto listener = tls::Listener::open(
-      *engine_, std::move(options), [this, &server](tls::StreamPtr stream) { server.on_stream(next_hop_id(), std::move(stream), io_); },
+      *engine_, std::move(options), [this, &server](tls::StreamPtr stream) { server.on_stream(next_hop_id(), std::move(stream)); },
       [&server](const tls::SocketAddress& source, const tls::HandshakeFailure& failure) { server.on_handshake_failure(source, failure); });
   if (!listener) return listener.fault();
   zone_listeners_.push_back(std::move(*listener));
@@ -223,7 +231,9 @@ Outcome<> Node::start_inner() {
                                                        [this] { return wheel_.now_ms(); });
   proxy_ = std::make_unique<proxy::Proxy>(wheel_, timers_, config_.sip.transactions, *inner_router_, calls_);
   proxy_->log = log_;
-  inner_router_->answer = [this](const std::shared_ptr<proxy::Hop>& hop, const sip::Message& request, int status) { proxy_->answer(hop, request, status); };
+  inner_router_->answer = [this](const std::shared_ptr<proxy::Hop>& hop, const sip::Message& request, int status) {
+    proxy_->answer(hop, request, status, {}, media_report_line(hop->id));
+  };
   uint32_t interval_s = 30;
   for (const config::CallControlSection& section : config_.call_control) {
     proxy::CallControlNode node;
@@ -283,6 +293,8 @@ void Node::join_zone(const store::Zone& zone) {
     settings.local_port_low = static_cast<uint16_t>(config_.traversal.local_port_min);
     settings.local_port_high = static_cast<uint16_t>(config_.traversal.local_port_max);
     settings.keepalive_ms = config_.traversal.keepalive_s * 1000;
+    settings.backoff_min_ms = config_.traversal.reconnect_min_ms;
+    settings.backoff_max_ms = config_.traversal.reconnect_max_ms;
     settings.limits = framer_limits();
     auto client = std::make_shared<zones::TraversalClient>(settings, *engine_, *resolver_, client_policy_, wheel_, *proxy_, [this] { return next_hop_id(); });
     client->log = log_;
@@ -308,7 +320,6 @@ void Node::close_zone(const std::string& name) {
     const auto at = static_cast<std::ptrdiff_t>(number);
     zone_servers_.erase(zone_servers_.begin() + at);
     zone_listeners_.erase(zone_listeners_.begin() + at);
-    zone_policies_.erase(zone_policies_.begin() + at);
     return;
   }
 }
@@ -336,8 +347,8 @@ void Node::apply_site(const store::SiteConfig& before, const store::SiteConfig& 
       // Names and user apply to the next handshake; what is connected stays.
       for (size_t number = 0; number < zone_servers_.size(); ++number) {
         if (zone_servers_[number]->settings().zone != zone.name) continue;
-        zone_policies_[number]->set_peer_names(zone.tls_verify_subject_names);
         zones::TraversalServerSettings settings = zone_servers_[number]->settings();
+        settings.subject_names = zone.tls_verify_subject_names;
         settings.username = zone.user;
         zone_servers_[number]->configure(settings);
       }

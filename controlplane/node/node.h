@@ -44,6 +44,7 @@ class Node final : private media::MediaListener {
   const config::NodeConfig& config() const { return config_; }
   uint64_t now_ms() const { return wheel_.now_ms(); }
   const std::vector<std::unique_ptr<zones::TraversalServer>>& zone_servers() const { return zone_servers_; }
+  zones::TraversalServer* zone_server(std::string_view name) const;  // null: none
   const std::vector<std::shared_ptr<zones::TraversalClient>>& zone_clients() const { return zone_clients_; }
   store::SiteStore& site_store() { return *store_; }
   media::DataplaneLink& dataplane() { return media_.dataplane(); }
@@ -89,6 +90,7 @@ class Node final : private media::MediaListener {
   void watch_drain(std::chrono::steady_clock::time_point end);
   uint64_t next_hop_id() { return ++last_hop_id_; }
   std::string peer_of_hop(uint64_t hop_id) const;
+  std::string media_report_line(uint64_t hop_id);
   sip::FramerLimits framer_limits() const;
   Outcome<tls::SocketAddress> slot_address(std::string_view slot, uint16_t port) const;
   std::string slot_text(std::string_view slot) const;  // advertised, else ip; IPv6 in brackets
@@ -114,7 +116,6 @@ class Node final : private media::MediaListener {
   std::vector<std::unique_ptr<zones::TraversalServer>> zone_servers_;
   std::vector<std::unique_ptr<zones::TraversalServer>> retired_servers_;  // closed, their last connections still end
   std::vector<std::unique_ptr<tls::Listener>> zone_listeners_;
-  std::vector<std::shared_ptr<tls::TlsPolicy>> zone_policies_;
   std::vector<std::shared_ptr<zones::TraversalClient>> zone_clients_;
   std::unique_ptr<tls::Listener> client_listener_;
   std::unordered_map<uint64_t, std::string> peer_by_hop_;  // traversal hop to the name of its media link

@@ -113,7 +113,7 @@ api::NodeView::Awaitable<std::vector<CounterView>> NodeFacts::counters() {
   std::vector<const tls::Listener*> zone_listeners;
   for (const auto& listener : node_.zone_listeners()) zone_listeners.push_back(listener.get());
   if (node_.config().is_e()) add_listeners(out, "traversal", zone_listeners);
-  uint64_t challenged = 0, authenticated = 0, wrong = 0, unknown = 0, early = 0;
+  uint64_t challenged = 0, authenticated = 0, wrong = 0, unknown = 0, early = 0, names = 0;
   for (const auto& server : node_.zone_servers()) {
     const zones::TraversalServerCounters& zone = server->counters();
     challenged += zone.challenged;
@@ -121,6 +121,7 @@ api::NodeView::Awaitable<std::vector<CounterView>> NodeFacts::counters() {
     wrong += zone.wrong_credential;
     unknown += zone.unknown_user;
     early += zone.not_authenticated;
+    names += zone.wrong_name;
   }
   if (node_.config().is_e()) {
     add(out, "zone_challenges_total", challenged);
@@ -128,6 +129,7 @@ api::NodeView::Awaitable<std::vector<CounterView>> NodeFacts::counters() {
     add(out, "zone_refused_total", wrong, {{"reason", "wrong_credential"}});
     add(out, "zone_refused_total", unknown, {{"reason", "unknown_user"}});
     add(out, "zone_refused_total", early, {{"reason", "not_authenticated"}});
+    add(out, "zone_refused_total", names, {{"reason", "certificate_name"}});
   }
   add_media(out, node_.media().counters());
   add(out, "calls_begun_total", node_.calls().counters().begun);

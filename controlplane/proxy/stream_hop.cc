@@ -19,14 +19,16 @@ bool StreamHop::send(std::string message) {
 }
 
 boost::asio::awaitable<void> StreamHop::serve(std::shared_ptr<StreamHop> hop, MessageSink& sink) {
+  bool by_peer = false;
   for (;;) {
     const Outcome<std::string_view> bytes = co_await hop->stream_->receive();
+    by_peer = bytes && bytes->empty() && hop->stream_->is_open();
     if (!bytes || bytes->empty()) break;
     if (!hop->take(*bytes, sink)) break;
   }
   if (hop->stream_->is_open()) hop->stream_->close_after_send();
-  const std::string reason = hop->stream_->close_reason();
-  sink.on_closed(hop, reason.empty() ? "closed by the peer" : reason);
+  const std::string reason = by_peer ? std::string("closed by the peer") : hop->stream_->close_reason();
+  sink.on_closed(hop, reason);
 }
 
 bool StreamHop::take(std::string_view bytes, MessageSink& sink) {
