@@ -30,6 +30,7 @@ class Settings:
     cm_nodes: tuple = (plan.CM_NAME,)
     options_interval_s: int = 2
     drain_s: int = 2
+    profile: str = "packet"
     hugepages: str = "off"  # scenarios must not depend on what else runs on the machine
     sip: dict = field(default_factory=dict)
 
@@ -79,12 +80,12 @@ port = "dmz"
 
 [[port]]
 name = "wan"
-profile = "packet"
+profile = "{{profile}}"
 device = "{plan.EDGE_OUTSIDE.interface}"
 
 [[port]]
 name = "dmz"
-profile = "packet"
+profile = "{{profile}}"
 device = "{plan.EDGE_INSIDE.interface}"
 
 [media]
@@ -112,7 +113,7 @@ port = "lan"
 
 [[port]]
 name = "lan"
-profile = "packet"
+profile = "{{profile}}"
 device = "{plan.CORE.interface}"
 
 [media]
@@ -158,7 +159,7 @@ sip_domains = ["{plan.DOMAIN}"]
 name = "{settings.user}"
 password = "{settings.edge_password}"
 """
-    return common + EDGE.format(port_max=settings.media_port_max, sip=sip,
+    return common + EDGE.format(profile=settings.profile, port_max=settings.media_port_max, sip=sip,
                                 outside_ip=settings.outside_ip,
                                 advertised=settings.advertised), site
 
@@ -184,7 +185,7 @@ password = "{settings.core_password}"
 peers = [{peers}]
 sip_domains = ["{plan.DOMAIN}"]
 """
-    return common + CORE.format(port_max=settings.media_port_max) + nodes, site
+    return common + CORE.format(profile=settings.profile, port_max=settings.media_port_max) + nodes, site
 
 
 def peer_states(zones):
