@@ -22,6 +22,8 @@ struct EalOptions {
   bool use_pci = false;
 };
 
+// FaultCode::exhausted: hugepages that seemed free could not be had; EAL cannot be started again in this process, so the caller that may
+// do without runs the program anew with Hugepages::off.
 Outcome<> start_eal(const EalOptions& options, std::string& notice);
 // Packet buffers, sized to the memory given.
 Outcome<rte_mempool*> create_packet_pool(uint32_t memory_mb, uint32_t workers);

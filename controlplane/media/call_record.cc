@@ -40,6 +40,8 @@ json::object to_json(const StreamRecord& stream) {
           {"rtp", to_json(stream.face_rtp)},
           {"rtcp", to_json(stream.face_rtcp)},
           {"signalled", stream.face_matches_signalling},
+          {"held_by_face", stream.held_by_face},
+          {"held_by_link", stream.held_by_link},
           {"flows", std::move(flows)}};
 }
 
@@ -61,6 +63,8 @@ StreamRecord to_stream(const json::object& object) {
   stream.face_rtp = to_address(object.at("rtp"));
   stream.face_rtcp = to_address(object.at("rtcp"));
   stream.face_matches_signalling = object.at("signalled").as_bool();
+  stream.held_by_face = object.at("held_by_face").as_bool();
+  stream.held_by_link = object.at("held_by_link").as_bool();
   const json::array& flows = object.at("flows").as_array();
   for (size_t i = 0; i < flows_per_stream; ++i) {
     stream.flows[i].index = flows.at(i).as_array().at(0).to_number<uint32_t>();

@@ -32,6 +32,7 @@ struct StreamRecord {
   uint32_t face_crypto_tag = 0;  // C with SRTP inside
   abi::Address face_rtp, face_rtcp;  // as the face's SDP said
   bool face_matches_signalling = false;  // E
+  bool held_by_face = false, held_by_link = false;
   FlowHandle flows[flows_per_stream];
 };
 

@@ -50,6 +50,8 @@ bool SessionState::adopt_stream(const StreamRecord& record, uint16_t face_slot, 
   stream.face_rtp = record.face_rtp;
   stream.face_rtcp = record.face_rtcp;
   stream.face_matches_signalling = record.face_matches_signalling;
+  stream.held_by_face = record.held_by_face;
+  stream.held_by_link = record.held_by_link;
   if (plane_.settings.role == Role::c) {
     take_keys(flows, record, stream);
     if (!stream.link_leg.is_secured()) return false;

@@ -189,6 +189,8 @@ CallRecord SessionState::record() const {
     kept.face_rtp = stream.face_rtp;
     kept.face_rtcp = stream.face_rtcp;
     kept.face_matches_signalling = stream.face_matches_signalling;
+    kept.held_by_face = stream.held_by_face;
+    kept.held_by_link = stream.held_by_link;
     std::copy(std::begin(lease.flows), std::end(lease.flows), kept.flows);
   }
   return record;

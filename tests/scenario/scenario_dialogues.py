@@ -189,6 +189,59 @@ def test_forked_early_dialogs_each_have_media(stage):
     second.close()
 
 
+def _no_calls(lab):
+    """At once, on both nodes; what they ended stays in the list as ended."""
+    for node in (lab.core, lab.edge):
+        node.wait_answer(lambda calls: not calls, "an empty list of calls", 3, words=("calls", "--active"))
+
+
+def test_a_cancelled_call_leaves_both_nodes_at_once(stage):
+    outside, inside = registered_pair(stage.lab)
+    for caller, callee in ((outside, inside), (inside, outside)):
+        _no_calls(stage.lab)
+        invite = caller.peer.invite(callee.uri, caller.offer())
+        request = callee.peer.expect("INVITE")
+        callee.peer.send(callee.peer.reply(request, 180, "Ringing"))
+        caller.peer.expect(180, call_id=invite.get("Call-ID"))
+        caller.peer.cancel(invite)
+        require(caller.peer.expect(200).get("CSeq").endswith("CANCEL"), "a 200 to the cancelled INVITE")
+        callee.peer.send(callee.peer.reply(callee.peer.expect("CANCEL"), 200, "OK"))
+        callee.peer.send(callee.peer.reply(request, 487, "Request Terminated"))
+        caller.peer.acknowledge(invite, caller.peer.expect(487, call_id=invite.get("Call-ID")))
+        caller.peer.expect_nothing(200, 0.3)
+        _no_calls(stage.lab)
+        caller.end_media()
+
+
+def test_a_refused_call_leaves_both_nodes_at_once(stage):
+    outside, inside = registered_pair(stage.lab)
+    for caller, callee in ((outside, inside), (inside, outside)):
+        invite = caller.peer.invite(callee.uri, caller.offer())
+        callee.peer.send(callee.peer.reply(callee.peer.expect("INVITE"), 486, "Busy Here"))
+        caller.peer.acknowledge(invite, caller.peer.expect(486, call_id=invite.get("Call-ID")))
+        _no_calls(stage.lab)
+        caller.end_media()
+
+
+def test_an_answer_that_cannot_be_carried_ends_the_call_on_both_sides(stage):
+    """Clear RTP, no keys, or keys for a tag that was not offered: 488 to the caller, ACK and BYE to the callee."""
+    outside, inside = registered_pair(stage.lab)
+    for spoil in (lambda body: body.replace("RTP/SAVP", "RTP/AVP"),
+                  lambda body: "".join(line for line in body.splitlines(True) if "a=crypto" not in line),
+                  lambda body: body.replace("a=crypto:", "a=crypto:7")):
+        invite = inside.peer.invite(outside.uri, inside.offer())
+        request = outside.peer.expect("INVITE")
+        outside.peer.send(outside.peer.reply(request, 200, "OK", body=spoil(outside.answer(request.body))))
+        outside.peer.expect("ACK")
+        outside.peer.send(outside.peer.reply(outside.peer.expect("BYE"), 200, "OK"))
+        refusal = inside.peer.expect(488, call_id=invite.get("Call-ID"))
+        require(refusal.get("Warning"), f"488 without a Warning:\n{refusal}")
+        inside.peer.acknowledge(invite, refusal)
+        _no_calls(stage.lab)
+        inside.end_media()
+        outside.end_media()
+
+
 def test_requests_outside_a_dialog_pass_with_unknown_headers_in_order(stage):
     outside, inside = registered_pair(stage.lab)
     for method in ("MESSAGE", "OPTIONS", "SUBSCRIBE", "PUBLISH", "REFER"):
