@@ -136,12 +136,14 @@ def _await_removal(ids, timeout_s=10):
 def _outlive(lab, node):
     calls, ids = _calls_of(lab, 2)
     with Conversation(calls[0]) as talk:
+        talk.go_on(0.2)
         node.kill_controlplane()
         node.start_controlplane()
         node.wait_answer(lambda listed: ids[node] <= {c["id"] for c in listed}, "the calls that go on",
                          words=("calls", "--active"))
         lab.await_traversal(45)
-    talk.require_whole(at_least_s=0.5)
+        talk.go_on(0.5)
+    talk.require_whole()
     for call in calls:
         if node is lab.edge:  # its clients' connections ended with it
             call.caller.reconnect()

@@ -29,8 +29,14 @@ class Conversation:
         self._over.set()
         self._thread.join()
 
-    def require_whole(self, at_least_s):
-        require(self._sent * PACKET_S >= at_least_s, f"only {self._sent} packets were sent")
+    def go_on(self, seconds):
+        """Waits until so much more has been said."""
+        enough, deadline = self._sent + round(seconds / PACKET_S), time.monotonic() + 10 * seconds
+        while self._sent < enough and time.monotonic() < deadline:
+            self._over.wait(PACKET_S)
+        require(self._sent >= enough, f"the conversation stopped at {self._sent} packets of {enough}")
+
+    def require_whole(self):
         for name, (rtp, _) in zip(("caller", "callee"), self._ends):
             rtp.listen_until(lambda r: len(r.received) >= self._sent, 1)
             numbers = set(rtp.sequence_numbers())

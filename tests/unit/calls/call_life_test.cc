@@ -21,8 +21,9 @@ TEST_F(CallLifeTest, OfferAndAnswerMakeAnEstablishedCallWithFourFlows) {
 
 TEST_F(CallLifeTest, ByeOfEitherSideEndsCallAndFlows) {
   for (const bool by_callee : {false, true}) {
-    establish();
-    const std::string bye = request({.method = "BYE", .cseq = 2, .to_tag = "t1", .by_callee = by_callee});
+    const std::string call_id = by_callee ? "call2" : "call1";
+    establish("", call_id);
+    const std::string bye = request({.method = "BYE", .cseq = 2, .to_tag = "t1", .by_callee = by_callee, .call_id = call_id});
     if (by_callee) from_link(bye);
     else from_client(bye);
     EXPECT_EQ(table->running(), 1u) << "not before the other side has answered";

@@ -96,7 +96,7 @@ struct CallNode {
            std::to_string(words.cseq) + " " + words.method + "\r\nContact: <sip:x@10.0.0.5:5061;transport=tls>\r\n" + words.extra +
            (words.body.empty() ? "" : "Content-Type: application/sdp\r\n") + "Content-Length: " + std::to_string(words.body.size()) + "\r\n\r\n" + words.body;
   }
-  // The response of whoever heard `heard`. cseq_method: other than the request's.
+  // The response of whoever heard `heard`.
   static std::string response(const std::string& heard, const std::string& status, const std::string& to_tag, const std::string& body = "",
                               const std::string& extra = "") {
     sip::Message message;
@@ -121,11 +121,11 @@ struct CallNode {
   std::string heard_by_link() { return last(*router.link); }
 
   // The client calls, the other side answers with tag t1. Returns the INVITE as the link heard it.
-  std::string establish(const std::string& extra_of_answer = "") {
-    from_client(request({.body = secured}));
+  std::string establish(const std::string& extra_of_answer = "", const std::string& call_id = "call1") {
+    from_client(request({.body = secured, .call_id = call_id}));
     const std::string invite = heard_by_link();
     from_link(response(invite, "200 OK", "t1", sdp_of("RTP/SAVP", crypto_line + mux_line_of(invite)), extra_of_answer));
-    from_client(request({.method = "ACK", .to_tag = "t1"}));
+    from_client(request({.method = "ACK", .to_tag = "t1", .call_id = call_id}));
     heard_by_client();
     heard_by_link();
     media.settle();
