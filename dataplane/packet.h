@@ -16,6 +16,7 @@ namespace sallyport::dataplane {
 struct FlowEntry;
 
 inline constexpr uint32_t burst_size = 32;
+inline constexpr uint16_t stays_here = 0xffff;  // in place of a port: for a relay port of this node
 
 enum class Verdict : uint8_t {
   pass,       // on to the next stage
@@ -40,7 +41,7 @@ struct Packet {
   uint32_t port_entry;         // of the port index, see flow_table.h
   uint32_t multiplex_id;
   uint16_t link;
-  uint16_t egress_port_index;  // of the node's ports
+  uint16_t egress_port_index;  // of the node's ports, or stays_here
   uint16_t header_bytes;       // of what rewrite put before the payload, from Ethernet on
   FlowEntry* flow;
   abi::FlowState* state;
@@ -50,7 +51,8 @@ struct Packet {
 struct Burst {
   uint32_t count = 0;
   uint16_t port_index = 0;       // it came from; meaningless when handed over
-  bool was_handed_over = false;  // from another worker: not to be handed over again
+  bool was_handed_over = false;  // from a worker's ring: not to be handed over again
+  bool has_own = false;          // some packets stay here
   uint64_t now_ns = 0;           // CLOCK_MONOTONIC when it was received
   Packet packets[burst_size];
 };

@@ -29,6 +29,7 @@ json::object to_json(const StreamRecord& stream) {
   return {{"line", stream.line},
           {"serial", stream.serial},
           {"kind", stream.kind},
+          {"codec", stream.codec},
           {"face_protocol", stream.face_protocol},
           {"link_protocol", stream.link_protocol},
           {"port", stream.relay_port},
@@ -52,6 +53,7 @@ StreamRecord to_stream(const json::object& object) {
   stream.line = object.at("line").to_number<uint32_t>();
   stream.serial = object.at("serial").to_number<uint32_t>();
   stream.kind = text_of(object, "kind");
+  stream.codec = text_of(object, "codec");
   stream.face_protocol = text_of(object, "face_protocol");
   stream.link_protocol = text_of(object, "link_protocol");
   stream.relay_port = object.at("port").to_number<uint16_t>();

@@ -22,6 +22,7 @@ struct StreamRecord {
   uint32_t line = 0;             // number of the m= line
   uint32_t serial = 0;           // tells streams apart that followed each other on one line
   std::string kind;              // "audio"
+  std::string codec;
   std::string face_protocol;     // "RTP/SAVP", as the face was told
   std::string link_protocol;
   uint16_t relay_port = 0;       // RTP; RTCP is the next

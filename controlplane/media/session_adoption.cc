@@ -43,6 +43,7 @@ bool SessionState::adopt_stream(const StreamRecord& record, uint16_t face_slot, 
   RunningFlows flows;
   if (!read_flows(*plane_.dataplane.region(), record, call_tag_, flows)) return false;
   stream.kind = record.kind;
+  stream.codec = record.codec;
   stream.face_protocol = record.face_protocol;
   stream.link_protocol = record.link_protocol;
   stream.clock_rate_hz = record.clock_rate_hz;

@@ -178,6 +178,7 @@ CallRecord SessionState::record() const {
     kept.line = static_cast<uint32_t>(line);
     kept.serial = lease.serial;
     kept.kind = stream.kind;
+    kept.codec = stream.codec;
     kept.face_protocol = stream.face_protocol;
     kept.link_protocol = stream.link_protocol;
     kept.relay_port = lease.relay_port;
