@@ -16,7 +16,6 @@ namespace sallyport::dataplane {
 struct FlowEntry;
 
 inline constexpr uint32_t burst_size = 32;
-inline constexpr uint16_t stays_here = 0xffff;  // in place of a port: for a relay port of this node
 
 enum class Verdict : uint8_t {
   pass,       // on to the next stage
@@ -36,12 +35,13 @@ struct Packet {
   bool arrived_multiplexed;
   uint8_t candidate;           // low bits of the multiplexID it came with, or is sent with
   bool is_tentative;           // from a source that is not the one the flow is held to
+  bool stays_here;             // goes to a relay port of this node: into a ring, not out of a port
   uint16_t slot;               // of the local address it came to
   uint16_t local_port;
   uint32_t port_entry;         // of the port index, see flow_table.h
   uint32_t multiplex_id;
   uint16_t link;
-  uint16_t egress_port_index;  // of the node's ports, or stays_here
+  uint16_t egress_port_index;  // of the node's ports
   uint16_t header_bytes;       // of what rewrite put before the payload, from Ethernet on
   FlowEntry* flow;
   abi::FlowState* state;

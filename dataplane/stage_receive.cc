@@ -28,6 +28,7 @@ uint32_t fill(Worker& worker, rte_mbuf** mbufs, uint32_t count, bool was_handed_
     packet.is_control = false;
     packet.arrived_multiplexed = false;
     packet.is_tentative = false;
+    packet.stays_here = false;
     packet.candidate = 0;
     packet.flow = nullptr;
     packet.state = nullptr;

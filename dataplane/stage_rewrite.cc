@@ -65,7 +65,8 @@ void to_peer(Worker& worker, Packet& packet) {
   drivers::HopLink hop{};
   if (!stays && !find_hop(worker, egress, flow.hop, hop)) return worker.drop(packet, DropReason::no_neighbour);
   packet.header_bytes = prepend_headers(worker, egress, hop, packet.payload);
-  packet.egress_port_index = stays ? stays_here : worker.node.slots[flow.egress_slot].port_index;
+  packet.egress_port_index = worker.node.slots[flow.egress_slot].port_index;
+  packet.stays_here = stays;
   worker.burst.has_own |= stays;
 }
 

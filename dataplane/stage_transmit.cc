@@ -21,7 +21,7 @@ void send_by(Worker& worker, uint16_t port_index) {
   uint16_t count = 0;
   for (uint32_t i = 0; i < worker.burst.count; ++i) {
     Packet& packet = worker.burst.packets[i];
-    if (packet.verdict != Verdict::pass || packet.egress_port_index != port_index) continue;
+    if (packet.verdict != Verdict::pass || packet.egress_port_index != port_index || packet.stays_here) continue;
     // The multiplexID is payload to UDP.
     if (packet.flow->verbs & abi::verb_mux) {
       packet.payload -= multiplex_prefix_bytes;
@@ -53,7 +53,7 @@ void send_by(Worker& worker, uint16_t port_index) {
 void give_to_own(Worker& worker) {
   for (uint32_t i = 0; i < worker.burst.count; ++i) {
     Packet& packet = worker.burst.packets[i];
-    if (packet.verdict != Verdict::pass || packet.egress_port_index != stays_here) continue;
+    if (packet.verdict != Verdict::pass || !packet.stays_here) continue;
     finish_headers(*packet.mbuf, packet.payload, packet.header_bytes, packet.payload_bytes, false);
     abi::FlowState& state = *packet.state;
     const uint32_t bytes = packet.payload_bytes;
