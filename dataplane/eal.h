@@ -22,7 +22,10 @@ struct EalOptions {
   bool use_pci = false;
 };
 
+// Also removes the run-time folders of dataplanes that were killed.
 Outcome<> start_eal(const EalOptions& options, std::string& notice);
+// Last of all; takes the run-time folder away, which DPDK leaves.
+void stop_eal();
 // Packet buffers, sized to the memory given.
 Outcome<rte_mempool*> create_packet_pool(uint32_t memory_mb, uint32_t workers);
 

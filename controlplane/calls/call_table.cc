@@ -2,38 +2,47 @@
 #include "controlplane/calls/call_table.h"
 
 #include <fmt/format.h>
-#include <openssl/rand.h>
 
 #include <algorithm>
+#include <charconv>
+#include <ctime>
 
+#include "controlplane/media/sdp_anchor.h"
 #include "controlplane/sip/body.h"
 #include "controlplane/sip/name_addr.h"
 #include "controlplane/sip/response.h"
 
 namespace sallyport::calls {
 
-using media::From;
-using media::SdpKind;
 using sip::HeaderId;
 using sip::Method;
 
-const char* name_of(CallState state) {
-  static constexpr const char* names[] = {"early", "confirmed", "ended"};
-  return names[static_cast<size_t>(state)];
-}
-
 // What a transaction of a call carries along.
 struct CallTable::Context final : proxy::TransactionContext {
-  std::shared_ptr<Call> call;
-  bool had_offer = false;   // the request carried one, so SDP in its responses is the answer
-  bool begins_call = false;
+  CallPtr call;
+  media::Side from = media::Side::face;  // of the request
+  bool by_caller = true;
+  bool begins = false;                   // the initial INVITE
+  Method method = Method::other;
+  std::string method_text;
+  uint32_t cseq = 0;
+  std::string branch;                    // callee's tag; empty for the initial INVITE
 };
 
 namespace {
 
-std::string tag_of(const sip::Message& message, HeaderId id) {
-  const auto value = sip::parse_name_addr(message.value(id));
-  return value ? std::string(value->tag()) : std::string{};
+constexpr uint64_t session_grace_ms = 32'000;  // RFC 4028 10: the BYE of a party goes before the session is over
+
+media::Side side_of(proxy::Side side) { return side == proxy::Side::traversal ? media::Side::traversal : media::Side::face; }
+
+bool concerns_calls(Method method) {
+  return method == Method::invite || method == Method::ack || method == Method::prack || method == Method::update || method == Method::bye;
+}
+
+// A request that would change or describe media, in a dialog that we do not know: nothing of it may pass unanchored.
+bool needs_call(const sip::Message& request) {
+  const Method method = request.method();
+  return method == Method::invite || (method != Method::bye && sip::find_sdp(request).has_value());
 }
 
 std::string uri_of(const sip::Message& message, HeaderId id) {
@@ -41,200 +50,236 @@ std::string uri_of(const sip::Message& message, HeaderId id) {
   return value ? std::string(value->uri.text.substr(0, 256)) : std::string{};
 }
 
-}  // namespace
-
-CallTable::CallTable(CallSettings settings, media::MediaPlane& plane, std::function<uint64_t(uint64_t)> link_of, std::function<uint64_t()> now_ms)
-    : settings_(std::move(settings)), plane_(plane), link_of_(std::move(link_of)), now_ms_(std::move(now_ms)) {}
-
-CallTable::CallPtr CallTable::find_dialog(const sip::Message& message, bool from_near) const {
-  const std::string from_tag = tag_of(message, HeaderId::from);
-  const std::string to_tag = tag_of(message, HeaderId::to);
-  const auto [first, last] = by_call_id_.equal_range(std::string(message.value(HeaderId::call_id)));
-  for (auto entry = first; entry != last; ++entry) {
-    const CallPtr& call = entry->second;
-    // The caller speaks from the side the call began on, the callee from the other.
-    const bool by_caller = call->caller_tag == from_tag;
-    const bool by_callee = call->caller_tag == to_tag;
-    if ((by_caller && call->began_near == from_near) || (by_callee && call->began_near != from_near)) return call;
-  }
-  return nullptr;
+abi::Address source_of(const proxy::Hop* hop) {
+  if (hop == nullptr || hop->side != proxy::Side::client) return {};
+  return media::parse_address(hop->remote.ip(), hop->remote.port()).value_or(abi::Address{});
 }
 
-CallTable::CallPtr CallTable::begin(const sip::Message& request, bool from_near, uint64_t link_id) {
-  if (const CallPtr known = find_dialog(request, from_near)) return known;
-  if (running_ >= settings_.capacity) return nullptr;
+uint64_t clock_ms() {
+  timespec clock{};
+  clock_gettime(CLOCK_MONOTONIC, &clock);
+  return static_cast<uint64_t>(clock.tv_sec) * 1000 + static_cast<uint64_t>(clock.tv_nsec) / 1'000'000;
+}
+
+std::string id_of(uint64_t call_tag) { return fmt::format("{:08x}", static_cast<uint32_t>(call_tag)); }
+
+// A challenge is no end of anything: the sender asks again with credentials (RFC 3261 22).
+bool is_challenge(int status) { return status == 401 || status == 407; }
+
+}  // namespace
+
+CallTable::CallTable(CallSettings settings, media::MediaPlane& plane, PeerOf peer_of, std::function<uint64_t()> now_ms)
+    : settings_(std::move(settings)), plane_(plane), peer_of_(std::move(peer_of)), now_ms_(std::move(now_ms)), calls_(settings_.remembered) {}
+
+proxy::AnchorVerdict CallTable::refuse(int status, int warn_code, std::string_view reason) {
+  ++counters_.refused;
+  std::string lines = fmt::format("Warning: {}\r\n", sip::warning_value(warn_code, settings_.agent, reason));
+  if (status == 503) lines += "Retry-After: 5\r\n";
+  return {status, {}, std::move(lines)};
+}
+
+Outcome<CallPtr> CallTable::begin(const sip::Message& request, bool from_near, std::string peer) {
+  media::SessionStart start;
+  start.call_id = request.value(HeaderId::call_id);
+  start.from_tag = tag_of(request, HeaderId::from);
+  start.peer = std::move(peer);
+  start.began = from_near ? media::Side::face : media::Side::traversal;
+  start.from = uri_of(request, HeaderId::from);
+  start.to = uri_of(request, HeaderId::to);
+  auto session = plane_.open(start);
+  if (!session) return session.fault();
   auto call = std::make_shared<Call>();
-  uint64_t tag = 0;
-  RAND_bytes(reinterpret_cast<unsigned char*>(&tag), sizeof tag);
-  call->id = fmt::format("{:08x}", static_cast<uint32_t>(tag));
-  call->call_id = request.value(HeaderId::call_id);
-  call->caller_tag = tag_of(request, HeaderId::from);
-  call->from = uri_of(request, HeaderId::from);
-  call->to = uri_of(request, HeaderId::to);
+  call->id = id_of((*session)->call_tag());
+  call->call_id = std::move(start.call_id);
+  call->caller_tag = std::move(start.from_tag);
+  call->from = std::move(start.from);
+  call->to = std::move(start.to);
   call->began_near = from_near;
   call->started_ms = now_ms_();
-  call->session = std::make_unique<media::MediaSession>(plane_, link_id, tag);
-  by_call_id_.emplace(call->call_id, call);
-  ++running_;
+  call->session = std::move(*session);
+  calls_.add(call);
   ++counters_.begun;
   return call;
 }
 
-void CallTable::end(const CallPtr& call, std::string reason) {
+void CallTable::end(const CallPtr& call, std::string reason, bool keep) {
   if (call->state == CallState::ended) return;
-  call->last_streams = call->session->snapshot();
-  call->session.reset();
-  call->state = CallState::ended;
-  call->ended_ms = now_ms_();
-  call->end_reason = std::move(reason);
-  const auto [first, last] = by_call_id_.equal_range(call->call_id);
-  for (auto entry = first; entry != last; ++entry) {
-    if (entry->second != call) continue;
-    by_call_id_.erase(entry);
-    break;
-  }
-  --running_;
+  calls_.end(call, std::move(reason), now_ms_(), keep);
   ++counters_.ended;
-  // A challenged or failed attempt without media is no call worth remembering.
-  if (call->answered_ms == 0 && call->last_streams.empty()) return;
-  ended_.push_front(call);
-  if (ended_.size() > settings_.remembered) ended_.pop_back();
 }
 
-proxy::AnchorVerdict CallTable::rewrite(Call& call, From from, SdpKind kind, const sip::Message& message, sip::Edit& edit, std::string_view near_source) {
-  const auto sdp = sip::find_sdp(message);
-  if (!sdp || call.session == nullptr) return {};
-  media::Rewritten result = call.session->rewrite(from, kind, *sdp, near_source);
-  if (result.status == 0) {
-    edit.replace_body_part(*sdp, result.sdp);
-    sip::wipe(result.sdp);
+proxy::AnchorVerdict CallTable::place(Context& context, const sip::Message& request, const proxy::Hop& source, const proxy::Hop& target) {
+  const bool from_near = source.side != proxy::Side::traversal;
+  const auto cseq = sip::parse_cseq(request.value(HeaderId::cseq));
+  context.from = side_of(source.side);
+  context.method = request.method();
+  context.method_text = request.method_text();
+  context.cseq = cseq ? cseq->number : 0;
+  context.begins = context.method == Method::invite && tag_of(request, HeaderId::to).empty();
+  if (!context.begins) {
+    DialogMatch match = calls_.find_dialog(request, from_near);
+    if (match.call == nullptr) return needs_call(request) && context.method != Method::ack ? refuse(481, 399, "No such call here") : proxy::AnchorVerdict{};
+    context.call = std::move(match.call);
+    context.by_caller = match.by_caller;
+    context.branch = std::move(match.callee_tag);
     return {};
   }
-  ++counters_.refused;
-  std::string lines = fmt::format("Warning: {}\r\n", sip::warning_value(result.status == 488 ? 304 : 399, settings_.agent, result.reason));
-  if (result.status == 503) lines += "Retry-After: 5\r\n";
-  return {result.status, result.status == 488 ? "Not Acceptable Here" : result.reason, std::move(lines)};
+  // Also without an offer: ringing for a call that cannot have media is of no use.
+  if (!plane_.dataplane().is_connected()) return refuse(503, 399, "Media relay is not running");
+  auto call = begin(request, from_near, peer_of_(from_near ? target.id : source.id));
+  if (!call) return refuse(503, 399, call.fault().cause);
+  context.call = std::move(*call);
+  return {};
+}
+
+proxy::AnchorVerdict CallTable::rewrite(const Context& context, const sip::Message& message, media::SdpMessage shape, sip::Edit& edit) {
+  const auto sdp = sip::find_sdp(message);
+  if (!sdp || context.call->session == nullptr) return {};
+  shape.sdp = *sdp;
+  shape.method = context.method_text;
+  shape.request_from = context.from;
+  shape.cseq = context.cseq;
+  media::SdpResult result = context.call->session->rewrite(shape);
+  if (!result.ok()) return refuse(result.status, result.warn_code == 0 ? 399 : result.warn_code, result.warning);
+  edit.replace_body_part(*sdp, result.sdp);
+  sip::wipe(result.sdp);
+  return {};
 }
 
 proxy::AnchorVerdict CallTable::on_request(proxy::RelayTransaction* transaction, const sip::Message& request, const proxy::Hop& source,
                                            const proxy::Hop& target, sip::Edit& edit) {
-  const Method method = request.method();
-  const bool concerns_calls = method == Method::invite || method == Method::ack || method == Method::prack || method == Method::update || method == Method::bye;
-  if (!concerns_calls) return {};
-  const bool from_near = source.side != proxy::Side::traversal;
-  const From from = from_near ? From::near : From::far;
-  const bool has_sdp = sip::find_sdp(request).has_value();
-  const std::string near_source = source.side == proxy::Side::client ? source.remote.ip() : std::string{};
-
-  CallPtr call;
-  const bool begins = method == Method::invite && tag_of(request, HeaderId::to).empty();
-  if (begins) {
-    if (!plane_.is_ready()) {
-      ++counters_.refused;
-      return {503, "Media relay is not available",
-              fmt::format("Retry-After: 5\r\nWarning: {}\r\n", sip::warning_value(399, settings_.agent, plane_.not_ready_text()))};
-    }
-    call = begin(request, from_near, link_of_(from_near ? target.id : source.id));
-    if (call == nullptr) return {503, "Too many calls", "Retry-After: 30\r\n"};
-  } else {
-    call = find_dialog(request, from_near);
-    if (call == nullptr) return {};  // a dialog from before, or one without media: signalling passes
+  if (!concerns_calls(request.method())) return {};
+  // A request that goes to another target after the first one failed has its call already.
+  auto* context = transaction == nullptr ? nullptr : static_cast<Context*>(transaction->context.get());
+  std::unique_ptr<Context> fresh;
+  if (context == nullptr) {
+    fresh = std::make_unique<Context>();
+    proxy::AnchorVerdict verdict = place(*fresh, request, source, target);
+    if (verdict.status != 0 || fresh->call == nullptr) return verdict;
+    context = fresh.get();
+    if (transaction != nullptr) transaction->context = std::move(fresh);
   }
-  auto context = std::make_unique<Context>();
-  context->call = call;
-  context->begins_call = begins;
-  context->had_offer = has_sdp && (method == Method::invite || method == Method::update || (method == Method::prack && !call->late_offer_open));
-  proxy::AnchorVerdict verdict;
-  if (has_sdp) {
-    const bool is_answer = (method == Method::ack || method == Method::prack) && call->late_offer_open;
-    if (is_answer || method != Method::ack) verdict = rewrite(*call, from, is_answer ? SdpKind::answer : SdpKind::offer, request, edit, near_source);
-    if (is_answer && verdict.status == 0) call->late_offer_open = false;
-  }
-  if (transaction != nullptr) transaction->context = std::move(context);
-  return verdict;
+  media::SdpMessage shape;
+  shape.from = context->from;
+  shape.branch = context->branch;
+  shape.source = source_of(&source);
+  return rewrite(*context, request, shape, edit);
 }
 
 proxy::AnchorVerdict CallTable::on_response(proxy::RelayTransaction& transaction, const sip::Message& response, proxy::Side side, sip::Edit& edit) {
   auto* context = static_cast<Context*>(transaction.context.get());
-  if (context == nullptr) return {};
-  const CallPtr call = context->call;
+  const auto cseq = sip::parse_cseq(response.value(HeaderId::cseq));
   const int status = response.status();
-  const From from = side == proxy::Side::traversal ? From::far : From::near;
+  // The 200 to a CANCEL carries the branch of its INVITE: only the CSeq tells them apart.
+  if (context == nullptr || status <= 100 || !cseq || cseq->method_text != context->method_text) return {};
+  const std::string branch = context->by_caller ? tag_of(response, HeaderId::to) : context->branch;
+  if (context->begins && status < 300) context->call->add_callee(branch);
   proxy::AnchorVerdict verdict;
-  if (status < 300 && status > 100 && call->session != nullptr && sip::find_sdp(response)) {
-    const std::string near_source = side == proxy::Side::client && transaction.client_hop() != nullptr ? transaction.client_hop()->remote.ip() : std::string{};
-    verdict = rewrite(*call, from, context->had_offer ? SdpKind::answer : SdpKind::offer, response, edit, near_source);
-    if (!context->had_offer && verdict.status == 0) call->late_offer_open = true;
+  if (status < 300) {
+    media::SdpMessage shape;
+    shape.from = side_of(side);
+    shape.status = static_cast<uint16_t>(status);
+    shape.branch = branch;
+    shape.source = source_of(transaction.client_hop().get());
+    verdict = rewrite(*context, response, shape, edit);
   }
-  if (transaction.method() == Method::bye && status >= 200) {
-    end(call, "BYE");
-  } else if (transaction.method() == Method::invite && status >= 200) {
-    if (status < 300 && verdict.status == 0) {
-      if (call->state == CallState::early) {
-        call->state = CallState::confirmed;
-        call->answered_ms = now_ms_();
-        ++counters_.confirmed;
-      }
-    } else {
-      on_failed(transaction, verdict.status != 0 ? verdict.status : status);
-    }
-  } else if (transaction.method() == Method::update && status >= 300 && call->session != nullptr) {
-    call->session->reject();
-  }
+  const int effective = verdict.status != 0 ? verdict.status : status;
+  if (effective < 200) return verdict;
+  on_final(*context, effective, branch);
+  if (effective < 300 && context->method != Method::bye) accept(*context->call, response);
   return verdict;
 }
 
-void CallTable::on_failed(proxy::RelayTransaction& transaction, int status) {
-  auto* context = static_cast<Context*>(transaction.context.get());
-  if (context == nullptr) return;
-  const CallPtr call = context->call;
-  if (transaction.method() == Method::bye) return end(call, "BYE");
-  if (context->begins_call && call->state == CallState::early) return end(call, fmt::format("{} {}", status, sip::reason_phrase(status)));
-  if (call->session != nullptr) call->session->reject();
+void CallTable::on_final(Context& context, int status, const std::string& branch) {
+  const CallPtr call = context.call;
+  if (call->state == CallState::ended) return;
+  if (context.method == Method::bye) {
+    if (is_challenge(status)) return;
+    const bool was_last = !call->has_callee(branch) || call->session->end_branch(branch);
+    if (was_last) end(call, context.by_caller ? "BYE of the caller" : "BYE of the callee");
+    return;
+  }
+  call->session->on_final(context.from, context.cseq, context.method_text, branch, static_cast<uint16_t>(status));
+  if (!context.begins) return;
+  if (status >= 300) {
+    // A second callee of a fork may still fail after the first has answered.
+    if (call->state == CallState::early) end(call, fmt::format("{} {}", status, sip::reason_phrase(status)), !is_challenge(status));
+  } else if (call->state == CallState::early) {
+    call->state = CallState::confirmed;
+    call->answered_ms = now_ms_();
+    ++counters_.confirmed;
+  }
 }
 
-uint64_t CallTable::last_packet_ms(const Call& call) const {
-  uint64_t latest_ns = 0;
-  abi::FlowRecord record;
-  for (const uint32_t index : call.session->flow_indices())
-    if (plane_.dataplane().read_flow(index, record)) latest_ns = std::max(latest_ns, record.state.last_packet_ns);
-  return latest_ns / 1'000'000;
+// RFC 4028: proxies see the timer that the parties agreed on; each 2xx without one ends it.
+void CallTable::accept(Call& call, const sip::Message& response) {
+  const std::string_view text = response.value(HeaderId::session_expires);
+  uint64_t seconds = 0;
+  const bool timed = std::from_chars(text.data(), text.data() + text.size(), seconds).ec == std::errc() && seconds != 0;
+  call.expires_ms = timed ? now_ms_() + std::min<uint64_t>(seconds, 86'400) * 1000 + session_grace_ms : 0;
+  call.adopted_ms = 0;
+}
+
+void CallTable::on_failed(proxy::RelayTransaction& transaction, int status) {
+  if (auto* context = static_cast<Context*>(transaction.context.get())) return on_final(*context, status, context->branch);
+  if (transaction.method() != Method::bye) return;
+  // Nowhere to go with it (its flow or link is gone): the sender has left all the same.
+  sip::Message request;
+  if (!sip::parse(transaction.request(), request).ok()) return;
+  DialogMatch match = calls_.find_dialog(request, transaction.server_hop()->side != proxy::Side::traversal);
+  if (match.call == nullptr) return;
+  Context context;
+  context.call = std::move(match.call);
+  context.method = Method::bye;
+  context.by_caller = match.by_caller;
+  on_final(context, status, match.callee_tag);
+}
+
+void CallTable::adopt(std::vector<std::unique_ptr<media::MediaSession>> sessions) {
+  const uint64_t now_ms = now_ms_();
+  for (std::unique_ptr<media::MediaSession>& session : sessions) {
+    const media::SessionSnapshot known = session->snapshot();
+    const uint64_t age_ms = 1000 * (static_cast<uint64_t>(std::time(nullptr)) - std::min(static_cast<uint64_t>(std::time(nullptr)), known.started_unix_s));
+    auto call = std::make_shared<Call>();
+    call->id = id_of(known.call_tag);
+    call->call_id = known.start.call_id;
+    call->caller_tag = known.start.from_tag;
+    call->add_callee(known.branch);
+    call->from = known.start.from;
+    call->to = known.start.to;
+    call->began_near = known.start.began == media::Side::face;
+    call->state = CallState::confirmed;
+    call->started_ms = call->answered_ms = now_ms - std::min(now_ms, age_ms);
+    call->adopted_ms = std::max<uint64_t>(now_ms, 1);
+    call->session = std::move(session);
+    calls_.add(call);
+    ++counters_.adopted;
+  }
+}
+
+void CallTable::fail(uint64_t call_tag, const Fault& fault) {
+  if (const CallPtr call = calls_.find_tag(call_tag)) end(call, fault.text());
+}
+
+std::string CallTable::why_over(const Call& call, uint64_t now_ms) const {
+  if (call.state == CallState::early) return now_ms - call.started_ms > settings_.early_limit_ms ? "never answered" : "";
+  const uint64_t last_ms = call.session->last_packet_ns() / 1'000'000;
+  const uint64_t since_answer_ms = now_ms - std::min(now_ms, call.answered_ms);
+  const uint64_t silent_ms = last_ms == 0 ? since_answer_ms : clock_ms() - std::min(clock_ms(), last_ms);
+  if (silent_ms > settings_.silent_limit_ms) return "no media for an hour";
+  if (call.expires_ms != 0 && now_ms > call.expires_ms && silent_ms > settings_.expired_silent_ms) return "session timer expired";
+  const bool forgotten = call.adopted_ms != 0 && now_ms - call.adopted_ms > settings_.adopted_silent_ms && silent_ms > settings_.adopted_silent_ms;
+  return forgotten && !call.session->is_held() ? "ended while the control plane was away" : "";
 }
 
 void CallTable::sweep() {
   const uint64_t now_ms = now_ms_();
-  timespec clock{};
-  clock_gettime(CLOCK_MONOTONIC, &clock);
-  const uint64_t clock_ms = static_cast<uint64_t>(clock.tv_sec) * 1000 + static_cast<uint64_t>(clock.tv_nsec) / 1'000'000;
-  std::vector<std::pair<CallPtr, std::string>> over;
-  for (const auto& [id, call] : by_call_id_) {
-    if (call->state == CallState::early && now_ms - call->started_ms > settings_.early_limit_ms) over.emplace_back(call, "never answered");
-    if (call->state != CallState::confirmed || now_ms - call->answered_ms < settings_.silent_limit_ms) continue;
-    const uint64_t last_ms = last_packet_ms(*call);
-    if (clock_ms - std::min(clock_ms, last_ms) > settings_.silent_limit_ms) over.emplace_back(call, "no media for an hour");
-  }
-  for (auto& [call, reason] : over) {
+  for (const CallPtr& call : calls_.running()) {
+    std::string reason = why_over(*call, now_ms);
+    if (reason.empty()) continue;
     ++counters_.swept;
-    end(call, reason);
+    end(call, std::move(reason));
   }
-}
-
-std::vector<const Call*> CallTable::list() const {
-  std::vector<const Call*> all;
-  for (const auto& [id, call] : by_call_id_) all.push_back(call.get());
-  std::sort(all.begin(), all.end(), [](const Call* a, const Call* b) { return a->started_ms > b->started_ms; });
-  for (const CallPtr& call : ended_) all.push_back(call.get());
-  return all;
-}
-
-const Call* CallTable::find(std::string_view id) const {
-  for (const Call* call : list())
-    if (call->id == id || call->call_id == id) return call;
-  return nullptr;
-}
-
-std::vector<media::StreamSnapshot> CallTable::streams(const Call& call) const {
-  return call.session != nullptr ? call.session->snapshot() : call.last_streams;
 }
 
 }  // namespace sallyport::calls

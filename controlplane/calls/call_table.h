@@ -1,83 +1,75 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// CallTable: the calls of this node, and the Anchor that the proxy asks: it ties INVITE dialogs to MediaSessions, tells offers
-// from answers by the method (RFC 3264, 3261, 3262, 3311, 6337) and ends media with the dialog. A call that passes this node
-// twice (both parties outside) is two calls here, told apart by the side it began on. Bounded; one thread.
+// CallTable: the Anchor that the proxy asks: it ties INVITE dialogs to MediaSessions, hands every SDP of theirs to it, and ends media
+// with the dialog: BYE, refusal, CANCEL, session timer (RFC 4028), silence, or the dataplane's word. Calls of the control plane
+// before this one come in by adopt(). An SDP that belongs to no call of ours never passes. One thread.
 
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
-#include "controlplane/media/media_session.h"
+#include "controlplane/calls/call_list.h"
+#include "controlplane/media/media_plane.h"
 #include "controlplane/proxy/router.h"
+#include "controlplane/sip/cseq.h"
 
 namespace sallyport::calls {
 
-enum class CallState : uint8_t { early, confirmed, ended };
-const char* name_of(CallState state);
-
-struct Call {
-  std::string id;           // eight hex digits, for people
-  std::string call_id, caller_tag;
-  std::string from, to;     // URIs
-  bool began_near = true;
-  CallState state = CallState::early;
-  std::string end_reason;   // "BYE", "487 Request Terminated" ...
-  uint64_t started_ms = 0, answered_ms = 0, ended_ms = 0;
-  bool late_offer_open = false;  // the offer came in a response: ACK or PRACK carries the answer
-  std::unique_ptr<media::MediaSession> session;
-  std::vector<media::StreamSnapshot> last_streams;  // kept when the call has ended
-};
-
 struct CallCounters {
-  uint64_t begun = 0, confirmed = 0, ended = 0, refused = 0, swept = 0;
+  uint64_t begun = 0, confirmed = 0, ended = 0, refused = 0, swept = 0, adopted = 0;
 };
 
 struct CallSettings {
-  size_t capacity = 20'000;
-  size_t remembered = 128;               // ended calls kept for `calls show`
-  uint64_t early_limit_ms = 600'000;     // never answered, never cancelled
-  uint64_t silent_limit_ms = 3'600'000;  // confirmed, no packet either way
-  std::string agent;                     // in Warning
+  size_t remembered = 128;                 // ended calls kept for `calls show`
+  uint64_t early_limit_ms = 600'000;       // never answered, never cancelled
+  uint64_t silent_limit_ms = 3'600'000;    // confirmed, no packet either way
+  uint64_t expired_silent_ms = 10'000;     // the session timer ran out, and silent so long
+  uint64_t adopted_silent_ms = 30'000;     // not held, nothing heard of it since a restart of ours, and silent so long
+  std::string agent;                       // in Warning
 };
 
 class CallTable final : public proxy::Anchor {
  public:
-  // link_of: the media link that belongs to a traversal hop.
-  CallTable(CallSettings settings, media::MediaPlane& plane, std::function<uint64_t(uint64_t hop_id)> link_of, std::function<uint64_t()> now_ms);
+  // peer_of: the traversal peer that a hop leads to, as MediaLinks names it; empty: none.
+  using PeerOf = std::function<std::string(uint64_t hop_id)>;
+  CallTable(CallSettings settings, media::MediaPlane& plane, PeerOf peer_of, std::function<uint64_t()> now_ms);
 
   proxy::AnchorVerdict on_request(proxy::RelayTransaction* transaction, const sip::Message& request, const proxy::Hop& source,
                                   const proxy::Hop& target, sip::Edit& edit) override;
   proxy::AnchorVerdict on_response(proxy::RelayTransaction& transaction, const sip::Message& response, proxy::Side from, sip::Edit& edit) override;
   void on_failed(proxy::RelayTransaction& transaction, int status) override;
 
+  // Calls that the control plane before this one left running.
+  void adopt(std::vector<std::unique_ptr<media::MediaSession>> sessions);
+  // The dataplane lost this call's media.
+  void fail(uint64_t call_tag, const Fault& fault);
   // Ends what its parties forgot; call every few seconds.
   void sweep();
-  std::vector<const Call*> list() const;  // running first, then ended, newest first
-  const Call* find(std::string_view id) const;
-  std::vector<media::StreamSnapshot> streams(const Call& call) const;
-  size_t running() const { return running_; }
+
+  std::vector<const Call*> list() const { return calls_.list(); }
+  const Call* find(std::string_view id) const { return calls_.find(id); }
+  media::SessionSnapshot media_of(const Call& call) const { return call.session != nullptr ? call.session->snapshot() : call.last; }
+  size_t running() const { return calls_.running_count(); }
   const CallCounters& counters() const { return counters_; }
 
  private:
   struct Context;
-  using CallPtr = std::shared_ptr<Call>;
-  CallPtr find_dialog(const sip::Message& message, bool from_near) const;
-  CallPtr begin(const sip::Message& request, bool from_near, uint64_t link_id);
-  void end(const CallPtr& call, std::string reason);
-  proxy::AnchorVerdict rewrite(Call& call, media::From from, media::SdpKind kind, const sip::Message& message, sip::Edit& edit, std::string_view near_source);
-  uint64_t last_packet_ms(const Call& call) const;
+  // Fills in the call that the request begins or belongs to; none: it is no business of ours.
+  proxy::AnchorVerdict place(Context& context, const sip::Message& request, const proxy::Hop& source, const proxy::Hop& target);
+  Outcome<CallPtr> begin(const sip::Message& request, bool from_near, std::string peer);
+  proxy::AnchorVerdict rewrite(const Context& context, const sip::Message& message, media::SdpMessage shape, sip::Edit& edit);
+  proxy::AnchorVerdict refuse(int status, int warn_code, std::string_view reason);
+  void on_final(Context& context, int status, const std::string& branch);
+  void accept(Call& call, const sip::Message& response);
+  void end(const CallPtr& call, std::string reason, bool keep = true);
+  std::string why_over(const Call& call, uint64_t now_ms) const;
 
   const CallSettings settings_;
   media::MediaPlane& plane_;
-  std::function<uint64_t(uint64_t)> link_of_;
+  PeerOf peer_of_;
   std::function<uint64_t()> now_ms_;
-  std::unordered_multimap<std::string, CallPtr> by_call_id_;
-  std::deque<CallPtr> ended_;
-  size_t running_ = 0;
+  CallList calls_;
   CallCounters counters_;
 };
 

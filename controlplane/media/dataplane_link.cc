@@ -1,286 +1,284 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/media/dataplane_link.h"
 
-#include <fmt/format.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <algorithm>
+#include <atomic>
+#include <boost/asio/post.hpp>
+#include <chrono>
 #include <cstring>
+#include <ctime>
+#include <utility>
+
+#include "controlplane/media/dataplane_socket.h"
 
 namespace sallyport::media {
-
 namespace {
-constexpr uint32_t backoff_max_ms = 1000;
-constexpr size_t max_waiting = 65536;
 
-// Sends the hello, with the region's descriptor when one is offered.
-bool send_hello(int fd, int region_fd) {
-  abi::Hello hello;
-  hello.region_offered = region_fd >= 0 ? 1 : 0;
-  iovec part{&hello, sizeof hello};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  if (region_fd >= 0) {
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &region_fd, sizeof region_fd);
-  }
-  return sendmsg(fd, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof hello);
-}
+using boost::system::error_code;
+using std::chrono::milliseconds;
 
-// The answer: region, wake and notify descriptors. False: nothing usable; descriptors that came are closed.
-bool receive_welcome(int fd, abi::Welcome& welcome, int (&fds)[3]) {
-  iovec part{&welcome, sizeof welcome};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * 8)] = {};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  const ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-  int taken = 0;
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-    const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t at = 0; at < count; ++at) {
-      int one;
-      std::memcpy(&one, CMSG_DATA(header) + at * sizeof(int), sizeof one);
-      if (taken < 3) fds[taken++] = one;
-      else close(one);
-    }
-  }
-  const bool good = got == static_cast<ssize_t>(sizeof welcome) && taken == 3 && welcome.magic == abi::region_magic && welcome.version == abi::abi_version;
-  if (!good)
-    while (taken > 0) close(fds[--taken]);
-  return good;
+constexpr uint32_t first_back_off_ms = 50, last_back_off_ms = 1000;
+constexpr milliseconds handshake_limit{2000};
+constexpr milliseconds heartbeat_interval{100};
+constexpr uint64_t stalled_after_ns = 1'000'000'000;
+constexpr size_t drain_limit = 512;  // entries a ring and pass, so that signalling is never held up by a flood of events
+
+uint64_t monotonic_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
 }  // namespace
 
-DataplaneLink::DataplaneLink(boost::asio::io_context& io, std::string socket_path)
-    : io_(io), path_(std::move(socket_path)), timer_(io), socket_(io), notify_(io) {}
+DataplaneLink::DataplaneLink(boost::asio::io_context& context, std::string socket_path, DataplaneListener& listener)
+    : context_(context),
+      socket_path_(std::move(socket_path)),
+      listener_(listener),
+      socket_(context),
+      notify_(context),
+      retry_timer_(context),
+      deadline_(context),
+      heartbeat_timer_(context),
+      fault_{FaultCode::unreachable, "dataplane", "was not asked for yet", ""} {}
 
-DataplaneLink::~DataplaneLink() {
-  close_region();
-  if (region_fd_ >= 0) close(region_fd_);
-  if (wake_fd_ >= 0) close(wake_fd_);
+DataplaneLink::~DataplaneLink() { stop(); }
+
+void DataplaneLink::start() {
+  if (!stopped_) return;
+  stopped_ = false;
+  back_off_ms_ = first_back_off_ms;
+  connect();
 }
 
-void DataplaneLink::start() { try_connect(); }
+void DataplaneLink::stop() {
+  stopped_ = true;
+  ++*attempt_;
+  disconnect();
+  retry_timer_.cancel();
+  state_ = DataplaneState::down;
+  for (auto& waiting : waiting_) waiting.clear();
+}
 
-void DataplaneLink::retry_later(std::string why) {
-  if (why != state_text_ && log) log("dataplane: " + why);
-  state_text_ = std::move(why);
-  timer_.expires_after(std::chrono::milliseconds(backoff_ms_));
-  backoff_ms_ = std::min(backoff_ms_ * 2, backoff_max_ms);
-  timer_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) try_connect();
+void DataplaneLink::disconnect() {
+  error_code ignored;
+  socket_.close(ignored);
+  notify_.close(ignored);
+  deadline_.cancel();
+  heartbeat_timer_.cancel();
+  if (wake_fd_ >= 0) close(std::exchange(wake_fd_, -1));
+}
+
+void DataplaneLink::connect() {
+  ++*attempt_;
+  state_ = DataplaneState::connecting;
+  auto connected = connect_dataplane(socket_path_);
+  if (!connected) return lose(connected.fault());
+  socket_.assign(*connected);
+  if (auto sent = send_hello(*connected, region_ ? region_->fd() : -1); !sent) return lose(sent.fault());
+  deadline_.expires_after(handshake_limit);
+  deadline_.async_wait([this, ticket = ticket()](const error_code& error) {
+    if (error || !ticket.is_valid()) return;
+    lose({FaultCode::timeout, "dataplane socket " + socket_path_, "gives no welcome", "look at the dataplane's log"});
+  });
+  await_welcome();
+}
+
+void DataplaneLink::await_welcome() {
+  socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this, ticket = ticket()](const error_code& error) {
+    if (!error && ticket.is_valid()) take_welcome();
   });
 }
 
-void DataplaneLink::try_connect() {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path_.size() >= sizeof address.sun_path) return retry_later(path_ + ": socket path is too long");
-  std::memcpy(address.sun_path, path_.data(), path_.size());
-  const int fd = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return retry_later(fmt::format("no socket: {}", std::strerror(errno)));
-  if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-    const int error = errno;
-    close(fd);
-    return retry_later(fmt::format("not running ({}: {})", path_, std::strerror(error)));
-  }
-  socket_.assign(fd);
-  if (!send_hello(fd, region_fd_)) {
-    socket_.close();
-    return retry_later("hello could not be sent");
-  }
-  wait_socket();
+void DataplaneLink::take_welcome() {
+  auto received = receive_welcome(socket_.native_handle());
+  if (!received) return lose(received.fault());
+  if (!received->has_value()) return await_welcome();
+  const WelcomeMessage& message = **received;
+  wake_fd_ = message.wake_fd;
+  notify_.assign(message.notify_fd);
+  deadline_.cancel();
+  auto mapped = RegionMap::map(message.region_fd, message.welcome.region_bytes);
+  if (!mapped) return lose(mapped.fault());
+  arrive(std::move(*mapped), message.welcome);
 }
 
-void DataplaneLink::wait_socket() {
-  socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
-    if (error) return;
-    if (connected_) {
-      // The dataplane says nothing after its welcome: readable means that it is gone.
-      char byte;
-      const ssize_t got = recv(socket_.native_handle(), &byte, 1, MSG_DONTWAIT);
-      if (got == 0 || (got < 0 && errno != EAGAIN)) return lost("dataplane ended");
-      return wait_socket();
-    }
-    abi::Welcome welcome;
-    int fds[3] = {-1, -1, -1};
-    if (!receive_welcome(socket_.native_handle(), welcome, fds)) return lost("dataplane gave no usable answer; are both programs of one version?");
-    close_region();
-    if (region_fd_ >= 0) close(region_fd_);
-    if (wake_fd_ >= 0) close(wake_fd_);
-    region_fd_ = fds[0];
-    wake_fd_ = fds[1];
-    notify_.assign(fds[2]);
-    if (const Outcome<> opened = open_region(region_fd_, welcome.region_bytes); !opened) return lost(opened.fault().text());
-    connected_ = true;
-    backoff_ms_ = 50;
-    ++counters_.connects;
-    counters_.adopted += welcome.adopted;
-    state_text_ = "running";
-    if (log) log(fmt::format("dataplane: connected, {} workers, {} flows{}", workers_, flow_capacity_, welcome.adopted ? ", running flows adopted" : ""));
-    wait_notify();
-    wait_socket();
-    if (on_connected) on_connected(welcome.adopted != 0);
-    drain();
+void DataplaneLink::arrive(RegionMap region, const abi::Welcome& welcome) {
+  DataplaneArrival arrival;
+  arrival.is_first = !was_connected_;
+  arrival.same_region = region_ && (welcome.adopted != 0 || region_->epoch() == region.epoch());
+  arrival.same_geometry = !region_ || region_->same_geometry(region);
+  region_ = std::move(region);
+  was_connected_ = true;
+  stalled_.assign(region_->worker_count(), false);
+  arrived_ns_ = monotonic_ns();
+  state_ = DataplaneState::running;
+  fault_ = {};
+  back_off_ms_ = first_back_off_ms;
+  await_peer_close();
+  await_notify();
+  watch_heartbeats();
+  listener_.on_dataplane_up(arrival);
+}
+
+// After the welcome the dataplane says nothing more on the socket: readable means that it is gone.
+void DataplaneLink::await_peer_close() {
+  socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this, ticket = ticket()](const error_code& error) {
+    if (error || !ticket.is_valid()) return;
+    lose({FaultCode::unreachable, "dataplane", "ended or closed its connection", "it is offered its flows when it is back"});
   });
 }
 
-Outcome<> DataplaneLink::open_region(int region_fd, uint64_t region_bytes) {
-  const auto bad = [](const char* cause) { return Fault{FaultCode::invalid, "shared region", cause, "restart the dataplane"}; };
-  struct stat facts{};
-  if (fstat(region_fd, &facts) != 0 || static_cast<uint64_t>(facts.st_size) < region_bytes || region_bytes < sizeof(abi::RegionHeader)) return bad("its size is wrong");
-  void* mapped = mmap(nullptr, region_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, region_fd, 0);
-  if (mapped == MAP_FAILED) return bad("it cannot be mapped");
-  region_ = static_cast<uint8_t*>(mapped);
-  region_bytes_ = region_bytes;
-  madvise(region_, region_bytes_, MADV_DONTDUMP);  // C's region holds media keys
-  header_ = reinterpret_cast<const abi::RegionHeader*>(region_);
-  workers_ = header_->worker_count;
-  flow_capacity_ = header_->flow_capacity;
-  workers_offset_ = header_->workers_offset;
-  links_offset_ = header_->links_offset;
-  flows_offset_ = header_->flows_offset;
-  const auto fits = [&](uint64_t offset, uint64_t bytes) { return offset <= region_bytes_ && bytes <= region_bytes_ - offset; };
-  if (header_->magic != abi::region_magic || header_->version != abi::abi_version) return bad("magic or version is wrong");
-  if (workers_ == 0 || workers_ > abi::max_workers || flow_capacity_ == 0) return bad("its geometry is wrong");
-  if (!fits(workers_offset_, uint64_t{workers_} * sizeof(abi::WorkerArea)) || !fits(links_offset_, abi::max_links * sizeof(abi::LinkRecord)) ||
-      !fits(flows_offset_, uint64_t{flow_capacity_} * sizeof(abi::FlowRecord)))
-    return bad("its parts lie outside of it");
-  return Done{};
-}
-
-void DataplaneLink::close_region() {
-  if (region_ != nullptr) munmap(region_, region_bytes_);
-  region_ = nullptr;
-  header_ = nullptr;
-}
-
-void DataplaneLink::lost(const std::string& why) {
-  const bool was_connected = connected_;
-  connected_ = false;
-  socket_.close();
-  notify_.close();
-  waiting_.clear();
-  if (was_connected) {
-    ++counters_.disconnects;
-    if (on_lost) on_lost();
-  } else if (region_fd_ >= 0 && header_ == nullptr) {
-    // A region that was refused is not offered again.
-    close(region_fd_);
-    region_fd_ = -1;
-  }
-  backoff_ms_ = 50;
-  retry_later(why);
-}
-
-abi::WorkerArea& DataplaneLink::area(uint32_t worker) const {
-  return reinterpret_cast<abi::WorkerArea*>(region_ + workers_offset_)[worker];
-}
-
-bool DataplaneLink::submit(uint32_t worker, abi::Command command, OnCompletion done) {
-  if (!connected_ || worker >= workers_ || waiting_.size() >= max_waiting) return false;
-  command.id = next_command_++;
-  abi::WorkerArea& target = area(worker);
-  const bool pushed = target.commands.push(command);
-  explicit_bzero(&command.flow.open_key, sizeof command.flow.open_key);
-  explicit_bzero(&command.flow.seal_key, sizeof command.flow.seal_key);
-  if (!pushed) {
-    ++counters_.ring_full;
-    return false;
-  }
-  ++counters_.commands;
-  waiting_.emplace(command.id, std::move(done));
-  if (target.asleep.load(std::memory_order_seq_cst) != 0) {
-    const uint64_t one = 1;
-    (void)!write(wake_fd_, &one, sizeof one);
-  }
-  return true;
-}
-
-void DataplaneLink::wait_notify() {
-  notify_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
-    if (error || !connected_) return;
-    uint64_t count;
-    (void)!read(notify_.native_handle(), &count, sizeof count);
+void DataplaneLink::await_notify() {
+  notify_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this, ticket = ticket()](const error_code& error) {
+    if (error || !ticket.is_valid()) return;
+    uint64_t ignored = 0;
+    // Non-blocking by poll's word: nobody else reads this eventfd.
+    [[maybe_unused]] const ssize_t bytes = read(notify_.native_handle(), &ignored, sizeof ignored);
     drain();
-    if (connected_) wait_notify();
+    if (ticket.is_valid()) await_notify();
   });
 }
 
 void DataplaneLink::drain() {
-  for (uint32_t worker = 0; connected_ && worker < workers_; ++worker) {
-    abi::Completion completion;
-    for (uint32_t left = abi::command_ring_capacity; left > 0 && area(worker).completions.pop(completion); --left) {
-      const auto found = waiting_.find(completion.id);
-      if (completion.status != abi::CommandStatus::done) {
-        ++counters_.refused;
-        if (log) log(fmt::format("dataplane: refused command for flow {} with status {}", completion.flow_index, static_cast<int>(completion.status)));
-      }
-      if (found == waiting_.end()) continue;
-      const OnCompletion done = std::move(found->second);
-      waiting_.erase(found);
-      if (done) done(completion.status);
-      if (!connected_) return;
-    }
-    abi::Event event;
-    for (uint32_t left = abi::event_ring_capacity; left > 0 && area(worker).events.pop(event); --left) {
-      ++counters_.events;
-      if (on_event) on_event(event);
-    }
+  const Ticket current = ticket();
+  bool more = false;
+  for (uint32_t worker = 0; worker < worker_count(); ++worker) {
+    more |= drain_completions(worker) == drain_limit;
+    if (!current.is_valid()) return;
+    more |= drain_events(worker) == drain_limit;
+    if (!current.is_valid()) return;
+  }
+  if (!more) return;
+  boost::asio::post(context_, [this, current] {
+    if (current.is_valid()) drain();
+  });
+}
+
+size_t DataplaneLink::drain_completions(uint32_t worker) {
+  abi::Completion completion;
+  size_t count = 0;
+  const Ticket current = ticket();
+  while (count < drain_limit && current.is_valid() && region_->worker(worker).completions.pop(completion)) {
+    ++count;
+    // Unknown: asked for by a control plane before this one, or before the dataplane was lost.
+    const auto found = waiting_[worker].find(completion.id);
+    if (found == waiting_[worker].end()) continue;
+    const Completed completed = std::move(found->second);
+    waiting_[worker].erase(found);
+    completed(completion);
+  }
+  return count;
+}
+
+size_t DataplaneLink::drain_events(uint32_t worker) {
+  abi::Event event;
+  size_t count = 0;
+  const Ticket current = ticket();
+  while (count < drain_limit && current.is_valid() && region_->worker(worker).events.pop(event)) {
+    ++count;
+    listener_.on_dataplane_event(worker, event);
+  }
+  return count;
+}
+
+Outcome<> DataplaneLink::submit(uint32_t worker, abi::Command& command, Completed completed) {
+  if (!is_connected()) return fault_;
+  if (worker >= worker_count()) return Fault{FaultCode::invalid, "dataplane", "has no such worker", ""};
+  auto& waiting = waiting_[worker];
+  if (waiting.size() >= abi::command_ring_capacity) {
+    return Fault{FaultCode::exhausted, "dataplane worker " + std::to_string(worker), "answers no commands",
+                 "look for a stalled worker in `sallyport status`"};
+  }
+  command.id = next_id_++;
+  if (!region_->worker(worker).commands.push(command)) {
+    return Fault{FaultCode::exhausted, "dataplane worker " + std::to_string(worker), "its command ring is full",
+                 "look for a stalled worker in `sallyport status`"};
+  }
+  waiting.emplace(command.id, std::move(completed));
+  wake(worker);
+  return Done{};
+}
+
+void DataplaneLink::wake(uint32_t worker) {
+  // The worker sets asleep, then looks at its ring once more; we fill the ring, then look at asleep. One of us sees the other.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (region_->worker(worker).asleep.load(std::memory_order_relaxed) == 0) return;
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t bytes = write(wake_fd_, &one, sizeof one);
+}
+
+bool DataplaneLink::read_link(uint32_t slot, abi::LinkRecord& out) const {
+  if (!region_ || slot >= abi::max_links) return false;
+  out.spec = region_->link_spec(static_cast<uint16_t>(slot));
+  out.state = region_->link_state(static_cast<uint16_t>(slot));
+  return out.spec.generation != 0;
+}
+
+size_t DataplaneLink::in_flight() const {
+  size_t count = 0;
+  for (const auto& waiting : waiting_) count += waiting.size();
+  return count;
+}
+
+void DataplaneLink::watch_heartbeats() {
+  heartbeat_timer_.expires_after(heartbeat_interval);
+  heartbeat_timer_.async_wait([this, ticket = ticket()](const error_code& error) {
+    if (error || !ticket.is_valid()) return;
+    check_heartbeats(monotonic_ns());
+    if (!ticket.is_valid()) return;
+    // A notification lost with a worker that died between ring and eventfd is made good here.
+    drain();
+    if (ticket.is_valid()) watch_heartbeats();
+  });
+}
+
+void DataplaneLink::check_heartbeats(uint64_t now_ns) {
+  const Ticket current = ticket();
+  for (uint32_t worker = 0; worker < worker_count() && current.is_valid(); ++worker) {
+    const uint64_t beat_ns = std::max(region_->heartbeat_ns(worker), arrived_ns_);
+    const bool stalled = now_ns > beat_ns && now_ns - beat_ns > stalled_after_ns;
+    if (stalled == stalled_[worker]) continue;
+    stalled_[worker] = stalled;
+    const bool any = std::find(stalled_.begin(), stalled_.end(), true) != stalled_.end();
+    state_ = any ? DataplaneState::stalled : DataplaneState::running;
+    fault_ = any ? Fault{FaultCode::timeout, "dataplane worker " + std::to_string(worker),
+                         "has given no sign of life for a second", "look at its lcore's load and the dataplane's log"}
+                 : Fault{};
+    listener_.on_worker_stalled(worker, stalled);
   }
 }
 
-bool DataplaneLink::read_flow(uint32_t index, abi::FlowRecord& out) const {
-  if (header_ == nullptr || index >= flow_capacity_) return false;
-  std::memcpy(&out, region_ + flows_offset_ + uint64_t{index} * sizeof(abi::FlowRecord), sizeof out);
-  explicit_bzero(&out.spec.open_key.key, sizeof out.spec.open_key.key);
-  explicit_bzero(&out.spec.seal_key.key, sizeof out.spec.seal_key.key);
-  return out.generation_live != 0;
+void DataplaneLink::lose(Fault fault) {
+  ++*attempt_;
+  disconnect();
+  const bool was_running = state_ == DataplaneState::running || state_ == DataplaneState::stalled;
+  state_ = DataplaneState::down;
+  fault_ = std::move(fault);
+  retry_later();
+  if (!was_running) return;
+  const Fault told = fault_;
+  fail_in_flight(told);
+  listener_.on_dataplane_down(told);
 }
 
-bool DataplaneLink::read_link(uint32_t link, abi::LinkRecord& out) const {
-  if (header_ == nullptr || link >= abi::max_links) return false;
-  std::memcpy(&out, region_ + links_offset_ + link * sizeof(abi::LinkRecord), sizeof out);
-  return out.state.generation_live != 0;
+void DataplaneLink::retry_later() {
+  retry_timer_.expires_after(milliseconds(back_off_ms_));
+  back_off_ms_ = std::min(back_off_ms_ * 2, last_back_off_ms);
+  retry_timer_.async_wait([this, ticket = ticket()](const error_code& error) {
+    if (!error && ticket.is_valid()) connect();
+  });
 }
 
-bool DataplaneLink::read_counters(uint32_t worker, abi::WorkerCounters& out) const {
-  if (header_ == nullptr || worker >= workers_) return false;
-  std::memcpy(&out, &area(worker).counters, sizeof out);
-  return true;
-}
-
-std::vector<abi::FlowSpec> DataplaneLink::live_flows() const {
-  std::vector<abi::FlowSpec> flows;
-  abi::FlowRecord record;
-  for (uint32_t index = 0; index < flow_capacity_; ++index)
-    if (read_flow(index, record)) flows.push_back(record.spec);
-  return flows;
-}
-
-int DataplaneLink::find_slot(std::string_view name) const {
-  if (header_ == nullptr) return -1;
-  for (uint32_t slot = 0; slot < abi::max_address_slots; ++slot) {
-    const abi::AddressSlot& entry = header_->slots[slot];
-    if (entry.in_use && std::string_view(entry.name, strnlen(entry.name, sizeof entry.name)) == name) return static_cast<int>(slot);
+void DataplaneLink::fail_in_flight(const Fault& fault) {
+  for (auto& waiting : waiting_) {
+    const auto failed = std::exchange(waiting, {});
+    for (const auto& [id, completed] : failed) completed(fault);
   }
-  return -1;
 }
 
 }  // namespace sallyport::media

@@ -1,92 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// MediaPlane: what all calls of a node share: the dataplane, its address slots, ports, multiplexIDs, flow indices and media
-// links. Sessions borrow from it and give back. One thread.
+// MediaPlane: everything of media in one control plane: the dataplane's link, allocators, media links, sessions, journal, counters.
+// The SIP proxy opens sessions here. One thread (the io_context's). Sessions belong to the caller and must be gone before the plane.
+// After a restart on_restored() hands over the calls that still run; flows of unknown calls are removed.
 
-#include <array>
-#include <cstdint>
+#include <boost/asio/io_context.hpp>
 #include <functional>
-#include <map>
 #include <memory>
-#include <string>
 #include <vector>
 
+#include "controlplane/media/call_journal.h"
 #include "controlplane/media/dataplane_link.h"
-#include "controlplane/media/flow_indices.h"
-#include "controlplane/media/multiplex_ids.h"
-#include "controlplane/media/relay_ports.h"
+#include "controlplane/media/media_counters.h"
+#include "controlplane/media/media_link.h"
+#include "controlplane/media/media_session.h"
+#include "controlplane/media/media_settings.h"
 
 namespace sallyport::media {
 
-struct MediaSettings {
-  bool is_e = true;
-  std::string near_slot, link_slot;   // names of address slots: towards clients (E) or inside phones (C); of the media link
-  std::string near_address;           // as written into SDP: the advertised address where there is one
-  std::string link_address;
-  uint16_t port_min = 36002, port_max = 59999, link_rtp_port = 36000, link_rtcp_port = 36001;
-  uint32_t keepalive_ms = 5000, max_packets_per_s = 1000;
-  std::vector<std::string> suites;    // C: offered to clients, strongest first
-  bool inner_srtp = false;            // C: SDES towards call control too
+struct MediaListener {
+  virtual ~MediaListener() = default;
+  // The dataplane came, went or stalled; text names cause and remedy when it is not running.
+  virtual void on_dataplane(DataplaneState state, const std::string& text) = 0;
+  virtual void on_link(uint16_t link, bool up) = 0;
+  // Raised when ports, flows or IDs run out (raised true) and when some are free again.
+  virtual void on_exhausted(const Fault& fault, bool raised) = 0;
+  // This call's media is gone or a worker refused its flows: end it.
+  virtual void on_session_failed(MediaSession& session, const Fault& fault) = 0;
+  // First packet, latched, auth_failing, idle ... of one of its flows.
+  virtual void on_session_event(MediaSession& session, uint32_t line, FlowRole role, const abi::Event& event) = 0;
+  // Calls of the control plane before this one that still run; called once, after the first connection to the dataplane.
+  virtual void on_restored(std::vector<std::unique_ptr<MediaSession>> sessions) = 0;
 };
 
-struct MediaCounters {
-  uint64_t offers = 0, answers = 0, refused_no_keys = 0, refused_suite = 0, refused_sdp = 0, refused_dataplane = 0, refused_ports = 0;
-  uint64_t streams_not_rtp = 0, sessions = 0, flows_refused = 0, wrong_answer_key = 0;
-};
+class PlaneState;
 
 class MediaPlane {
  public:
-  MediaPlane(MediaSettings settings, DataplaneLink& dataplane, std::function<uint64_t()> now_ms);
+  MediaPlane(boost::asio::io_context& context, MediaSettings settings, MediaListener& listener);
+  ~MediaPlane();
+  MediaPlane(const MediaPlane&) = delete;
 
-  // The dataplane is there (again): slots are looked up, links installed anew; without adoption every flow is gone.
-  void on_dataplane(bool adopted);
-  bool is_ready() const { return dataplane_.is_running() && near_slot_ >= 0 && link_slot_ >= 0; }
-  std::string not_ready_text() const;
+  Outcome<> start();   // loads the journal, begins to connect
+  void stop();         // flows go on; the journal stays
 
-  // The media link to a peer, by its stable id. E: makes one, or finds the one that runs. C: takes what E offered.
-  struct LinkKeys {
-    uint64_t session = 0;
-    std::array<uint8_t, 32> key{};
-  };
-  Outcome<LinkKeys> serve_link(uint64_t link_id);                                                    // E
-  Outcome<> join_link(uint64_t link_id, const LinkKeys& keys, const abi::Address& rtp, const abi::Address& rtcp);  // C
-  int link_of(uint64_t link_id) const;  // slot; -1: none
+  // Fault: exhausted above the limit of sessions. A missing dataplane or link shows at the first rewrite(), as 503.
+  Outcome<std::unique_ptr<MediaSession>> open(SessionStart start);
 
-  bool add_flow(abi::FlowSpec& spec, FlowHandle handle);
-  bool modify_flow(const abi::FlowSpec& spec, FlowHandle handle, uint8_t flags);
-  void remove_flow(FlowHandle& handle);
-
-  const MediaSettings& settings() const { return settings_; }
-  DataplaneLink& dataplane() { return dataplane_; }
-  RelayPorts& ports() { return ports_; }
-  MultiplexIds& multiplex_ids() { return multiplex_ids_; }
-  FlowIndices& flows() { return flows_; }
-  uint16_t near_slot() const { return static_cast<uint16_t>(near_slot_); }
-  uint64_t epoch() const { return epoch_; }  // changes when all flows were lost
-  MediaCounters& counters() { return counters_; }
-  const MediaCounters& counters() const { return counters_; }
-  std::function<void(const std::string&)> log;
+  DataplaneLink& dataplane();
+  MediaLinks& links();
+  const MediaCounters& counters() const;
+  size_t sessions() const;
+  std::vector<SessionSnapshot> snapshots() const;
 
  private:
-  struct Link {
-    uint64_t id = 0;
-    abi::LinkSpec spec;
-  };
-  Outcome<> install(Link& link);
-  Link* find_link(uint64_t link_id);
-  Link* new_link(uint64_t link_id);
-
-  const MediaSettings settings_;
-  DataplaneLink& dataplane_;
-  std::function<uint64_t()> now_ms_;
-  RelayPorts ports_;
-  MultiplexIds multiplex_ids_;
-  FlowIndices flows_;
-  std::map<uint16_t, Link> links_;  // by slot
-  uint32_t link_generation_ = 0;
-  int near_slot_ = -1, link_slot_ = -1;
-  uint64_t epoch_ = 0;
-  MediaCounters counters_;
+  std::unique_ptr<PlaneState> state_;
 };
 
 }  // namespace sallyport::media

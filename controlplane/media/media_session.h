@@ -1,123 +1,123 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// MediaSession: the media of one call on this node: rewrites each offer and answer so that media is anchored here, and programs
-// the flows that carry it. near: the client (E) or call control (C); far: the traversal leg. E never reads keys; C ends SRTP.
-// An offer is prepared aside and takes effect with its answer; reject() undoes it. One thread; destroying it removes its flows.
+// MediaSession: the anchor of one call on one node. The SIP proxy hands it every SDP body that passes and forwards what it gives back; it
+// keeps the offer/answer state, ports, multiplexIDs and (C) keys, and programs the flows when an answer passes. One session for each
+// initial INVITE forwarded: call control that forks to two clients makes two; a fork further on makes branches of one. Made by
+// MediaPlane::open(); on the plane's thread. rewrite() never blocks. Destroying or release() removes the flows and wipes keys.
 
-#include <array>
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "controlplane/media/media_plane.h"
-#include "controlplane/sip/crypto_attribute.h"
-#include "controlplane/sip/sdp.h"
-#include "controlplane/sip/sdp_edit.h"
+#include "controlplane/media/call_record.h"
+#include "controlplane/media/region_map.h"
+#include "dataplane/abi/address.h"
+#include "dataplane/abi/command.h"
 
 namespace sallyport::media {
 
-// Carries each stream's multiplexID on the traversal leg: "a=x-sallyport-mux:0a1b2c3c".
-inline constexpr std::string_view multiplex_attribute = "x-sallyport-mux";
+// The face looks to clients on E, to call control on C; the other side is the traversal leg.
+enum class Side : uint8_t { face, traversal };
 
-enum class From : uint8_t { near, far };
-enum class SdpKind : uint8_t { offer, answer };
-
-struct Rewritten {
-  std::string sdp;      // empty when refused
-  int status = 0;       // 0: go on
-  std::string reason;   // for the reason phrase and the Warning
+struct SessionStart {
+  std::string call_id;
+  std::string from_tag;          // of the initial INVITE
+  std::string correlation;       // id that logs of both nodes share; may be empty
+  std::string peer;              // traversal peer, as named to MediaLinks
+  std::string face;              // address slot name; empty: the first of the settings
+  Side began = Side::face;       // where the initial INVITE came from
+  std::string from, to;          // addresses of record, for people
 };
 
-// Which of a stream's four flows.
-enum Leg : uint8_t { up_rtp, up_rtcp, down_rtp, down_rtcp, legs };
+struct SdpMessage {
+  Side from = Side::face;
+  std::string_view sdp;
+  std::string_view method;       // as in CSeq: INVITE, UPDATE, PRACK, ACK
+  uint16_t status = 0;           // 0: a request
+  Side request_from = Side::face;  // who sent the request; with cseq it names the transaction (an ACK has its INVITE's number)
+  uint32_t cseq = 0;
+  std::string_view branch;       // the dialog: tag of the callee of the initial INVITE; empty before one is known
+  abi::Address source;           // face side: where the message came from (E sends media there unasked only if the SDP agrees)
+};
 
-struct Stream {
-  bool in_use = false;            // has a port pair
-  bool is_rtp = false;
-  bool rtcp_mux = false;          // E, near side
-  bool is_held = false;
-  uint16_t near_port = 0;
-  uint32_t multiplex_id = 0;
-  uint32_t clock_rate_hz = 8000;
-  std::string kind;               // "audio"
-  abi::Address near_rtp, near_rtcp;  // where the near side wants its media
-  uint32_t crypto_tag = 0;        // C: of the line in force
-  abi::KeyMaterial open_key, seal_key;
-  std::vector<std::pair<uint32_t, abi::KeyMaterial>> offered;  // C: our own lines by tag, while an offer of ours is open
-  std::array<FlowHandle, legs> flows{};
-  std::array<abi::FlowSpec, legs> programmed{};
+struct SdpResult {
+  uint16_t status = 0;           // 0: forward `sdp`; else what the offerer is answered with (a failed answer ends the attempt)
+  uint16_t warn_code = 0;        // RFC 3261 20.43: 304, 305, 399 ...
+  std::string warning;           // text of the Warning header, without quotes
+  std::string sdp;               // on C it may hold keys: wipe it after sending
+  uint32_t streams_refused = 0;  // m= lines set to port 0 by us
+  bool ok() const { return status == 0; }
+};
 
-  Stream() = default;
-  Stream(const Stream&) = default;
-  Stream& operator=(const Stream&) = default;
-  ~Stream();  // wipes keys
+struct FlowSnapshot {
+  FlowRole role = FlowRole::up_rtp;
+  FlowHandle flow;
+  FlowCounters counters;         // zero when the flow is not live
+  bool live = false;
+  uint64_t lost = 0;
+  double jitter_ms = 0;
 };
 
 struct StreamSnapshot {
-  std::string kind, suite, near_local, near_remote, link;
+  uint32_t line = 0;
+  std::string kind;
+  bool held = false;
   uint32_t multiplex_id = 0;
-  struct Flow {
-    bool live = false;
-    uint64_t packets = 0, bytes = 0, dropped = 0, lost = 0;
-    double jitter_ms = 0;
-    std::string last_drop, latched;
-  } up, down, up_rtcp, down_rtcp;
+  std::string link_suite;        // C: "AEAD_AES_256_GCM"; E: "SRTP (opaque)"
+  std::string face_suite;        // C: "RTP" or a suite; E: "SRTP (opaque)"
+  bool rtcp_mux = false;         // on the face
+  abi::Address local_rtp;        // relay address and port on the face; RTCP is the next
+  abi::Address face_rtp, face_rtcp;  // where the face's media is sent before its source is known; unset: nowhere
+  abi::Address link_local_rtp, link_local_rtcp;  // this node's end of the media link
+  abi::Address link_peer_rtp, link_peer_rtcp;    // the other end; unset: it has not been heard
+  std::vector<FlowSnapshot> flows;
 };
+
+struct SessionSnapshot {
+  uint64_t call_tag = 0;
+  SessionStart start;
+  std::string branch;            // the dialog whose media runs
+  uint64_t started_unix_s = 0;
+  bool confirmed = false;
+  std::vector<StreamSnapshot> streams;
+};
+
+class SessionState;
+class MediaPlane;
+class PlaneState;
 
 class MediaSession {
  public:
-  MediaSession(MediaPlane& plane, uint64_t link_id, uint64_t call_tag);
   ~MediaSession();
   MediaSession(const MediaSession&) = delete;
-  MediaSession& operator=(const MediaSession&) = delete;
 
-  // `near_source`: E: the client's address as its signalling shows it; a media address equal to it needs no latching first.
-  Rewritten rewrite(From from, SdpKind kind, std::string_view sdp, std::string_view near_source = {});
-  // The offer that is open was refused: ports and keys of its additions are given back, the call goes on as before.
-  void reject();
-  bool has_open_offer() const { return open_offer_.has_value(); }
+  uint64_t call_tag() const;
+  const SessionStart& start() const;
+
+  // Whether it is an offer or an answer follows from method, status and the transaction (RFC 3261 13.2.1, RFC 3262 5, RFC 3311).
+  // On a refusal nothing has changed.
+  SdpResult rewrite(const SdpMessage& message);
+
+  // The final response to any request of the dialog passed, with or without SDP: 2xx settles what the offer changed, anything else
+  // rolls it back (RFC 6141). A 2xx to the initial INVITE drops the other branches. A CANCELled INVITE counts as its 487.
+  void on_final(Side request_from, uint32_t cseq, std::string_view method, std::string_view branch, uint16_t status);
+  // BYE on a branch, or an early dialog that ended. true: no dialog is left and the session may go.
+  bool end_branch(std::string_view branch);
+
   void release();
-
-  uint64_t call_tag() const { return call_tag_; }
-  std::vector<StreamSnapshot> snapshot() const;
-  std::vector<uint32_t> flow_indices() const;
+  bool is_released() const;
+  SessionSnapshot snapshot() const;
+  // Of any of its flows, CLOCK_MONOTONIC; 0: none yet.
+  uint64_t last_packet_ns() const;
+  bool is_held() const;
 
  private:
-  struct OpenOffer {
-    From from;
-    bool answered;
-    std::vector<Stream> streams;
-  };
-  Rewritten offer(From from, const sip::Sdp& sdp);
-  Rewritten answer(From from, const sip::Sdp& sdp);
-  Rewritten refuse(int status, std::string reason, uint64_t& counter);
-  bool anchor(Stream& stream, Rewritten& refusal);
-  bool judge_profile(const sip::Sdp& sdp, const sip::SdpMedia& media, From from, Rewritten& refusal);
-  bool read_side(const sip::Sdp& sdp, const sip::SdpMedia& media, Stream& stream, From from, SdpKind kind, Rewritten& refusal);
-  void read_near_address(const sip::Sdp& sdp, const sip::SdpMedia& media, Stream& stream);
-  bool read_far_keys(const sip::Sdp& sdp, const sip::SdpMedia& media, Stream& stream, SdpKind kind, Rewritten& refusal);
-  std::vector<std::string> our_crypto_lines(Stream& stream, SdpKind kind) const;
-  void strip_session(sip::SdpEdit& edit, const sip::Sdp& sdp, std::string_view address);
-  void write_transport(sip::SdpEdit& edit, const sip::Sdp& sdp, const sip::SdpMedia& media, std::string_view address, uint16_t port);
-  void write_near(sip::SdpEdit& edit, const sip::Sdp& sdp, const sip::SdpMedia& media, const Stream& stream, SdpKind kind);
-  void write_far(sip::SdpEdit& edit, const sip::Sdp& sdp, const sip::SdpMedia& media, Stream& stream, SdpKind kind);
-  void program(Stream& stream, uint32_t number, std::string_view near_source);
-  abi::FlowSpec flow_spec(const Stream& stream, uint32_t number, Leg leg, std::string_view near_source) const;
-  void drop_stream(Stream& stream);
-  void reset_if_lost();
-
-  MediaPlane& plane_;
-  const uint64_t link_id_;
-  const uint64_t call_tag_;
-  uint64_t epoch_;
-  std::vector<Stream> streams_;            // in force
-  std::optional<OpenOffer> open_offer_;
-  std::string near_source_;
+  friend class MediaPlane;
+  friend class PlaneState;
+  explicit MediaSession(std::unique_ptr<SessionState> state);
+  std::unique_ptr<SessionState> state_;
 };
-
-const char* suite_name(abi::Suite suite);
-std::string address_text(const abi::Address& address);  // without port; "" when not set
 
 }  // namespace sallyport::media

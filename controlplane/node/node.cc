@@ -9,30 +9,11 @@
 #include <boost/asio/detached.hpp>
 #include <filesystem>
 
+#include "controlplane/config/node_file.h"
+
 namespace sallyport::node {
 
 namespace {
-
-media::MediaSettings media_settings(const config::NodeConfig& config) {
-  media::MediaSettings settings;
-  const config::MediaSection& media = config.media;
-  settings.is_e = config.is_e();
-  settings.near_slot = config.is_e() ? media.outer : media.inner;
-  settings.link_slot = media.link;
-  const config::AddressSection* near = config.address(settings.near_slot);
-  const config::AddressSection* link = config.address(settings.link_slot);
-  settings.near_address = near->advertised.empty() ? near->ip : near->advertised;
-  settings.link_address = link->advertised.empty() ? link->ip : link->advertised;
-  settings.port_min = static_cast<uint16_t>(media.port_min);
-  settings.port_max = static_cast<uint16_t>(media.port_max);
-  settings.link_rtp_port = static_cast<uint16_t>(media.link_rtp_port);
-  settings.link_rtcp_port = static_cast<uint16_t>(media.link_rtcp_port);
-  settings.keepalive_ms = media.keepalive_s * 1000;
-  settings.max_packets_per_s = media.max_packets_per_s;
-  settings.suites = media.suites;
-  settings.inner_srtp = media.inner_encryption == "sdes";
-  return settings;
-}
 
 proxy::TimerSettings timer_settings(const config::SipSection& sip) {
   proxy::TimerSettings timers;
@@ -42,18 +23,17 @@ proxy::TimerSettings timer_settings(const config::SipSection& sip) {
   return timers;
 }
 
-abi::Address media_address(const tls::SocketAddress& host, uint16_t port) {
-  abi::Address address;
-  const std::string_view bytes = host.ip_bytes();
-  address.family = bytes.size() == 4 ? 4 : 6;
-  address.port = port;
-  std::copy(bytes.begin(), bytes.end(), address.ip);
-  return address;
+tls::CredentialSource credential_source(const config::TlsSection& files) {
+  tls::CredentialSource source;
+  source.platform = {"platform", files.certificate, files.key};
+  source.ca_paths = {files.ca_file};
+  return source;
 }
 
 std::string uri_host(const std::string& host) { return host.find(':') == std::string::npos ? host : "[" + host + "]"; }
 
 constexpr auto house_interval = std::chrono::seconds(5);
+constexpr auto drain_look_interval = std::chrono::milliseconds(200);
 
 }  // namespace
 
@@ -63,9 +43,8 @@ Node::Node(boost::asio::io_context& io, config::NodeConfig config, Log log)
       log_(std::move(log)),
       wheel_(io),
       timers_(timer_settings(config_.sip)),
-      dataplane_(io, config_.dataplane.socket),
-      media_(media_settings(config_), dataplane_, [this] { return wheel_.now_ms(); }),
-      calls_({.agent = config_.node.fqdn}, media_, [this](uint64_t hop_id) { return link_of_hop(hop_id); }, [this] { return wheel_.now_ms(); }),
+      media_(io, media_settings(config_), *this),
+      calls_({.agent = config_.node.fqdn}, media_, [this](uint64_t hop_id) { return peer_of_hop(hop_id); }, [this] { return wheel_.now_ms(); }),
       registrations_(config_.is_e() ? config_.sip.connections : 100'000),
       house_timer_(io),
       drain_timer_(io) {
@@ -75,28 +54,14 @@ Node::Node(boost::asio::io_context& io, config::NodeConfig config, Log log)
 }
 
 Node::~Node() {
+  media_.stop();  // calls go on without us
   for (const auto& client : zone_clients_) client->stop();
   if (call_control_access_ != nullptr) call_control_access_->stop();
-}
-
-uint64_t Node::link_of_hop(uint64_t hop_id) const {
-  const auto found = link_by_hop_.find(hop_id);
-  return found == link_by_hop_.end() ? 0 : found->second;
 }
 
 zones::TraversalServer* Node::zone_server(std::string_view name) const {
   const auto found = std::find_if(zone_servers_.begin(), zone_servers_.end(), [&](const auto& server) { return server->settings().zone == name; });
   return found == zone_servers_.end() ? nullptr : found->get();
-}
-
-// C tells E whether E's answers on the media link reach it; on any other hop there is nothing to tell.
-std::string Node::media_report_line(uint64_t hop_id) const {
-  abi::LinkRecord link;
-  const int slot = media_.link_of(link_of_hop(hop_id));
-  if (link_of_hop(hop_id) == 0 || slot < 0 || !dataplane_.read_link(static_cast<uint32_t>(slot), link)) return {};
-  const auto microseconds = [](bool up, uint64_t ns) { return up ? static_cast<uint32_t>(std::max<uint64_t>(ns / 1000, 1)) : 0; };
-  const zones::MediaReport report{microseconds(link.state.rtp_up, link.state.rtp_round_trip_ns), microseconds(link.state.rtcp_up, link.state.rtcp_round_trip_ns)};
-  return fmt::format("{}: {}\r\n", zones::media_header, zones::format_media_report(report));
 }
 
 sip::FramerLimits Node::framer_limits() const { return {.head_bytes = config_.sip.max_head_bytes, .body_bytes = config_.sip.max_body_bytes}; }
@@ -119,10 +84,7 @@ Outcome<> Node::start() {
   auto resolver = dns::Resolver::create(io_, {.servers = config_.dns.servers});
   if (!resolver) return resolver.fault();
   resolver_ = std::move(*resolver);
-  tls::CredentialSource source;
-  source.platform = {"platform", config_.tls.certificate, config_.tls.key};
-  source.ca_paths = {config_.tls.ca_file};
-  auto credentials = tls::CredentialStore::load(std::move(source));
+  auto credentials = tls::CredentialStore::load(credential_source(config_.tls));
   if (!credentials) return credentials.fault();
   credentials_ = std::move(*credentials);
   for (const std::string& warning : credentials_->snapshot()->warnings()) log_("tls: " + warning);
@@ -133,23 +95,12 @@ Outcome<> Node::start() {
                                         .first_zone_port = static_cast<uint16_t>(config_.traversal.port)});
   if (!opened) return opened.fault();
   store_ = std::move(*opened);
-  wire_dataplane();
   if (const Outcome<> started = config_.is_e() ? start_edge() : start_inner(); !started) return started;
   store_->add_listener([this](std::shared_ptr<const store::SiteConfig> before, std::shared_ptr<const store::SiteConfig> after) { apply_site(*before, *after); });
-  dataplane_.start();
+  if (const Outcome<> opened = media_.start(); !opened) return opened;
   keep_house();
   log_(fmt::format("node {} ({}): engine {}, ready", config_.node.name, config_.is_e() ? "E" : "C", engine_->backend() == tls::EngineBackend::io_uring ? "io_uring" : "epoll"));
   return Done{};
-}
-
-void Node::wire_dataplane() {
-  dataplane_.log = media_.log = log_;
-  dataplane_.on_connected = [this](bool adopted) { media_.on_dataplane(adopted); };
-  dataplane_.on_event = [this](const abi::Event& event) {
-    if (event.type == abi::EventType::auth_failing) log_(fmt::format("media: flow {}: {} packets in a row failed authentication", event.flow_index, event.value));
-    if (event.type == abi::EventType::link_up || event.type == abi::EventType::link_down)
-      log_(fmt::format("media link {}: {} {}", event.link, event.value == 0 ? "RTP" : "RTCP", event.type == abi::EventType::link_up ? "up" : "down"));
-  };
 }
 
 sip::FlowTokens Node::flow_tokens(std::string_view purpose) const {
@@ -164,7 +115,7 @@ Outcome<> Node::start_edge() {
   const auto client_port = static_cast<uint16_t>(config_.sip.client_port);
   proxy::EdgeSettings settings;
   settings.agent = config_.node.fqdn;
-  settings.client_host = config_.sip.record_route_host;
+  settings.client_host = config_.sip.record_route_host.empty() ? config_.node.fqdn : config_.sip.record_route_host;
   settings.client_port = client_port;
   settings.traversal_host = config_.node.fqdn;
   settings.traversal_port = static_cast<uint16_t>(config_.traversal.port);
@@ -181,6 +132,7 @@ Outcome<> Node::start_edge() {
   }
   edge_router_ = std::make_unique<proxy::EdgeRouter>(settings, own, flow_tokens("flow"), registrations_, [this] { return wheel_.now_ms(); });
   proxy_ = std::make_unique<proxy::Proxy>(wheel_, timers_, config_.sip.transactions, *edge_router_, calls_);
+  proxy_->log = log_;
   edge_router_->answer = [this](const std::shared_ptr<proxy::Hop>& hop, const sip::Message& request, int status) { proxy_->answer(hop, request, status); };
   edge_router_->take_from_zone = [this](const sip::Message& request, const std::shared_ptr<proxy::Hop>& hop) {
     for (const auto& server : zone_servers_)
@@ -235,18 +187,14 @@ Outcome<> Node::open_zone(const store::Zone& zone) {
   }));
   zones::TraversalServer& server = *zone_servers_.back();
   server.log = log_;
-  server.offer_link = [this, name = zone.name](const std::string& host) -> Outcome<zones::LinkOffer> {
-    const auto keys = media_.serve_link(zones::link_id_of(name, host));
-    if (!keys) return keys.fault();
-    return zones::LinkOffer{keys->session, keys->key, static_cast<uint16_t>(config_.media.link_rtp_port), static_cast<uint16_t>(config_.media.link_rtcp_port)};
-  };
+  server.offer_link = [this, name = zone.name](const std::string& host) { return offer_link(name, host); };
   server.on_active = [this, name = zone.name](const std::shared_ptr<proxy::Hop>& hop, const std::string& host) {
-    link_by_hop_[hop->id] = zones::link_id_of(name, host);
+    peer_by_hop_[hop->id] = name_link(zones::link_id_of(name, host), name, host);
     edge_router_->add_peer(hop, host);
   };
   server.on_lost = [this](const std::shared_ptr<proxy::Hop>& hop, const std::string&) {
     edge_router_->remove_peer(hop->id);
-    link_by_hop_.erase(hop->id);
+    peer_by_hop_.erase(hop->id);
   };
   auto policy = tls::TlsPolicy::create({.role = tls::TlsRole::server_verifies_client}, credentials_);
   if (!policy) return policy.fault();
@@ -274,11 +222,15 @@ Outcome<> Node::start_inner() {
   settings.inner_port = static_cast<uint16_t>(config_.sip.inner_port);
   proxy::OwnNames own;
   own.add(config_.node.fqdn, 0);
-  own.add(settings.inner_host, settings.inner_port);
-  own.add(uri_host(config_.address(config_.sip.inner_address)->ip), settings.inner_port);
+  for (const proxy::Transport transport : {proxy::Transport::udp, proxy::Transport::tls}) {
+    const uint16_t port = proxy::inner_port_of(transport, settings.inner_port);
+    own.add(settings.inner_host, port);
+    own.add(uri_host(config_.address(config_.sip.inner_address)->ip), port);
+  }
   inner_router_ = std::make_unique<proxy::InnerRouter>(settings, own, flow_tokens("link"), flow_tokens("contact"), call_control_, registrations_,
                                                        [this] { return wheel_.now_ms(); });
   proxy_ = std::make_unique<proxy::Proxy>(wheel_, timers_, config_.sip.transactions, *inner_router_, calls_);
+  proxy_->log = log_;
   inner_router_->answer = [this](const std::shared_ptr<proxy::Hop>& hop, const sip::Message& request, int status) {
     proxy_->answer(hop, request, status, {}, media_report_line(hop->id));
   };
@@ -301,9 +253,18 @@ Outcome<> Node::start_inner() {
   access.inner_host = settings.inner_host;
   access.agent = config_.node.fqdn;
   access.tls = client_policy_;
+  std::vector<std::string> secure_nodes;
+  for (const proxy::CallControlNode& node : call_control_.nodes())
+    if (node.transport == proxy::Transport::tls) secure_nodes.push_back(node.host);
+  if (!secure_nodes.empty()) {
+    auto policy = tls::TlsPolicy::create({.role = tls::TlsRole::server_verifies_client, .peer_names = std::move(secure_nodes)}, credentials_);
+    if (!policy) return policy.fault();
+    access.server_tls = std::move(*policy);
+  }
   access.limits = framer_limits();
   access.probe_interval_ms = interval_s * 1000;
   access.probe_interval_down_ms = std::min(interval_s * 1000, 5000u);
+  access.probe_patience_ms = 8 * config_.sip.t1_ms;  // three retransmissions over UDP
   call_control_access_ = std::make_unique<proxy::CallControlAccess>(access, *engine_, *resolver_, *proxy_, call_control_, [this] { return next_hop_id(); }, [this] { return wheel_.now_ms(); });
   call_control_access_->log = log_;
   inner_router_->on_node_failed = [this](proxy::CallControlNode& node) { call_control_access_->suspect(node); };
@@ -337,14 +298,13 @@ void Node::join_zone(const store::Zone& zone) {
     settings.limits = framer_limits();
     auto client = std::make_shared<zones::TraversalClient>(settings, *engine_, *resolver_, client_policy_, wheel_, *proxy_, [this] { return next_hop_id(); });
     client->log = log_;
-    client->on_active = [this](uint64_t link_id, const std::shared_ptr<proxy::Hop>& hop, const zones::LinkOffer& offer) {
-      link_by_hop_[hop->id] = link_id;
+    client->on_active = [this, name = zone.name, peer](uint64_t link_id, const std::shared_ptr<proxy::Hop>& hop, const zones::LinkOffer& offer) {
+      const std::string& link = peer_by_hop_[hop->id] = name_link(link_id, name, peer);
       inner_router_->set_link(link_id, hop);
-      const auto joined = media_.join_link(link_id, {offer.session, offer.key}, media_address(hop->remote, offer.rtp_port), media_address(hop->remote, offer.rtcp_port));
-      if (!joined) log_(joined.fault().text());
+      install_link(link, offer, hop->remote);
     };
     client->on_lost = [this](uint64_t link_id, const std::shared_ptr<proxy::Hop>& hop) {
-      link_by_hop_.erase(hop->id);
+      peer_by_hop_.erase(hop->id);
       inner_router_->clear_link(link_id);
     };
     zone_clients_.push_back(client);
@@ -405,7 +365,11 @@ void Node::apply_site(const store::SiteConfig& before, const store::SiteConfig& 
 }
 
 Outcome<> Node::reload() {
-  if (const Outcome<> loaded = credentials_->reload(); !loaded) return loaded;
+  const auto file = config::reload_node_file(config_);
+  if (!file) return file.fault();
+  if (const Outcome<> loaded = credentials_->reload(credential_source(file->config.tls)); !loaded) return loaded;
+  config_.tls = file->config.tls;
+  config_.node.log_level = file->config.node.log_level;
   const auto fresh = store_->refresh();
   if (!fresh) return fresh.fault();
   return Done{};
@@ -424,10 +388,19 @@ void Node::keep_house() {
 void Node::drain(std::chrono::milliseconds deadline, std::function<void()> done) {
   if (client_listener_ != nullptr) client_listener_->stop_accepting();
   for (const auto& listener : zone_listeners_) listener->stop_accepting();
+  proxy_->refuse_new_calls();
   drained_ = std::move(done);
-  drain_timer_.expires_after(calls_.running() == 0 ? std::chrono::milliseconds(0) : deadline);
-  drain_timer_.async_wait([this](const boost::system::error_code&) {
+  watch_drain(std::chrono::steady_clock::now() + deadline);
+}
+
+void Node::watch_drain(std::chrono::steady_clock::time_point end) {
+  if (calls_.running() == 0 || std::chrono::steady_clock::now() >= end) {
     if (drained_) std::exchange(drained_, nullptr)();
+    return;
+  }
+  drain_timer_.expires_after(drain_look_interval);
+  drain_timer_.async_wait([this, end](const boost::system::error_code& error) {
+    if (!error) watch_drain(end);
   });
 }
 

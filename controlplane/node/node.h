@@ -27,7 +27,7 @@
 
 namespace sallyport::node {
 
-class Node {
+class Node final : private media::MediaListener {
  public:
   using Log = std::function<void(const std::string&)>;
 
@@ -35,9 +35,10 @@ class Node {
   ~Node();
 
   Outcome<> start();
-  // Certificates, keys and CAs anew, and what another process wrote into the store; what does not load stays as it was.
+  // The node file's live keys, certificates, keys and CAs anew, and what another process wrote into the store. All or nothing:
+  // a file that is broken or changes what needs a restart leaves everything as it was.
   Outcome<> reload();
-  // No new connections; `done` when no call runs or the deadline is over.
+  // No new connections, new calls get 503; `done` when no call runs or the deadline is over.
   void drain(std::chrono::milliseconds deadline, std::function<void()> done);
 
   const config::NodeConfig& config() const { return config_; }
@@ -46,7 +47,7 @@ class Node {
   zones::TraversalServer* zone_server(std::string_view name) const;  // null: none
   const std::vector<std::shared_ptr<zones::TraversalClient>>& zone_clients() const { return zone_clients_; }
   store::SiteStore& site_store() { return *store_; }
-  media::DataplaneLink& dataplane() { return dataplane_; }
+  media::DataplaneLink& dataplane() { return media_.dataplane(); }
   media::MediaPlane& media() { return media_; }
   calls::CallTable& calls() { return calls_; }
   proxy::Proxy& sip_proxy() { return *proxy_; }
@@ -56,11 +57,15 @@ class Node {
   proxy::InnerRouter* inner_router() { return inner_router_.get(); }
   proxy::ClientAccess* clients() { return clients_.get(); }
   tls::Listener* client_listener() { return client_listener_.get(); }
+  const std::vector<std::unique_ptr<tls::Listener>>& zone_listeners() const { return zone_listeners_; }
   tls::StreamEngine& engine() { return *engine_; }
   dns::Resolver& resolver() { return *resolver_; }
   const tls::CredentialStore& credentials() const { return *credentials_; }
   // Media link slot of a zone peer; -1 none.
-  int media_link_of(uint64_t link_id) const { return media_.link_of(link_id); }
+  int media_link_of(uint64_t link_id);
+  // What keeps calls from having media; empty: nothing.
+  const std::string& media_exhausted() const { return exhausted_; }
+  const std::string& dataplane_text() const { return dataplane_text_; }
 
  private:
   sip::FlowTokens flow_tokens(std::string_view purpose) const;
@@ -72,17 +77,26 @@ class Node {
   void leave_zone(const std::string& name);
   // The operator changed the site: zones that did not change keep their connections.
   void apply_site(const store::SiteConfig& before, const store::SiteConfig& after);
-  void wire_dataplane();
+  std::string name_link(uint64_t link_id, std::string_view zone, std::string_view peer);
+  Outcome<zones::LinkOffer> offer_link(const std::string& zone, const std::string& host);
+  void install_link(const std::string& name, const zones::LinkOffer& offer, const tls::SocketAddress& remote);
+  void on_dataplane(media::DataplaneState state, const std::string& text) override;
+  void on_link(uint16_t link, bool up) override;
+  void on_exhausted(const Fault& fault, bool raised) override;
+  void on_session_failed(media::MediaSession& session, const Fault& fault) override;
+  void on_session_event(media::MediaSession& session, uint32_t line, media::FlowRole role, const abi::Event& event) override;
+  void on_restored(std::vector<std::unique_ptr<media::MediaSession>> sessions) override;
   void keep_house();
+  void watch_drain(std::chrono::steady_clock::time_point end);
   uint64_t next_hop_id() { return ++last_hop_id_; }
-  uint64_t link_of_hop(uint64_t hop_id) const;
-  std::string media_report_line(uint64_t hop_id) const;
+  std::string peer_of_hop(uint64_t hop_id) const;
+  std::string media_report_line(uint64_t hop_id);
   sip::FramerLimits framer_limits() const;
   Outcome<tls::SocketAddress> slot_address(std::string_view slot, uint16_t port) const;
   std::string slot_text(std::string_view slot) const;  // advertised, else ip; IPv6 in brackets
 
   boost::asio::io_context& io_;
-  const config::NodeConfig config_;
+  config::NodeConfig config_;  // after start() only what applies live changes
   Log log_;
   proxy::TimerWheel wheel_;
   proxy::TimerSettings timers_;
@@ -90,7 +104,6 @@ class Node {
   std::unique_ptr<dns::Resolver> resolver_;
   std::shared_ptr<tls::CredentialStore> credentials_;
   std::shared_ptr<tls::TlsPolicy> server_policy_, client_policy_;
-  media::DataplaneLink dataplane_;
   media::MediaPlane media_;
   calls::CallTable calls_;
   proxy::RegistrationTable registrations_;
@@ -105,11 +118,15 @@ class Node {
   std::vector<std::unique_ptr<tls::Listener>> zone_listeners_;
   std::vector<std::shared_ptr<zones::TraversalClient>> zone_clients_;
   std::unique_ptr<tls::Listener> client_listener_;
-  std::unordered_map<uint64_t, uint64_t> link_by_hop_;  // traversal hop to link id
+  std::unordered_map<uint64_t, std::string> peer_by_hop_;  // traversal hop to the name of its media link
+  std::unordered_map<uint64_t, std::string> link_names_;   // the same by link id
+  std::string exhausted_, dataplane_text_;
   boost::asio::steady_timer house_timer_, drain_timer_;
   std::function<void()> drained_;
   std::unique_ptr<store::SiteStore> store_;
   uint64_t last_hop_id_ = 0;
 };
+
+media::MediaSettings media_settings(const config::NodeConfig& config);
 
 }  // namespace sallyport::node

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The counters of a node, as one table: SIP, zones, media, TLS, and those of the dataplane's region by stage and drop reason.
+#include <fmt/format.h>
+
 #include "controlplane/node/node_facts.h"
 
 namespace sallyport::node {
@@ -15,10 +17,10 @@ void add(std::vector<CounterView>& out, const char* name, uint64_t value, std::v
   entry.value = static_cast<double>(value);
 }
 
-void add_dataplane(std::vector<CounterView>& out, const media::DataplaneLink& dataplane) {
-  abi::WorkerCounters counters;
-  for (uint32_t worker = 0; worker < dataplane.workers(); ++worker) {
-    if (!dataplane.read_counters(worker, counters)) continue;
+void add_dataplane(std::vector<CounterView>& out, const media::RegionMap* region) {
+  if (region == nullptr) return;
+  for (uint32_t worker = 0; worker < region->worker_count(); ++worker) {
+    const abi::WorkerCounters counters = region->counters(worker);
     const std::pair<std::string, std::string> who{"worker", std::to_string(worker)};
     add(out, "dataplane_packets_in_total", counters.packets_in, {who});
     add(out, "dataplane_packets_out_total", counters.packets_out, {who});
@@ -38,6 +40,17 @@ void add_dataplane(std::vector<CounterView>& out, const media::DataplaneLink& da
   }
 }
 
+// One family for what is refused, the reason as its label; every other counter by its own name.
+void add_media(std::vector<CounterView>& out, const media::MediaCounters& counters) {
+  for (size_t at = 0; at < static_cast<size_t>(media::MediaCounter::count); ++at) {
+    const std::string_view name = media::media_counter_info[at].name;
+    const uint64_t value = counters.value(static_cast<media::MediaCounter>(at));
+    if (name.starts_with("refused_")) add(out, "media_refused_total", value, {{"reason", std::string(name.substr(8))}});
+    else add(out, fmt::format("media_{}_total", name).c_str(), value);
+    out.back().help = media::media_counter_info[at].help;
+  }
+}
+
 void add_sip(std::vector<CounterView>& out, Node& node) {
   const proxy::ProxyCounters& sip = node.sip_proxy().counters();
   add(out, "sip_requests_total", sip.requests);
@@ -53,8 +66,11 @@ void add_sip(std::vector<CounterView>& out, Node& node) {
   add(out, "sip_loops_total", sip.loops);
   add(out, "sip_too_many_hops_total", sip.too_many_hops);
   add(out, "sip_transactions_refused_total", sip.table_full);
+  add(out, "sip_oversized_total", sip.oversized);
+  add(out, "sip_refused_draining_total", sip.drained);
   add(out, "sip_send_failed_total", sip.send_failed);
   add(out, "sip_timeouts_total", sip.timeouts);
+  add(out, "sip_callees_released_total", sip.callees_released);
   if (const proxy::EdgeRouter* edge = node.edge_router()) {
     add(out, "sip_flow_failed_total", edge->counters().flow_failed);
     add(out, "sip_foreign_route_total", edge->counters().foreign_route);
@@ -70,13 +86,22 @@ void add_sip(std::vector<CounterView>& out, Node& node) {
   }
 }
 
-void add_listener(std::vector<CounterView>& out, const tls::Listener& listener) {
-  const tls::ListenerCounters& counters = listener.counters();
-  add(out, "tls_accepted_total", counters.accepted);
-  add(out, "tls_established_total", counters.established);
-  for (size_t at = 0; at < tls::admissions; ++at) add(out, "tls_admissions_total", counters.admission[at], {{"result", tls::name_of(static_cast<tls::Admission>(at))}});
+// Sums over listeners of one kind: `listener` is "clients" or "traversal".
+void add_listeners(std::vector<CounterView>& out, const char* listener, const std::vector<const tls::Listener*>& listeners) {
+  tls::ListenerCounters sum;
+  for (const tls::Listener* each : listeners) {
+    const tls::ListenerCounters& counters = each->counters();
+    sum.accepted += counters.accepted;
+    sum.established += counters.established;
+    for (size_t at = 0; at < tls::admissions; ++at) sum.admission[at] += counters.admission[at];
+    for (size_t at = 0; at < tls::handshake_reasons; ++at) sum.handshake_failed[at] += counters.handshake_failed[at];
+  }
+  const std::pair<std::string, std::string> which{"listener", listener};
+  add(out, "tls_accepted_total", sum.accepted, {which});
+  add(out, "tls_established_total", sum.established, {which});
+  for (size_t at = 0; at < tls::admissions; ++at) add(out, "tls_admissions_total", sum.admission[at], {which, {"result", tls::name_of(static_cast<tls::Admission>(at))}});
   for (size_t at = 0; at <= static_cast<size_t>(tls::HandshakeReason::other); ++at)
-    add(out, "tls_handshake_failures_total", counters.handshake_failed[at], {{"reason", tls::name_of(static_cast<tls::HandshakeReason>(at))}});
+    add(out, "tls_handshake_failures_total", sum.handshake_failed[at], {which, {"reason", tls::name_of(static_cast<tls::HandshakeReason>(at))}});
 }
 
 }  // namespace
@@ -84,7 +109,10 @@ void add_listener(std::vector<CounterView>& out, const tls::Listener& listener) 
 api::NodeView::Awaitable<std::vector<CounterView>> NodeFacts::counters() {
   std::vector<CounterView> out;
   add_sip(out, node_);
-  if (const tls::Listener* listener = node_.client_listener()) add_listener(out, *listener);
+  if (const tls::Listener* listener = node_.client_listener()) add_listeners(out, "clients", {listener});
+  std::vector<const tls::Listener*> zone_listeners;
+  for (const auto& listener : node_.zone_listeners()) zone_listeners.push_back(listener.get());
+  if (node_.config().is_e()) add_listeners(out, "traversal", zone_listeners);
   uint64_t challenged = 0, authenticated = 0, wrong = 0, unknown = 0, early = 0, names = 0;
   for (const auto& server : node_.zone_servers()) {
     const zones::TraversalServerCounters& zone = server->counters();
@@ -103,21 +131,14 @@ api::NodeView::Awaitable<std::vector<CounterView>> NodeFacts::counters() {
     add(out, "zone_refused_total", early, {{"reason", "not_authenticated"}});
     add(out, "zone_refused_total", names, {{"reason", "certificate_name"}});
   }
-  const media::MediaCounters& media = node_.media().counters();
-  add(out, "media_offers_total", media.offers);
-  add(out, "media_answers_total", media.answers);
-  add(out, "media_refused_total", media.refused_no_keys, {{"reason", "no_keys"}});
-  add(out, "media_refused_total", media.refused_suite, {{"reason", "suite"}});
-  add(out, "media_refused_total", media.refused_sdp, {{"reason", "sdp"}});
-  add(out, "media_refused_total", media.refused_dataplane, {{"reason", "dataplane"}});
-  add(out, "media_refused_total", media.refused_ports, {{"reason", "ports"}});
-  add(out, "media_refused_total", media.wrong_answer_key, {{"reason", "answer_key"}});
-  add(out, "media_flows_refused_total", media.flows_refused);
+  add_media(out, node_.media().counters());
   add(out, "calls_begun_total", node_.calls().counters().begun);
   add(out, "calls_confirmed_total", node_.calls().counters().confirmed);
   add(out, "calls_ended_total", node_.calls().counters().ended);
   add(out, "calls_refused_total", node_.calls().counters().refused);
-  add_dataplane(out, node_.dataplane());
+  add(out, "calls_swept_total", node_.calls().counters().swept);
+  add(out, "calls_adopted_total", node_.calls().counters().adopted);
+  add_dataplane(out, node_.dataplane().region());
   co_return out;
 }
 

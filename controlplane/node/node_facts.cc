@@ -7,6 +7,7 @@
 
 #include <chrono>
 
+#include "controlplane/node/call_legs.h"
 #include "controlplane/node/traversal_test.h"
 
 namespace sallyport::node {
@@ -16,32 +17,6 @@ using namespace api;
 namespace {
 
 std::string utc(std::time_t seconds) { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(seconds)); }
-
-StreamView stream_view(const media::StreamSnapshot& stream, const media::StreamSnapshot::Flow& flow, const char* direction, const char* component,
-                       const std::string& local, const std::string& remote, const std::string& suite) {
-  StreamView view;
-  view.kind = stream.kind;
-  view.direction = direction;
-  view.component = component;
-  view.suite = suite;
-  view.local = local;
-  view.remote = remote;
-  view.multiplex_id = stream.multiplex_id;
-  view.packets = flow.packets;
-  view.bytes = flow.bytes;
-  view.lost = flow.lost;
-  view.dropped = flow.dropped;
-  view.jitter_ms = flow.jitter_ms;
-  return view;
-}
-
-const char* verbs_text(const abi::FlowSpec& spec) {
-  const bool open = spec.verbs & abi::verb_open, seal = spec.verbs & abi::verb_seal, mux = spec.verbs & abi::verb_mux;
-  if (open && seal) return mux ? "rekey+mux" : "rekey";
-  if (open) return "demux+open";
-  if (seal) return mux ? "seal+mux" : "seal";
-  return mux ? "relay+mux" : "demux+relay";
-}
 
 }  // namespace
 
@@ -72,19 +47,20 @@ NodeView::Awaitable<StatusView> NodeFacts::status() {
   view.dataplane.running = dataplane.is_running();
   view.dataplane.state = dataplane.state_text();
   if (dataplane.is_running()) {
-    const abi::RegionHeader& header = dataplane.header();
+    const abi::RegionHeader& header = dataplane.region()->header();
     const auto text = [](const char* bytes, size_t size) { return std::string(bytes, strnlen(bytes, size)); };
     view.dataplane.pid = header.dataplane_pid;
     view.dataplane.profile = text(header.profile, sizeof header.profile);
     view.dataplane.crypto = text(header.crypto, sizeof header.crypto);
     view.dataplane.steering = text(header.steering, sizeof header.steering);
-    view.dataplane.workers = dataplane.workers();
-    view.dataplane.flows = static_cast<uint32_t>(node_.media().flows().in_use());
-    view.dataplane.flow_capacity = dataplane.flow_capacity();
+    view.dataplane.workers = header.worker_count;
+    view.dataplane.flows = static_cast<uint32_t>(dataplane.region()->live_flows().size());
+    view.dataplane.flow_capacity = header.flow_capacity;
     view.dataplane.epoch = header.epoch;
   } else {
-    view.alarms.push_back({"dataplane_absent", "", "calls are refused with 503: " + node_.media().not_ready_text()});
+    view.alarms.push_back({"dataplane_absent", "", "calls are refused with 503: " + dataplane.state_text()});
   }
+  if (dataplane.is_running() && !node_.dataplane_text().empty()) view.alarms.push_back({"address_missing", "", node_.dataplane_text()});
   for (const proxy::CallControlNode& each : node_.call_control().nodes()) {
     CallControlView entry;
     entry.name = each.name;
@@ -105,7 +81,7 @@ NodeView::Awaitable<StatusView> NodeFacts::status() {
     for (const tls::CertificateName& name : facts.names) certificate.names.push_back(name.value);
     view.certificates.push_back(std::move(certificate));
   }
-  if (node_.media().counters().refused_ports != 0) view.alarms.push_back({"port_range_exhausted", "", fmt::format("{} streams found no relay port", node_.media().counters().refused_ports)});
+  if (!node_.media_exhausted().empty()) view.alarms.push_back({"port_range_exhausted", "", "calls are refused with 503: " + node_.media_exhausted()});
   view.state = draining ? "draining" : view.alarms.empty() ? "ready" : "degraded";
   co_return view;
 }
@@ -182,7 +158,7 @@ CallView NodeFacts::view_of(const calls::Call& call, bool with_legs) const {
   view.call_id = call.call_id;
   view.from = call.from;
   view.to = call.to;
-  view.state = call.state == calls::CallState::early ? "early" : call.state == calls::CallState::confirmed ? "established" : "ended";
+  view.state = calls::name_of(call.state);
   view.started = time_of(call.started_ms);
   view.answered = time_of(call.answered_ms);
   view.ended = time_of(call.ended_ms);
@@ -190,27 +166,7 @@ CallView NodeFacts::view_of(const calls::Call& call, bool with_legs) const {
   view.duration_s = call.answered_ms == 0 ? 0 : (until_ms - call.answered_ms) / 1000;
   view.end_reason = call.end_reason;
   if (!with_legs) return view;
-  const bool is_e = node_.config().is_e();
-  LegView near, far;
-  near.side = is_e ? "client" : "inside";
-  far.side = "traversal";
-  near.remote_party = call.began_near ? call.from : call.to;
-  far.remote_party = call.began_near ? call.to : call.from;
-  for (const media::StreamSnapshot& stream : node_.calls().streams(call)) {
-    const std::string link = fmt::format("{}:{}", node_.media().settings().link_address, node_.media().settings().link_rtp_port);
-    // What arrives on a leg is counted by the flow that takes it there; what leaves by the flow of the other direction.
-    const std::string near_suite = is_e ? "opaque" : "none";
-    const std::string far_suite = is_e ? "opaque" : stream.suite;
-    near.streams.push_back(stream_view(stream, stream.up, is_e ? "from_client" : "from_inside", "rtp", stream.near_local, stream.near_remote, near_suite));
-    near.streams.push_back(stream_view(stream, stream.down, is_e ? "to_client" : "to_inside", "rtp", stream.near_local, stream.near_remote, near_suite));
-    near.streams.push_back(stream_view(stream, stream.up_rtcp, is_e ? "from_client" : "from_inside", "rtcp", stream.near_local, stream.near_remote, near_suite));
-    near.streams.push_back(stream_view(stream, stream.down_rtcp, is_e ? "to_client" : "to_inside", "rtcp", stream.near_local, stream.near_remote, near_suite));
-    far.streams.push_back(stream_view(stream, stream.down, "from_peer", "rtp", link, "", far_suite));
-    far.streams.push_back(stream_view(stream, stream.up, "to_peer", "rtp", link, "", far_suite));
-    far.streams.push_back(stream_view(stream, stream.down_rtcp, "from_peer", "rtcp", link, "", far_suite));
-    far.streams.push_back(stream_view(stream, stream.up_rtcp, "to_peer", "rtcp", link, "", far_suite));
-  }
-  view.legs = {std::move(near), std::move(far)};
+  view.legs = legs_of(call, node_.calls().media_of(call), node_.config().is_e());
   return view;
 }
 
@@ -231,32 +187,9 @@ NodeView::Awaitable<std::optional<CallView>> NodeFacts::call(std::string id) {
 }
 
 NodeView::Awaitable<std::vector<FlowView>> NodeFacts::flows(std::size_t limit) {
-  std::vector<FlowView> views;
-  abi::FlowRecord record;
-  media::DataplaneLink& dataplane = node_.dataplane();
-  for (uint32_t index = 0; index < dataplane.flow_capacity() && views.size() < limit; ++index) {
-    if (!dataplane.read_flow(index, record)) continue;
-    FlowView view;
-    view.index = index;
-    view.generation = record.generation_live;
-    view.worker = index % std::max(dataplane.workers(), 1u);
-    view.call = fmt::format("{:08x}", static_cast<uint32_t>(record.spec.call_tag));
-    view.verbs = verbs_text(record.spec);
-    const bool up = record.spec.arrival == abi::Arrival::port;
-    view.stream.component = record.spec.media == abi::Media::rtp ? "rtp" : "rtcp";
-    view.stream.direction = up ? (node_.config().is_e() ? "from_client" : "from_inside") : (node_.config().is_e() ? "to_client" : "to_inside");
-    view.stream.suite = node_.config().is_e() ? "opaque" : media::suite_name(up ? record.spec.seal_key.suite : record.spec.open_key.suite);
-    view.stream.flow = index;
-    view.stream.local = fmt::format("{}:{}", node_.media().settings().near_address, up ? record.spec.local_port : record.spec.egress_port);
-    if (record.state.latched.is_set()) view.stream.remote = fmt::format("{}:{}", media::address_text(record.state.latched), record.state.latched.port);
-    else if (record.spec.destination.is_set()) view.stream.remote = fmt::format("{}:{}", media::address_text(record.spec.destination), record.spec.destination.port);
-    view.stream.latch = record.spec.latch == abi::Latch::confirmed ? (record.state.latched.is_set() ? "confirmed" : "waiting") : "";
-    view.stream.multiplex_id = up ? record.spec.egress_multiplex_id : record.spec.arrival_multiplex_id;
-    view.stream.packets = record.state.packets;
-    view.stream.bytes = record.state.bytes;
-    view.stream.dropped = record.state.dropped;
-    views.push_back(std::move(view));
-  }
+  const media::RegionMap* region = node_.dataplane().region();
+  if (region == nullptr) co_return std::vector<FlowView>{};
+  std::vector<FlowView> views = flows_of(*region, node_.config().is_e(), limit);
   co_return views;
 }
 

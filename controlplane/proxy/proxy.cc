@@ -5,8 +5,10 @@
 #include <openssl/rand.h>
 
 #include <charconv>
+#include <utility>
 
 #include "controlplane/proxy/callback_hop.h"
+#include "controlplane/proxy/callee_release.h"
 #include "controlplane/sip/cseq.h"
 #include "controlplane/sip/header_values.h"
 #include "controlplane/sip/name_addr.h"
@@ -58,6 +60,12 @@ uint32_t loop_hash(const Message& message) {
   return hash;
 }
 
+bool is_in_dialog(const Message& message) {
+  const auto to = sip::parse_name_addr(message.value(HeaderId::to));
+  return to && !to->tag().empty();
+}
+
+constexpr size_t max_datagram_bytes = 65'507;  // what UDP over IPv4 can carry
 constexpr size_t id_digits = 16;
 constexpr size_t loop_digits = 8;
 
@@ -88,6 +96,7 @@ void Proxy::on_message(const std::shared_ptr<Hop>& hop, std::string_view text) {
   const sip::Verdict judged = verdict.ok() ? sip::validate_request(message) : verdict;
   if (!judged.ok()) {
     ++counters_.malformed_requests;
+    tell_refusal(*hop, judged.status, judged.reason);
     if (message.is_request() && message.method() != Method::ack) answer(hop, message, judged.status, judged.reason);
     return;
   }
@@ -97,10 +106,15 @@ void Proxy::on_message(const std::shared_ptr<Hop>& hop, std::string_view text) {
 
 void Proxy::on_refused(const std::shared_ptr<Hop>& hop, std::string_view head, const sip::Verdict& verdict) {
   ++counters_.malformed_requests;
+  tell_refusal(*hop, verdict.status, verdict.reason);
   Message message;
   if (head.empty()) return;
   (void)sip::parse(head, message);  // the head alone, with a Content-Length that is not there: what was understood suffices
   if (message.is_request() && message.method() != Method::ack) answer(hop, message, verdict.status, verdict.reason);
+}
+
+void Proxy::tell_refusal(const Hop& hop, int status, std::string_view reason) const {
+  if (log) log(fmt::format("sip: message from {} refused: {} {}", hop.name, status, reason));
 }
 
 void Proxy::on_request(const std::shared_ptr<Hop>& hop, const Message& message) {
@@ -141,6 +155,10 @@ void Proxy::start(RelayTransaction& transaction, const Message& message) {
     // RFC 3261 16.3 step 5: this proxy implements no option that needs its consent.
     return refuse(transaction, message, 420, {}, fmt::format("Unsupported: {}\r\n", wanted->value));
   }
+  if (draining_ && message.method() == Method::invite && !is_in_dialog(message)) {
+    ++counters_.drained;
+    return refuse(transaction, message, 503, "This node is being stopped", "Retry-After: 10\r\n");
+  }
   if (message.method() == Method::invite) transaction.respond(100, local_response(*transaction.server_hop(), message, 100, "Trying", {}));
   attempt(transaction, message);
 }
@@ -159,6 +177,12 @@ void Proxy::attempt(RelayTransaction& transaction, const Message& message) {
 }
 
 void Proxy::send_attempt(RelayTransaction& transaction, const std::shared_ptr<Hop>& target, std::string text) {
+  if (!target->is_reliable() && text.size() > max_datagram_bytes) {
+    ++counters_.oversized;
+    Message message;
+    if (sip::parse(transaction.request(), message).ok()) refuse(transaction, message, 513, "Message too large for UDP to the next hop", {});
+    return;
+  }
   ++counters_.forwarded_requests;
   if (transaction.forward(target, std::move(text))) return;
   ++counters_.send_failed;
@@ -256,23 +280,55 @@ void Proxy::on_response(const std::shared_ptr<Hop>& hop, const Message& message)
     ++counters_.forged_responses;
     return;
   }
+  // The answer to our CANCEL carries the branch of its INVITE and ends here (RFC 3261 9.1): only the CSeq tells them apart.
+  const auto cseq = sip::parse_cseq(message.value(HeaderId::cseq));
+  if (!cseq || cseq->method != transaction->method()) return;
   if (!transaction->on_response(message)) return;
   sip::Edit edit(message);
   edit.remove(*top);
   if (transaction->is_local) return transaction->respond(message.status(), edit.serialise());
+  const bool accepts = message.status() >= 200 && message.status() < 300 && transaction->method() == Method::invite;
+  if (accepts && transaction->has_final() && transaction->server_state() != ServerState::accepted) {
+    // The caller has been told that the call failed, or is gone: the callee must not go on alone.
+    anchor_.on_failed(*transaction, 487);
+    return release(*transaction, message);
+  }
   router_.on_response(*transaction, message, edit);
   const AnchorVerdict anchored = anchor_.on_response(*transaction, message, hop->side, edit);
-  if (anchored.status != 0) {
-    // The answer cannot be carried (no keys, no ports): the caller is told so. The callee's leg ends by its own BYE or CANCEL.
-    Message request;
-    if (sip::parse(transaction->request(), request).ok())
-      transaction->respond(anchored.status, local_response(*transaction->server_hop(), request, anchored.status, anchored.reason, anchored.extra_lines));
-    return;
-  }
+  if (anchored.status != 0) return refuse_answer(*transaction, message, anchored);
   std::string out;
   edit.serialise(out);
   ++counters_.forwarded_responses;
   transaction->respond(message.status(), std::move(out));
+}
+
+// The answer cannot be carried (no keys, no ports): the caller is told so, the callee's side is taken down.
+void Proxy::refuse_answer(RelayTransaction& transaction, const Message& response, const AnchorVerdict& verdict) {
+  Message request;
+  if (!sip::parse(transaction.request(), request).ok()) return;
+  ++counters_.local_answers;
+  transaction.respond(verdict.status, local_response(*transaction.server_hop(), request, verdict.status, verdict.reason, verdict.extra_lines));
+  if (transaction.method() != Method::invite) return;
+  if (response.status() < 200) transaction.cancel();
+  else release(transaction, response);
+}
+
+// Last of all: making the BYE may bury transactions that are over.
+void Proxy::release(RelayTransaction& transaction, const Message& response) {
+  const std::shared_ptr<Hop> hop = transaction.client_hop();
+  Message sent, ack;
+  if (hop == nullptr || !sip::parse(transaction.forwarded(), sent).ok()) return;
+  const CalleeRelease texts = release_callee(sent, response);
+  if (!sip::parse(texts.ack, ack).ok()) return;
+  sip::Edit edit(ack);
+  edit.push_front(HeaderId::via, fmt::format("{}{}{:016x}{:08x};rport", hop->via_head, branch_start_, 0, loop_hash(ack)));
+  if (!hop->send(edit.serialise())) ++counters_.send_failed;
+  // A refused answer within a dialog changes nothing of what was agreed before: only a call that begins ends here.
+  const auto to = sip::parse_name_addr(sent.value(HeaderId::to));
+  const bool begins = to && to->tag().empty();
+  if (!begins || std::exchange(transaction.callee_released, true)) return;
+  ++counters_.callees_released;
+  originate(hop, texts.bye, [](const Message&) {});
 }
 
 void Proxy::refuse(RelayTransaction& transaction, const Message& message, int status, std::string_view reason,

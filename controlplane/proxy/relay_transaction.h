@@ -66,6 +66,7 @@ class RelayTransaction {
   uint64_t id() const { return id_; }
   Method method() const { return method_; }
   const std::string& request() const { return request_; }
+  const std::string& forwarded() const { return forwarded_; }  // kept for INVITE and over UDP
   const std::string& server_key() const { return server_key_; }
   const std::shared_ptr<Hop>& server_hop() const { return server_hop_; }
   std::shared_ptr<Hop> client_hop() const { return client_hop_.lock(); }
@@ -77,6 +78,7 @@ class RelayTransaction {
 
   std::unique_ptr<TransactionContext> context;
   uint32_t attempts = 0;  // targets tried
+  bool callee_released = false;  // its 2xx could not go upstream, and it was told BYE
   bool is_local = false;  // made by this node: no routing, no media
 
  private:
