@@ -72,17 +72,6 @@ void Node::install_link(const std::string& name, const zones::LinkOffer& offer, 
   if (!installed) log_("media: " + installed.fault().text());
 }
 
-// C tells E whether E's answers on the media link reach it; on any other hop there is nothing to tell.
-std::string Node::media_report_line(uint64_t hop_id) {
-  const std::string peer = peer_of_hop(hop_id);
-  const auto slot = peer.empty() ? std::nullopt : media_.links().find(peer);
-  abi::LinkRecord link;
-  if (!slot || !media_.dataplane().read_link(*slot, link)) return {};
-  const auto microseconds = [](bool up, uint64_t ns) { return up ? static_cast<uint32_t>(std::max<uint64_t>(ns / 1000, 1)) : 0; };
-  const zones::MediaReport report{microseconds(link.state.rtp_up, link.state.rtp_round_trip_ns), microseconds(link.state.rtcp_up, link.state.rtcp_round_trip_ns)};
-  return fmt::format("{}: {}\r\n", zones::media_header, zones::format_media_report(report));
-}
-
 void Node::on_dataplane(media::DataplaneState state, const std::string& text) {
   static constexpr const char* names[] = {"down", "connecting", "running", "stalled"};
   dataplane_text_ = text;
