@@ -23,14 +23,16 @@ proxy::TimerSettings timer_settings(const config::SipSection& sip) {
   return timers;
 }
 
-tls::CredentialSource credential_source(const config::TlsSection& files) {
-  tls::CredentialSource source;
-  source.platform = {"platform", files.certificate, files.key};
-  source.ca_paths = {files.ca_file};
-  return source;
-}
-
 std::string uri_host(const std::string& host) { return host.find(':') == std::string::npos ? host : "[" + host + "]"; }
+
+dns::ResolverOptions resolver_options(const config::DnsSection& dns) {
+  dns::ResolverOptions options;
+  options.servers = dns.servers;
+  options.server_timeout = std::chrono::milliseconds(dns.timeout_ms);
+  options.tries = static_cast<int>(dns.tries);
+  options.deadline = std::max(options.deadline, options.server_timeout * options.tries);
+  return options;
+}
 
 constexpr auto house_interval = std::chrono::seconds(5);
 constexpr auto drain_look_interval = std::chrono::milliseconds(200);
@@ -59,6 +61,8 @@ Node::~Node() {
   if (call_control_access_ != nullptr) call_control_access_->stop();
 }
 
+tls::TlsPolicyOptions Node::tls_options(tls::TlsRole role) const { return {.role = role, .tls13_only = config_.tls.min_version == "1.3"}; }
+
 zones::TraversalServer* Node::zone_server(std::string_view name) const {
   const auto found = std::find_if(zone_servers_.begin(), zone_servers_.end(), [&](const auto& server) { return server->settings().zone == name; });
   return found == zone_servers_.end() ? nullptr : found->get();
@@ -81,16 +85,19 @@ Outcome<> Node::start() {
   auto engine = tls::StreamEngine::create(io_);
   if (!engine) return engine.fault();
   engine_ = std::move(*engine);
-  auto resolver = dns::Resolver::create(io_, {.servers = config_.dns.servers});
+  auto resolver = dns::Resolver::create(io_, resolver_options(config_.dns));
   if (!resolver) return resolver.fault();
   resolver_ = std::move(*resolver);
-  auto credentials = tls::CredentialStore::load(credential_source(config_.tls));
+  auto credentials = NodeCredentials::load(config_.tls);
   if (!credentials) return credentials.fault();
   credentials_ = std::move(*credentials);
-  for (const std::string& warning : credentials_->snapshot()->warnings()) log_("tls: " + warning);
-  auto client_policy = tls::TlsPolicy::create({.role = tls::TlsRole::client}, credentials_);
+  for (const std::string& warning : credentials_.listeners()->snapshot()->warnings()) log_("tls: " + warning);
+  auto client_policy = tls::TlsPolicy::create(tls_options(tls::TlsRole::client), credentials_.call_control());
   if (!client_policy) return client_policy.fault();
   client_policy_ = std::move(*client_policy);
+  auto zone_policy = tls::TlsPolicy::create(tls_options(tls::TlsRole::client), credentials_.zone());
+  if (!zone_policy) return zone_policy.fault();
+  zone_policy_ = std::move(*zone_policy);
   auto opened = store::SiteStore::open({.state_dir = config_.node.state_dir, .role = config_.node.role, .node_name = config_.node.name,
                                         .first_zone_port = static_cast<uint16_t>(config_.traversal.port)});
   if (!opened) return opened.fault();
@@ -143,7 +150,7 @@ Outcome<> Node::start_edge() {
       proxy::ClientAccessSettings{fmt::format("SIP/2.0/TLS {}:{};branch=", uri_host(settings.client_host), client_port), config_.sip.unregistered_idle_s * 1000, framer_limits()},
       io_, *proxy_, *edge_router_);
 
-  auto policy = tls::TlsPolicy::create({.role = tls::TlsRole::server}, credentials_);
+  auto policy = tls::TlsPolicy::create(tls_options(tls::TlsRole::server), credentials_.listeners());
   if (!policy) return policy.fault();
   server_policy_ = std::move(*policy);
   tls::ListenerOptions options;
@@ -168,10 +175,17 @@ Outcome<> Node::start_edge() {
   return Done{};
 }
 
+// The stored hashes are for the realm of the user's credential.
+std::string Node::realm_of(const store::Zone& zone) const {
+  const auto site = store_->snapshot();
+  const store::Credential* credential = site->find_credential(zone.user);
+  return credential == nullptr ? store::default_realm : credential->realm;
+}
+
 Outcome<> Node::open_zone(const store::Zone& zone) {
   zones::TraversalServerSettings settings;
   settings.zone = zone.name;
-  settings.realm = store::default_realm;
+  settings.realm = realm_of(zone);
   settings.username = zone.user;
   settings.via_head = fmt::format("SIP/2.0/TLS {}:{};branch=", uri_host(config_.node.fqdn), zone.port);
   settings.subject_names = zone.tls_verify_subject_names;
@@ -185,7 +199,12 @@ Outcome<> Node::open_zone(const store::Zone& zone) {
     if (credential == nullptr) return std::string{};
     return algorithm == sip::DigestAlgorithm::sha256 ? credential->ha1_sha256 : algorithm == sip::DigestAlgorithm::md5 ? credential->ha1_md5 : std::string{};
   }));
-  zones::TraversalServer& server = *zone_servers_.back();
+  const Outcome<> listening = listen_for_zone(zone, *zone_servers_.back());
+  if (!listening) zone_servers_.pop_back();
+  return listening;
+}
+
+Outcome<> Node::listen_for_zone(const store::Zone& zone, zones::TraversalServer& server) {
   server.log = log_;
   server.offer_link = [this, name = zone.name](const std::string& host) { return offer_link(name, host); };
   server.on_active = [this, name = zone.name](const std::shared_ptr<proxy::Hop>& hop, const std::string& host) {
@@ -196,7 +215,7 @@ Outcome<> Node::open_zone(const store::Zone& zone) {
     edge_router_->remove_peer(hop->id);
     peer_by_hop_.erase(hop->id);
   };
-  auto policy = tls::TlsPolicy::create({.role = tls::TlsRole::server_verifies_client}, credentials_);
+  auto policy = tls::TlsPolicy::create(tls_options(tls::TlsRole::server_verifies_client), credentials_.listeners());
   if (!policy) return policy.fault();
   tls::ListenerOptions options;
   options.name = "traversal zone " + zone.name;
@@ -257,7 +276,9 @@ Outcome<> Node::start_inner() {
   for (const proxy::CallControlNode& node : call_control_.nodes())
     if (node.transport == proxy::Transport::tls) secure_nodes.push_back(node.host);
   if (!secure_nodes.empty()) {
-    auto policy = tls::TlsPolicy::create({.role = tls::TlsRole::server_verifies_client, .peer_names = std::move(secure_nodes)}, credentials_);
+    tls::TlsPolicyOptions options = tls_options(tls::TlsRole::server_verifies_client);
+    options.peer_names = std::move(secure_nodes);
+    auto policy = tls::TlsPolicy::create(std::move(options), credentials_.call_control());
     if (!policy) return policy.fault();
     access.server_tls = std::move(*policy);
   }
@@ -296,7 +317,7 @@ void Node::join_zone(const store::Zone& zone) {
     settings.backoff_min_ms = config_.traversal.reconnect_min_ms;
     settings.backoff_max_ms = config_.traversal.reconnect_max_ms;
     settings.limits = framer_limits();
-    auto client = std::make_shared<zones::TraversalClient>(settings, *engine_, *resolver_, client_policy_, wheel_, *proxy_, [this] { return next_hop_id(); });
+    auto client = std::make_shared<zones::TraversalClient>(settings, *engine_, *resolver_, zone_policy_, wheel_, *proxy_, [this] { return next_hop_id(); });
     client->log = log_;
     client->on_active = [this, name = zone.name, peer](uint64_t link_id, const std::shared_ptr<proxy::Hop>& hop, const zones::LinkOffer& offer) {
       const std::string& link = peer_by_hop_[hop->id] = name_link(link_id, name, peer);
@@ -349,6 +370,7 @@ void Node::apply_site(const store::SiteConfig& before, const store::SiteConfig& 
         if (zone_servers_[number]->settings().zone != zone.name) continue;
         zones::TraversalServerSettings settings = zone_servers_[number]->settings();
         settings.subject_names = zone.tls_verify_subject_names;
+        settings.realm = realm_of(zone);
         settings.username = zone.user;
         zone_servers_[number]->configure(settings);
       }
@@ -367,7 +389,7 @@ void Node::apply_site(const store::SiteConfig& before, const store::SiteConfig& 
 Outcome<> Node::reload() {
   const auto file = config::reload_node_file(config_);
   if (!file) return file.fault();
-  if (const Outcome<> loaded = credentials_->reload(credential_source(file->config.tls)); !loaded) return loaded;
+  if (const Outcome<> loaded = credentials_.reload(file->config.tls); !loaded) return loaded;
   config_.tls = file->config.tls;
   config_.node.log_level = file->config.node.log_level;
   const auto fresh = store_->refresh();

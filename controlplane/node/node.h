@@ -14,13 +14,13 @@
 #include "controlplane/config/node_config.h"
 #include "controlplane/dns/resolver.h"
 #include "controlplane/media/media_plane.h"
+#include "controlplane/node/node_credentials.h"
 #include "controlplane/proxy/call_control_access.h"
 #include "controlplane/proxy/client_access.h"
 #include "controlplane/proxy/edge_router.h"
 #include "controlplane/proxy/inner_router.h"
 #include "controlplane/proxy/proxy.h"
 #include "controlplane/store/site_store.h"
-#include "controlplane/tls/credential.h"
 #include "controlplane/tls/listener.h"
 #include "controlplane/zones/traversal_client.h"
 #include "controlplane/zones/traversal_server.h"
@@ -60,7 +60,7 @@ class Node final : private media::MediaListener {
   const std::vector<std::unique_ptr<tls::Listener>>& zone_listeners() const { return zone_listeners_; }
   tls::StreamEngine& engine() { return *engine_; }
   dns::Resolver& resolver() { return *resolver_; }
-  const tls::CredentialStore& credentials() const { return *credentials_; }
+  const tls::CredentialStore& credentials() const { return *credentials_.listeners(); }
   // Media link slot of a zone peer; -1 none.
   int media_link_of(uint64_t link_id);
   // What keeps calls from having media; empty: nothing.
@@ -72,6 +72,9 @@ class Node final : private media::MediaListener {
   Outcome<> start_edge();
   Outcome<> start_inner();
   Outcome<> open_zone(const store::Zone& zone);
+  Outcome<> listen_for_zone(const store::Zone& zone, zones::TraversalServer& server);
+  std::string realm_of(const store::Zone& zone) const;
+  tls::TlsPolicyOptions tls_options(tls::TlsRole role) const;
   void close_zone(const std::string& name);
   void join_zone(const store::Zone& zone);
   void leave_zone(const std::string& name);
@@ -102,8 +105,8 @@ class Node final : private media::MediaListener {
   proxy::TimerSettings timers_;
   std::unique_ptr<tls::StreamEngine> engine_;
   std::unique_ptr<dns::Resolver> resolver_;
-  std::shared_ptr<tls::CredentialStore> credentials_;
-  std::shared_ptr<tls::TlsPolicy> server_policy_, client_policy_;
+  NodeCredentials credentials_;
+  std::shared_ptr<tls::TlsPolicy> server_policy_, client_policy_, zone_policy_;
   media::MediaPlane media_;
   calls::CallTable calls_;
   proxy::RegistrationTable registrations_;

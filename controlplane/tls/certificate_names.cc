@@ -133,6 +133,18 @@ std::string sip_uri_domain(std::string_view uri) {
   return {};
 }
 
+// A certificate may hold any bytes; the text goes into logs, headers and JSON.
+std::string printable(std::string_view value) {
+  static constexpr char hex[] = "0123456789ABCDEF";
+  std::string text;
+  for (const char c : value) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte < 0x7f) text += c;
+    else text.append("\\").append(1, hex[byte >> 4]).append(1, hex[byte & 15]);
+  }
+  return text;
+}
+
 const char* kind_text(NameKind kind) {
   switch (kind) {
     case NameKind::dns: return "DNS:";
@@ -170,7 +182,7 @@ bool find_name(const PeerCertificate& certificate, std::string_view wanted, Wild
 
 std::string PeerCertificate::names_text() const {
   std::string text;
-  for (const CertificateName& name : names) text += (text.empty() ? "" : ", ") + std::string(kind_text(name.kind)) + name.value;
+  for (const CertificateName& name : names) text += (text.empty() ? "" : ", ") + std::string(kind_text(name.kind)) + printable(name.value);
   return text.empty() ? "none" : text;
 }
 

@@ -23,6 +23,7 @@ using sip::HeaderId;
 
 namespace {
 constexpr size_t remembered_failures = 16;
+constexpr uint32_t refusals_logged_a_minute = 30;
 
 std::array<uint8_t, 32> random_secret() {
   std::array<uint8_t, 32> secret;
@@ -95,11 +96,28 @@ void TraversalServer::remember_failure(PeerStatus status) {
   if (same != failures_.end()) {
     status.failures += same->failures;
     failures_.erase(same);
-  } else if (log) {
-    log(fmt::format("zone {}: {}: {}", settings_.zone, status.peer, status.reason));
+  } else {
+    log_refusal(status);
   }
   failures_.push_back(std::move(status));
   if (failures_.size() > remembered_failures) failures_.erase(failures_.begin());
+}
+
+// Whoever comes with ever new certificates fills no log: the rest of the minute is counted.
+void TraversalServer::log_refusal(const PeerStatus& status) {
+  if (!log) return;
+  const uint64_t minute = wheel_.now_ms() / 60'000;
+  if (minute != refusal_minute_) {
+    if (refusals_unlogged_ != 0) log(fmt::format("zone {}: {} more refusals were not logged", settings_.zone, refusals_unlogged_));
+    refusal_minute_ = minute;
+    refusals_logged_ = refusals_unlogged_ = 0;
+  }
+  if (refusals_logged_ == refusals_logged_a_minute) {
+    ++refusals_unlogged_;
+    return;
+  }
+  ++refusals_logged_;
+  log(fmt::format("zone {}: {}: {}", settings_.zone, status.peer, status.reason));
 }
 
 bool TraversalServer::take(const sip::Message& request, const std::shared_ptr<proxy::Hop>& hop) {
@@ -196,6 +214,8 @@ void TraversalServer::admit(Peer& peer, const sip::Message& request, const std::
   ++counters_.authenticated;
   peer.is_authenticated = true;
   peer.status.peer = host.empty() ? hop->remote.text() : host;
+  peer.status.warning = name_warning(peer);
+  drop_older(peer);
   peer.status.state = PeerState::active;
   peer.status.changed_ms = wheel_.now_ms();
   std::erase_if(failures_, [&](const PeerStatus& old) { return old.address.substr(0, old.address.rfind(':')) == peer.status.address.substr(0, peer.status.address.rfind(':')); });
@@ -204,6 +224,19 @@ void TraversalServer::admit(Peer& peer, const sip::Message& request, const std::
   proxy_.answer(hop, request, 200, {}, fmt::format("{}: {}\r\n", link_header, format_link(*offer)));
   if (log) log(fmt::format("zone {}: {} ({}) is active", settings_.zone, peer.status.peer, peer.status.address));
   if (on_active) on_active(hop, peer.status.peer);
+}
+
+// Dialogs and the media link go by the name C gives itself; a member of a cluster should be able to prove its own.
+std::string TraversalServer::name_warning(const Peer& peer) {
+  const tls::TlsFacts facts = peer.hop->stream().tls_facts();
+  if (!facts.peer || tls::match_name(*facts.peer, peer.status.peer, tls::WildcardRule::refuse).matched) return {};
+  return fmt::format("it calls itself {}, which is no SAN of its certificate; add the node's FQDN to the certificate", peer.status.peer);
+}
+
+// A C that dials anew may have lost a connection that still looks open here.
+void TraversalServer::drop_older(const Peer& newer) {
+  for (auto& [id, peer] : peers_)
+    if (&peer != &newer && peer.is_authenticated && peer.status.peer == newer.status.peer) peer.hop->stream().close("the peer connected anew from " + newer.status.address);
 }
 
 void TraversalServer::on_closed(const std::shared_ptr<proxy::Hop>& hop, std::string_view reason) {

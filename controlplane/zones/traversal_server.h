@@ -89,6 +89,9 @@ class TraversalServer final : public proxy::MessageSink {
   void authenticate(Peer& peer, const sip::Message& request, const std::shared_ptr<proxy::Hop>& hop);
   void admit(Peer& peer, const sip::Message& request, const std::shared_ptr<proxy::Hop>& hop);
   void remember_failure(PeerStatus status);
+  void log_refusal(const PeerStatus& status);
+  void drop_older(const Peer& newer);
+  static std::string name_warning(const Peer& peer);
   uint64_t now_us() const;
 
   TraversalServerSettings settings_;
@@ -100,6 +103,8 @@ class TraversalServer final : public proxy::MessageSink {
   std::map<uint64_t, Peer> peers_;       // by hop id
   std::vector<PeerStatus> failures_;     // the last few that did not get in, newest last
   TraversalServerCounters counters_;
+  uint64_t refusal_minute_ = 0;
+  uint32_t refusals_logged_ = 0, refusals_unlogged_ = 0;
 };
 
 }  // namespace sallyport::zones

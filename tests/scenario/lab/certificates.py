@@ -101,9 +101,9 @@ class Wallet:
                                          names=(plan.CORE_NAME, plan.CLUSTER_NAME))
         self.cm = self.authority.issue("cm", plan.CM_NAME, names=(plan.CM_NAME, plan.CM2_NAME, plan.DOMAIN))
 
-    def from_unknown_authority(self):
-        """Right names, signed by an authority nobody trusts."""
-        return Authority(self.folder / "unknown", "Unknown CA").issue(
+    def from_unknown_authority(self, folder="unknown"):
+        """Right names, signed by an authority nobody trusts, made anew in its folder."""
+        return Authority(self.folder / folder, "Unknown CA").issue(
             "core", plan.CORE_NAME, names=(plan.CORE_NAME, plan.CLUSTER_NAME))
 
     def expired(self):
@@ -124,6 +124,10 @@ class Wallet:
         """For a peer configured by IP address: the address must be a SAN (A30)."""
         return self.authority.issue("edge-address", plan.EDGE_NAME, names=(plan.EDGE_NAME,),
                                     addresses=(address,))
+
+    def edge_from_unknown_authority(self):
+        return Authority(self.folder / "unknown-edge", "Unknown CA").issue(
+            "edge", plan.EDGE_NAME, names=(plan.EDGE_NAME,))
 
     def edge_with_wrong_name(self):
         return self.authority.issue("edge-wrong-san", plan.EDGE_NAME,

@@ -63,5 +63,10 @@ TEST(CertificateNames, MismatchListsWantedAndPresentAndPointsAtTheCn) {
   EXPECT_NE(verdict.text.find("does not count"), std::string::npos) << verdict.text;
 }
 
+TEST(CertificateNames, TextHoldsNoControlCharacterWhateverTheCertificateHolds) {
+  const auto certificate = with({{NameKind::dns, "a.example\r\nVia: x"}, {NameKind::uri, "sip:\xff"}});
+  EXPECT_EQ(certificate.names_text(), "DNS:a.example\\0D\\0AVia: x, URI:sip:\\FF");
+}
+
 }  // namespace
 }  // namespace sallyport::tls

@@ -227,6 +227,18 @@ TEST_P(TraversalServerTest, A28_OfThreeClusterMembersTheOneWithoutTheNameIsRefus
   EXPECT_THAT(server_failure(), HasSubstr("its names are: DNS:c3.inside.example.com"));
 }
 
+TEST_P(TraversalServerTest, A28_MemberThatCannotProveItsOwnNameIsWarnedOf) {
+  start();
+  await_state(PeerState::active);
+  EXPECT_EQ(server->status().back().warning, "");
+  client->stop();
+  await([&] { return !server->has_connections(); });
+  client_settings.own_host = "c9.inside.example.com";
+  start_client();
+  await_state(PeerState::active);
+  EXPECT_THAT(server->status().back().warning, HasSubstr("c9.inside.example.com, which is no SAN of its certificate"));
+}
+
 TEST_P(TraversalServerTest, A28_NamesThatChangeCountForTheNextConnection) {
   start();
   await_state(PeerState::active);
@@ -238,6 +250,34 @@ TEST_P(TraversalServerTest, A28_NamesThatChangeCountForTheNextConnection) {
   EXPECT_EQ(lost_on_c, 0);
   server->close_all("next connection");
   await([&] { return client->status().reason.find("lacks the name other.inside.example.com") != std::string::npos; });
+}
+
+TEST_P(TraversalServerTest, PeerThatConnectsAnewReplacesItsOlderConnection) {
+  start_server();
+  run([&]() -> awaitable<void> {
+    const auto older = co_await connect_core();
+    const std::string first = co_await authenticate(older, 0, zone_user, zone_password);
+    const auto newer = co_await connect_core();
+    const std::string second = co_await authenticate(newer, 0, zone_user, zone_password);
+    EXPECT_TRUE(first.starts_with("SIP/2.0 200 ") && second.starts_with("SIP/2.0 200 "));
+    const auto end = co_await older->receive();
+    EXPECT_TRUE(!end || end->empty());
+    EXPECT_TRUE(newer->is_open());
+    EXPECT_TRUE(co_await eventually([&] { return lost_on_e == 1; }));
+  }());
+  EXPECT_EQ(server->status().size(), 1u);
+  EXPECT_THAT(joined_log(), HasSubstr("lost: the peer connected anew"));
+}
+
+TEST_P(TraversalServerTest, EverNewCertificatesFillNoLog) {
+  start_server();
+  tls::HandshakeFailure failure;
+  for (int number = 0; number < 100; ++number) {
+    failure.text = "certificate serial " + std::to_string(number) + " is refused";
+    server->on_handshake_failure(*tls::SocketAddress::parse("192.0.2.77", 4000), failure);
+  }
+  EXPECT_LE(lines.size(), 60u);  // 30 in each of the two minutes that a slow run may touch, and a count
+  EXPECT_EQ(server->status().size(), 16u);
 }
 
 TEST_P(TraversalServerTest, ClientWithoutCertificateIsToldAsThat) {
