@@ -109,7 +109,7 @@ def test_garbage_within_tls(stage):
     with stage.edge.counting(MALFORMED):
         peer.send_bytes(bytes(range(256)) * 16 + b"\r\n\r\n")
         peer.expect_closed(10)
-    _expect_a_line(stage.edge, rf"sip: message from {plan.INTERNET_EDGE.host4}.* refused: 400", mark)
+    _expect_a_line(stage.edge, rf"sip message from {plan.INTERNET_EDGE.host4}.* refused: 400", mark)
     stage.witness.require_unharmed()
 
 

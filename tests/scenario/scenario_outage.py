@@ -102,7 +102,7 @@ def test_an_exhausted_port_range(stage):
     lab.await_traversal(45)
     call = ScriptedCall.connect(*registered_pair(lab))
     caller, callee = registered_pair(lab)
-    with lab.edge.counting("sallyport_media_refused_total", reason="ports"):
+    with lab.edge.counting("sallyport_media_refused_total", reason="no_ports"):
         for _ in range(4):
             invite = caller.peer.send(caller.peer.request("INVITE", callee.uri, body=caller.offer()))
             answer = caller.peer.expect((407, 503), call_id=invite.get("Call-ID"))
