@@ -145,6 +145,15 @@ TEST_F(InnerRouterTest, NodeThatBreaksUnderARequestFailsOver) {
   EXPECT_TRUE(nodes.nodes()[0].is_down);
 }
 
+TEST_F(InnerRouterTest, NodeThatIsSilentLosesWhatItNeverAnswered) {
+  proxy.on_message(edge, request("INVITE", "sip:b@example.com", "", "z9hG4bKe5"));
+  proxy.on_message(edge, request("MESSAGE", "sip:b@example.com", "", "z9hG4bKe6"));
+  proxy.on_message(cm1, answer_to(cm1->take(), "180 Ringing", ""));
+  proxy.on_hop_silent(*cm1);
+  EXPECT_EQ(start_line(cm2->take()), "MESSAGE sip:b@example.com SIP/2.0");
+  EXPECT_TRUE(cm2->sent.empty()) << "the INVITE rings at the first node";
+}
+
 TEST_F(InnerRouterTest, AllNodesDownIsSaidWithRetryAfter) {
   for (auto& node : nodes.nodes()) node.is_down = true;
   proxy.on_message(edge, register_request());
