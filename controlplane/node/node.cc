@@ -115,7 +115,7 @@ Outcome<> Node::start_edge() {
   const auto client_port = static_cast<uint16_t>(config_.sip.client_port);
   proxy::EdgeSettings settings;
   settings.agent = config_.node.fqdn;
-  settings.client_host = config_.sip.record_route_host;
+  settings.client_host = config_.sip.record_route_host.empty() ? config_.node.fqdn : config_.sip.record_route_host;
   settings.client_port = client_port;
   settings.traversal_host = config_.node.fqdn;
   settings.traversal_port = static_cast<uint16_t>(config_.traversal.port);

@@ -84,6 +84,7 @@ void TraversalClient::enter(PeerState state, std::string reason) {
   status_.state = state;
   status_.reason = std::move(reason);
   status_.changed_ms = wheel_.now_ms();
+  if (on_state) on_state(status_);
 }
 
 void TraversalClient::fail(std::string reason) {

@@ -44,6 +44,7 @@ class TraversalClient final : public proxy::MessageSink, public std::enable_shar
 
   std::function<void(uint64_t link_id, const std::shared_ptr<proxy::Hop>&, const LinkOffer&)> on_active;
   std::function<void(uint64_t link_id, const std::shared_ptr<proxy::Hop>&)> on_lost;
+  std::function<void(const PeerStatus&)> on_state;  // at each change
   std::function<void(const std::string& line)> log;
 
   const PeerStatus& status() const { return status_; }

@@ -62,6 +62,7 @@ class TraversalServer final : public proxy::MessageSink {
   const TraversalServerCounters& counters() const { return counters_; }
   const TraversalServerSettings& settings() const { return settings_; }
   bool owns(uint64_t hop_id) const { return peers_.contains(hop_id); }
+  bool has_connections() const { return !peers_.empty(); }
   // The zone's credential or names changed: connections live on, the next authentication uses the new ones.
   void configure(TraversalServerSettings settings) { settings_ = std::move(settings); }
   // Asks an active C by OPTIONS over its own connection, since E opens none: the value of media_header, "" when none comes in time.
