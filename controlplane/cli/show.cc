@@ -48,6 +48,12 @@ std::string count_of(const json::value& object, std::string_view name) {
   return text.empty() ? "0" : text;
 }
 
+// "1 call", "2 calls".
+std::string counted(const json::value& object, std::string_view name, const std::string& noun) {
+  std::string count = count_of(object, name);
+  return count + " " + noun + (count == "1" ? "" : "s");
+}
+
 // A table with a column for each member named; title and member alternate.
 std::string table_of(const json::value& list, const std::vector<std::pair<std::string, std::string>>& columns, const std::string& indent, const std::string& if_empty) {
   std::vector<std::string> titles;
@@ -91,12 +97,12 @@ std::string show_status(const json::value& status) {
   text += line("state", at(status, "state") + ", up " + seconds_text(status, "uptime_s") + ", version " + at(status, "version") + ", pid " + count_of(status, "pid"));
   std::string media = at(dataplane, "state");
   if (text_of(member(dataplane, "running")) == "yes") {
-    media += ", " + count_of(dataplane, "flows") + " of " + count_of(dataplane, "flow_capacity") + " flows, " + count_of(dataplane, "workers") + " workers, " +
+    media += ", " + count_of(dataplane, "flows") + " of " + count_of(dataplane, "flow_capacity") + " flows, " + counted(dataplane, "workers", "worker") + ", " +
              at(dataplane, "profile") + ", " + at(dataplane, "crypto") + ", " + at(dataplane, "steering");
   }
   text += line("dataplane", media);
-  text += line("now", count_of(status, "calls") + " calls, " + count_of(status, "registrations") + " registrations, " + count_of(status, "client_connections") +
-                          " client connections, " + count_of(status, "transactions") + " transactions");
+  text += line("now", counted(status, "calls", "call") + ", " + counted(status, "registrations", "registration") + ", " +
+                          counted(status, "client_connections", "client connection") + ", " + counted(status, "transactions", "transaction"));
   text += line("site", "revision " + count_of(status, "site_revision"));
   if (!items(member(status, "call_control")).empty()) {
     text += "\ncall control\n" + table_of(member(status, "call_control"), {{"NAME", "name"}, {"HOST", "host"}, {"PORT", "port"}, {"TRANSPORT", "transport"}, {"STATE", "state"}, {"MODE", "registrar_mode"}, {"SINCE", "since"}, {"REASON", "reason"}}, "  ", "");

@@ -59,8 +59,9 @@ int run(const std::string& path) {
   }
   // The word before the colon names the part that speaks; it is the kind by which lines are rate limited.
   const node::Node::Log log = [&events](const std::string& line) {
-    const std::string_view kind = std::string_view(line).substr(0, line.find_first_of(" :"));
-    (*events)->info(kind, line);
+    const std::string_view text = line, kind = text.substr(0, text.find_first_of(" :"));
+    const bool is_told_apart = text.substr(kind.size()).starts_with(": ");
+    (*events)->info(kind, is_told_apart ? text.substr(kind.size() + 2) : text);
   };
   std::signal(SIGPIPE, SIG_IGN);  // OpenSSL's writes to a closed socket
   prctl(PR_SET_DUMPABLE, 0);      // C's memory holds media keys, both hold link keys

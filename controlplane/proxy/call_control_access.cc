@@ -137,6 +137,7 @@ boost::asio::awaitable<void> CallControlAccess::watch(size_t index) {
       const bool answered = co_await ask_options(index);
       if (!answered) ++node.probe_failures;
       set_state(node, !answered, answered ? "up" : "no answer to OPTIONS");
+      if (!answered && node.hop != nullptr) proxy_.on_hop_silent(*node.hop);
     }
     if (stopped_) co_return;
     boost::system::error_code ignored;

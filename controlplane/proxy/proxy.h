@@ -32,6 +32,8 @@ class Proxy final : public TransactionOwner {
   // A stream that cannot be framed any more: answers the head if it can be; the transport closes the hop afterwards.
   void on_refused(const std::shared_ptr<Hop>& hop, std::string_view head, const sip::Verdict& verdict);
   void on_hop_lost(const Hop& hop) { table_.on_hop_lost(hop); }
+  // Over UDP nothing breaks: probes tell that nobody is there, and requests without any answer go elsewhere.
+  void on_hop_silent(const Hop& hop) { table_.on_hop_silent(hop); }
 
   // A request of this node itself: `request` has everything but a Via. `done` gets the final response, also one made here
   // when none came (408) or the target is gone (503). False when the transaction table is full.

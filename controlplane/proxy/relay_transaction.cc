@@ -197,6 +197,10 @@ void RelayTransaction::on_hop_lost(uint64_t hop_id) {
   }
 }
 
+void RelayTransaction::on_hop_silent(uint64_t hop_id) {
+  if (hop_id == client_hop_id_ && client_state_ == ClientState::calling) fail_client(ClientFailure::hop_lost);
+}
+
 void RelayTransaction::cancel() {
   if (cancel_wanted_ || method_ != Method::invite) return;
   cancel_wanted_ = true;

@@ -62,6 +62,8 @@ class RelayTransaction {
   bool on_response(const Message& response);
   void cancel();
   void on_hop_lost(uint64_t hop_id);
+  // Like a lost hop for a request that has got no answer at all; one that is being worked on goes on.
+  void on_hop_silent(uint64_t hop_id);
 
   uint64_t id() const { return id_; }
   Method method() const { return method_; }

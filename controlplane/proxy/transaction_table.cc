@@ -51,14 +51,14 @@ void TransactionTable::remove(RelayTransaction& transaction) {
   by_id_.erase(found);
 }
 
-void TransactionTable::on_hop_lost(const Hop& hop) {
+void TransactionTable::tell(const Hop& hop, void (RelayTransaction::*what)(uint64_t hop_id)) {
   if (hop.transactions == 0) return;
   std::vector<uint64_t> concerned;
   for (const auto& [id, transaction] : by_id_)
     if (transaction->uses_hop(hop.id)) concerned.push_back(id);
   // A transaction may end another one (call torn down), so each is looked up again.
   for (const uint64_t id : concerned)
-    if (RelayTransaction* transaction = find_client(id)) transaction->on_hop_lost(hop.id);
+    if (RelayTransaction* transaction = find_client(id)) (transaction->*what)(hop.id);
 }
 
 }  // namespace sallyport::proxy

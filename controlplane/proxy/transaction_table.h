@@ -28,10 +28,13 @@ class TransactionTable {
   void remove(RelayTransaction& transaction);
   void reap() { over_.clear(); }
   // Tells every transaction that uses the hop; `hop.transactions` 0 skips the search.
-  void on_hop_lost(const Hop& hop);
+  void on_hop_lost(const Hop& hop) { tell(hop, &RelayTransaction::on_hop_lost); }
+  void on_hop_silent(const Hop& hop) { tell(hop, &RelayTransaction::on_hop_silent); }
   size_t size() const { return by_id_.size(); }
 
  private:
+  void tell(const Hop& hop, void (RelayTransaction::*what)(uint64_t hop_id));
+
   TimerWheel& wheel_;
   const TimerSettings& settings_;
   const size_t capacity_;

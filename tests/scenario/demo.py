@@ -148,7 +148,7 @@ def main():
             demo_page.print_heading("Each call as the two nodes saw it")
             demo_page.print_calls(demo.records)
             if not options.check:
-                demo_page.print_by_hand(lab)
+                demo_page.print_by_hand(lab, demo.records)
                 stay_until_ended()
     except Interrupted as signal_name:
         interrupted = True

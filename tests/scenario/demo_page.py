@@ -54,7 +54,7 @@ def print_calls(records):
                                  row.lost, f"{row.jitter_ms:.1f}ms", row.path))
 
 
-def print_by_hand(lab):
+def print_by_hand(lab, records):
     def line(what, namespace, *words):
         print(f"  # {what}\n  {' '.join([*lab.spaces[namespace].exec_prefix(), *map(str, words)])}")
 
@@ -66,12 +66,15 @@ def print_by_hand(lab):
     line("name by name, layer by layer: can C reach E?", "core", *ask(lab.core, "traversal", "test"))
     line("who is registered through this pair", "edge", *ask(lab.edge, "registrations"))
     line("calls, also those that have ended", "core", *ask(lab.core, "calls"))
-    line("media flows with their counters", "edge", *ask(lab.edge, "flows"))
+    if records:
+        line("both legs of one of them", "core", *ask(lab.core, "calls", "show", records[-1].core["id"]))
     line("what the firewall let through and refused", "firewall", "nft", "list", "counters")
     line("media on the DMZ link: SRTP only", "firewall", "tcpdump", "-ni", "dmz", "-c", "20", "udp")
-    print(f"  # let phone A call B (B answers with the second line)\n"
+    print(f"  # let phone A call B; B answers with the second line, A hangs up with the third\n"
           f"  echo '/dial sip:b@{plan.DOMAIN}' | {_baresip(lab, 'home', 4440)}\n"
-          f"  echo '/accept' | {_baresip(lab, 'desk', 4440)}")
+          f"  echo '/accept' | {_baresip(lab, 'desk', 4440)}\n"
+          f"  echo '/hangup' | {_baresip(lab, 'home', 4440)}")
+    line("media flows with their counters, while a call is up", "edge", *ask(lab.edge, "flows"))
     print(f"  # logs of everything\n  ls {lab.folder}/*.log {lab.folder}/node-*/log", flush=True)
 
 

@@ -14,11 +14,11 @@ def setup(lab):
     return SimpleNamespace(lab=lab)
 
 
-def _calls_both_ways(stage, edge, told):
+def _calls_both_ways(stage, edge, told, ipv6_inside=False):
     """A call from each side; media must be promised at the address that the outside can reach."""
     number = stage.lab.next_number()
     outside = outside_phone(stage.lab, f"o{number}", edge=edge).register()
-    inside = inside_phone(stage.lab, f"i{number}").register()
+    inside = inside_phone(stage.lab, f"i{number}", ipv6=ipv6_inside).register()
     for caller, callee in ((outside, inside), (inside, outside)):
         call = ScriptedCall.connect(caller, callee)
         address, _ = outside.rtp.remote
@@ -36,3 +36,11 @@ def test_clients_on_ipv6_reach_phones_on_ipv4(stage):
     stage.lab.replace_edge(outside_ip=plan.EDGE_OUTSIDE.host6)
     stage.lab.await_traversal(45)
     _calls_both_ways(stage, plan.EDGE_OUTSIDE.host6, plan.EDGE_OUTSIDE.host6)
+
+
+def test_everything_on_ipv6(stage):
+    """E's faces, the link between E and C, call control and both phones. Last, as C moves too."""
+    stage.lab.replace_edge(outside_ip=plan.EDGE_OUTSIDE.host6, inside_ip=plan.EDGE_INSIDE.host6)
+    stage.lab.replace_core(core_ip=plan.CORE.host6)
+    stage.lab.await_traversal(45)
+    _calls_both_ways(stage, plan.EDGE_OUTSIDE.host6, plan.EDGE_OUTSIDE.host6, ipv6_inside=True)

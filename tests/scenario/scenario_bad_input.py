@@ -5,11 +5,13 @@ import ssl
 from types import SimpleNamespace
 
 from lab import plan, sdp, srtp
+from lab.node import TREE
 from lab.report import require
 from lab.sip_peer import SipPeer, Unexpected
 from lab.witness import Witness
 
 IDLE_CONNECTIONS = 10_000
+TORTURE = TREE / "tests" / "fuzz" / "corpus" / "sip_message"
 MALFORMED = "sallyport_sip_malformed_requests_total"
 FAILED_HANDSHAKES = "sallyport_tls_handshake_failures_total"
 
@@ -109,7 +111,7 @@ def test_garbage_within_tls(stage):
     with stage.edge.counting(MALFORMED):
         peer.send_bytes(bytes(range(256)) * 16 + b"\r\n\r\n")
         peer.expect_closed(10)
-    _expect_a_line(stage.edge, rf"sip: message from {plan.INTERNET_EDGE.host4}.* refused: 400", mark)
+    _expect_a_line(stage.edge, rf"sip message from {plan.INTERNET_EDGE.host4}.* refused: 400", mark)
     stage.witness.require_unharmed()
 
 
@@ -146,6 +148,29 @@ def test_a_body_longer_than_allowed(stage):
         peer.send_bytes(message.replace(b"Content-Length: 0", b"Content-Length: 99999999"))
         peer.expect(413)
     peer.close()
+    stage.witness.require_unharmed()
+
+
+def test_a_response_that_nobody_asked_for(stage):
+    peer = _dial(stage)
+    made_up = peer.reply(peer.request("INVITE", stage.witness.inside.uri), 200, "OK")
+    with stage.edge.counting("sallyport_sip_stray_responses_total"):
+        peer.send(made_up)
+    peer.close()
+    stage.witness.require_unharmed()
+
+
+def test_the_torture_messages_of_rfc_4475(stage):
+    """Each over a connection of its own, as a phone might send them; what they are answered is tested apart."""
+    messages = sorted(TORTURE.iterdir())
+    require(len(messages) > 40, f"only {len(messages)} messages in {TORTURE}")
+    for path in messages:
+        peer = _dial(stage, "torturer")
+        try:
+            peer.send_bytes(path.read_bytes())
+        except (ConnectionError, ssl.SSLError):
+            pass  # refused at its first bytes
+        peer.close()
     stage.witness.require_unharmed()
 
 

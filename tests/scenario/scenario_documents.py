@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Broken site documents and node files: refused whole, with line and column, and nothing that runs notices."""
+import json
 from types import SimpleNamespace
 
 from lab import command
@@ -52,6 +53,22 @@ def test_a_broken_site_document_is_refused_whole_with_line_and_column(stage):
         edge.controlplane.wait_for(rf"site_refused.*{path.name}", 5, since=mark)
     require(edge.sallyport("export") == before, "part of a broken document was applied")
     stage.witness.require_unharmed()
+
+
+def test_refusals_are_told_in_json_too(stage):
+    """A program finds the place in fields of its own."""
+    edge = stage.edge
+    node_file, site = edge.folder / "folws.toml", edge.folder / "seven.toml"
+    node_file.write_text(edge.config_path.read_text().replace("flows = 2048", "folws = 2048"))
+    site.write_text(edge.site_path.read_text().replace("port = 7001", 'port = "seven"'))
+    code, output, _ = edge.try_sallyport("check-config", node_file, "--json")
+    report = json.loads(output)
+    require(code == NEGATIVE and not report["valid"], f"{code}: {output}")
+    require(report["errors"][0]["key"] == "dataplane.folws" and report["errors"][0]["line"] > 1, output)
+    code, output, _ = edge.try_sallyport("apply", "--yes", site, "--json")
+    refusal = json.loads(output)["refusals"][0]
+    require(code == NEGATIVE and refusal["key"] == "zone.port", f"{code}: {output}")
+    require((refusal["line"], refusal["column"]) == (4, 8), output)
 
 
 def test_a_site_document_of_the_other_role_is_refused(stage):
@@ -111,9 +128,9 @@ def test_a_broken_node_file_does_not_spoil_a_reload(stage):
         edge.config_path.write_text(text)
         mark = edge.controlplane.mark()
         edge.reload()
-        edge.controlplane.wait_for(rf"reload: refused.*{words}", 10, since=mark)
+        edge.controlplane.wait_for(rf"reload refused.*{words}", 10, since=mark)
     edge.config_path.write_text(good)
     mark = edge.controlplane.mark()
     edge.reload()
-    edge.controlplane.wait_for("reload: done", 10, since=mark)
+    edge.controlplane.wait_for("reload done", 10, since=mark)
     stage.witness.require_unharmed()

@@ -221,15 +221,15 @@ def test_sighup_takes_a_new_certificate_and_refuses_a_broken_one(stage):
     before = _serial_of(stage)
     fresh = wallet.authority.issue("edge-fresh", plan.EDGE_NAME, names=(plan.EDGE_NAME, plan.DOMAIN))
     _replace(wallet.edge, fresh)
-    _reload(edge, "reload: done")
+    _reload(edge, "reload done")
     serial = _serial_of(stage)
     require(serial != before, "the certificate did not change")
     wallet.edge.certificate.write_text("not a certificate\n")
-    _reload(edge, f"reload: refused.*{wallet.edge.certificate.name}")
+    _reload(edge, f"reload refused.*{wallet.edge.certificate.name}")
     require(_serial_of(stage) == serial, "a broken file took the certificate away")
     outside_phone(stage.lab, "newcomer").register().close()
     _replace(wallet.edge, fresh)
-    _reload(edge, "reload: done")
+    _reload(edge, "reload done")
     stage.witness.require_unharmed()
 
 

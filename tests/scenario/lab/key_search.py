@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Looks for SDES keys where none may be: in the memory of a process, in files."""
 import base64
-import re
 from pathlib import Path
 
-CHUNK_BYTES = 1 << 22
+CHUNK_BYTES = 1 << 16
 
 
 def needles(inline_keys):
@@ -23,7 +22,6 @@ def needles(inline_keys):
 def in_memory(pid, wanted):
     """[(needle's description, mapping)] over every readable mapping of a process."""
     hits = []
-    pattern = _pattern(wanted)
     overlap = max(map(len, wanted))
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
@@ -33,23 +31,25 @@ def in_memory(pid, wanted):
                 continue
             begin, end = (int(word, 16) for word in parts[0].split("-"))
             for piece in _pieces(memory, begin, end, overlap):
-                hits += [(wanted[m], label) for m in pattern.findall(piece)]
+                if piece.count(0) == len(piece):
+                    continue  # most of a dataplane's memory was never written; counting is quick
+                hits += [(what, label) for what in _found(piece, wanted)]
     return sorted(set(hits))
 
 
 def in_files(paths, wanted):
     """[(needle's description, file)] over files and, below folders, all regular files."""
-    pattern = _pattern(wanted)
     hits = []
     for path in map(Path, paths):
         for file in ([path] if path.is_file() else sorted(path.rglob("*"))):
             if file.is_file():
-                hits += [(wanted[m], str(file)) for m in pattern.findall(file.read_bytes())]
+                hits += [(what, str(file)) for what in _found(file.read_bytes(), wanted)]
     return sorted(set(hits))
 
 
-def _pattern(wanted):
-    return re.compile(b"|".join(re.escape(needle) for needle in wanted))
+def _found(data, wanted):
+    # One search for each is many times quicker than a pattern with all of them as alternatives.
+    return [what for needle, what in wanted.items() if needle in data]
 
 
 def _pieces(memory, begin, end, overlap):

@@ -23,6 +23,8 @@ class Settings:
     core_password: str = ZONE_PASSWORD
     edge_password: str = ZONE_PASSWORD
     outside_ip: str = plan.EDGE_OUTSIDE.host4
+    inside_ip: str = plan.EDGE_INSIDE.host4
+    core_ip: str = plan.CORE.host4
     advertised: str = ""
     media_port_max: int = plan.RELAY_PORTS[1]
     registrar_mode: str = "auto"
@@ -75,7 +77,7 @@ port = "wan"
 
 [[address]]
 name = "inside"
-ip = "{plan.EDGE_INSIDE.host4}"
+ip = "{{inside_ip}}"
 port = "dmz"
 
 [[port]]
@@ -108,7 +110,7 @@ port = {plan.TRAVERSAL_PORT}
 CORE = f"""
 [[address]]
 name = "inside"
-ip = "{plan.CORE.host4}"
+ip = "{{core_ip}}"
 port = "lan"
 
 [[port]]
@@ -160,7 +162,7 @@ name = "{settings.user}"
 password = "{settings.edge_password}"
 """
     return common + EDGE.format(profile=settings.profile, port_max=settings.media_port_max, sip=sip,
-                                outside_ip=settings.outside_ip,
+                                outside_ip=settings.outside_ip, inside_ip=settings.inside_ip,
                                 advertised=settings.advertised), site
 
 
@@ -185,7 +187,7 @@ password = "{settings.core_password}"
 peers = [{peers}]
 sip_domains = ["{plan.DOMAIN}"]
 """
-    return common + CORE.format(profile=settings.profile, port_max=settings.media_port_max) + nodes, site
+    return common + CORE.format(profile=settings.profile, core_ip=settings.core_ip, port_max=settings.media_port_max) + nodes, site
 
 
 def peer_states(zones):

@@ -60,6 +60,7 @@ NAMESPACES = ("home", "homertr", "internet", "edge", "firewall", "lan", "core", 
 POINT_TO_POINT = ((HOME, HOME_ROUTER_LAN), (HOME_ROUTER_WAN, INTERNET_HOME),
                   (INTERNET_EDGE, EDGE_OUTSIDE), (EDGE_INSIDE, FIREWALL_DMZ))
 LAN_MEMBERS = (FIREWALL_LAN, CORE, CM, DESK)
+NODES = ("edge", "core")
 ROUTERS = ("homertr", "internet", "firewall")
 
 # namespace -> (destination, next hop); "default" is understood by `ip -4` and `ip -6` alike.

@@ -21,11 +21,13 @@ def outside_phone(lab, user, suites=ALL_SUITES, edge=plan.EDGE_OUTSIDE.host4):
     return phone
 
 
-def inside_phone(lab, user, registrar=plan.CM):
+def inside_phone(lab, user, registrar=plan.CM, ipv6=False):
     """A scripted phone at Kamailio over UDP, with plain RTP."""
     desk = lab.spaces["desk"]
-    peer = SipPeer.open_udp(user, desk, plan.DESK.host4, (registrar.host4, 5060))
-    return lab.keep(ScriptedPhone(peer, desk, plan.DESK.host4))
+    own, remote = ((plan.DESK.host6, registrar.host6) if ipv6
+                   else (plan.DESK.host4, registrar.host4))
+    peer = SipPeer.open_udp(user, desk, own, (remote, 5060))
+    return lab.keep(ScriptedPhone(peer, desk, own))
 
 
 def registered_pair(lab):

@@ -26,6 +26,10 @@ class Topology:
         for name in plan.ROUTERS:
             self[name].run("sysctl", "-qw", "net.ipv4.ip_forward=1",
                            "net.ipv6.conf.all.forwarding=1")
+        for name in plan.NODES:
+            # As conf/sallyport-sysctl.conf on a real node: the kernel's own sockets keep off the media ports.
+            self[name].run("sysctl", "-qw", "net.ipv4.ip_local_reserved_ports="
+                           f"{plan.MEDIA_MUX_PORTS[0]}-{plan.RELAY_PORTS[1]}")
         for name, routes in plan.ROUTES.items():
             for destination, gateway in routes:
                 self._add_route(name, destination, gateway)

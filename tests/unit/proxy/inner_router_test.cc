@@ -102,6 +102,7 @@ TEST_F(InnerRouterTest, RegistrarThatIgnoresPathIsLearntFromItsAnswer) {
   const std::string contact = header_of(sent, "Contact");
   EXPECT_NE(contact.find("@10.20.0.10:5060;transport=tcp>"), std::string::npos) << contact;
   EXPECT_NE(contact.find("+sip.instance=\"<urn:uuid:1>\""), std::string::npos) << "the instance is kept";
+  EXPECT_EQ(contact.find("reg-id"), std::string::npos) << "with it a registrar answers 439: " << contact;
 
   // The 200 repeats the binding; the phone must see its own contact.
   proxy.on_message(cm1, answer_to(sent, "200 OK", "Contact: " + contact + ";expires=600\r\n"));
@@ -144,6 +145,15 @@ TEST_F(InnerRouterTest, NodeThatBreaksUnderARequestFailsOver) {
   EXPECT_TRUE(nodes.nodes()[0].is_down);
 }
 
+TEST_F(InnerRouterTest, NodeThatIsSilentLosesWhatItNeverAnswered) {
+  proxy.on_message(edge, request("INVITE", "sip:b@example.com", "", "z9hG4bKe5"));
+  proxy.on_message(edge, request("MESSAGE", "sip:b@example.com", "", "z9hG4bKe6"));
+  proxy.on_message(cm1, answer_to(cm1->take(), "180 Ringing", ""));
+  proxy.on_hop_silent(*cm1);
+  EXPECT_EQ(start_line(cm2->take()), "MESSAGE sip:b@example.com SIP/2.0");
+  EXPECT_TRUE(cm2->sent.empty()) << "the INVITE rings at the first node";
+}
+
 TEST_F(InnerRouterTest, AllNodesDownIsSaidWithRetryAfter) {
   for (auto& node : nodes.nodes()) node.is_down = true;
   proxy.on_message(edge, register_request());
@@ -156,6 +166,36 @@ TEST_F(InnerRouterTest, ClientCannotRouteToAnotherInsideHost) {
   proxy.on_message(edge, request("MESSAGE", "sip:x@10.20.0.99", "Route: <sip:c1.inside.example.com:7001;transport=tls;lr>, <sip:10.20.0.99:25;lr>\r\n"));
   EXPECT_EQ(start_line(edge->take()).substr(0, 11), "SIP/2.0 403");
   EXPECT_EQ(router.counters().foreign_route, 1u);
+}
+
+TEST_F(InnerRouterTest, TlsOfCallControlIsTakenOnTheNextPort) {
+  auto secure = std::make_shared<MemoryHop>(43, Side::call_control, Transport::tls, "10.20.0.22", 5061);
+  add_node("cm0", "10.20.0.22", secure, 0);
+  nodes.nodes()[0].transport = Transport::tls;
+  proxy.on_message(edge, register_request());
+  EXPECT_NE(header_of(secure->take(), "Path").find("@10.20.0.10:5061;transport=tls;lr"), std::string::npos);
+}
+
+// A message of 100 KB once made its node count as broken, and every call after it was refused.
+TEST_F(InnerRouterTest, WhatNoDatagramCarriesIsRefusedAndItsNodeStaysUp) {
+  auto datagrams = std::make_shared<MemoryHop>(44, Side::call_control, Transport::udp, "10.20.0.23", 5060);
+  add_node("cm0", "10.20.0.23", datagrams, 0);
+  proxy.on_message(edge, request("MESSAGE", "sip:b@example.com", "X-Long: " + std::string(65'000, 'x') + "\r\nX-More: " + std::string(1'000, 'x') + "\r\n"));
+  EXPECT_EQ(start_line(edge->take()).substr(0, 11), "SIP/2.0 513");
+  EXPECT_TRUE(datagrams->sent.empty());
+  EXPECT_TRUE(cm1->sent.empty()) << "the next node would fare no better";
+  EXPECT_FALSE(nodes.nodes()[0].is_down);
+  EXPECT_EQ(proxy.counters().oversized, 1u);
+}
+
+TEST_F(InnerRouterTest, DrainingRefusesNewCallsAndNothingElse) {
+  proxy.refuse_new_calls();
+  proxy.on_message(edge, request("INVITE", "sip:b@example.com", ""));
+  const std::string refused = edge->take();
+  EXPECT_EQ(start_line(refused).substr(0, 11), "SIP/2.0 503");
+  EXPECT_EQ(header_of(refused, "Retry-After"), "10");
+  proxy.on_message(edge, register_request("z9hG4bKe3"));
+  EXPECT_EQ(start_line(cm1->take()), "REGISTER sip:example.com SIP/2.0");
 }
 
 TEST_F(InnerRouterTest, OwnRequestsGetTheirAnswer) {

@@ -119,6 +119,15 @@ TEST(Framer, RefusedMessageWithACompleteHeadIsHandedOutForItsAnswer) {
   EXPECT_EQ(framer.next(frame), Event::refused);  // and stays so
 }
 
+TEST(Framer, EndlessHeadIsHandedOutAsFarAsItMayGoForItsAnswer) {
+  const std::string text = "BYE sip:a@b SIP/2.0\r\nCall-ID: known\r\nX: " + std::string(200, 'x');
+  Framer framer(Framer::Side::accepted, {.head_bytes = 100});
+  framer.feed(text);
+  std::string_view frame;
+  ASSERT_EQ(framer.next(frame), Event::refused);
+  EXPECT_EQ(frame, text.substr(0, 100));
+}
+
 TEST(Framer, LimitsAreTheCallersChoice) {
   Framer framer(Framer::Side::accepted, {.head_bytes = 64, .body_bytes = 2, .headers = 4});
   EXPECT_EQ(frames(framer, bye, 1), std::vector<std::string>{"refused 413"});
