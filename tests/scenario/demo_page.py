@@ -35,9 +35,9 @@ def print_machine():
 
 
 def print_nodes(lab):
-    """What each dataplane told of itself at its start."""
+    """What each dataplane that was started told of itself."""
     for node in (lab.edge, lab.core):
-        for line in node.dataplane.output().splitlines():
+        for line in node.dataplane.output().splitlines() if node and node.dataplane else ():
             if "sallyport-dataplane:" in line:
                 print(f"     {node.role}: {line.partition('sallyport-dataplane: ')[2]}", flush=True)
 

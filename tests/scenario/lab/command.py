@@ -22,8 +22,9 @@ def attempt(*argv, stdin=None, timeout_s=60):
     try:
         # Without input of ours none at all: no program may wait for somebody at the terminal.
         source = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+        # A session of its own: Ctrl-C reaches the lab only, and no command fails because of it.
         done = subprocess.run(argv, capture_output=True, text=True, errors="replace",
-                              timeout=timeout_s, **source)
+                              timeout=timeout_s, start_new_session=True, **source)
     except FileNotFoundError:
         remedy = "is not built; run ninja" if "/" in argv[0] else "is not installed; run scripts/install"
         raise CommandFailed(f"{argv[0]} {remedy}") from None

@@ -36,7 +36,7 @@ class Lab:
         self._keep_logs = keep_logs
         self._running = []
         self._numbers = itertools.count(1)
-        self.spaces = None
+        self.spaces = self.edge = self.core = None
 
     @property
     def folder(self):
