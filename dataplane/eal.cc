@@ -24,12 +24,13 @@ constexpr uint32_t mbuf_cache = 256;
 uint64_t free_hugepage_mb() {
   std::ifstream file("/proc/meminfo");
   std::string word;
-  uint64_t free_pages = 0, page_kb = 0;
+  uint64_t free_pages = 0, reserved_pages = 0, page_kb = 0;
   while (file >> word) {
     if (word == "HugePages_Free:") file >> free_pages;
+    if (word == "HugePages_Rsvd:") file >> reserved_pages;  // promised to mappings that have not touched them yet
     if (word == "Hugepagesize:") file >> page_kb;
   }
-  return free_pages * page_kb / 1024;
+  return (free_pages - std::min(free_pages, reserved_pages)) * page_kb / 1024;
 }
 
 // Worker w is DPDK lcore w + 1 on the core named; the main thread keeps every core it may use.
@@ -90,6 +91,10 @@ Outcome<> start_eal(const EalOptions& options, std::string& notice) {
   for (auto& word : words) arguments.push_back(word.data());
   rte_log_set_global_level(RTE_LOG_WARNING);
   if (rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) < 0) {
+    if (use_hugepages) {
+      return Fault{FaultCode::exhausted, "hugepages", memory + " MiB could not be had: " + rte_strerror(rte_errno),
+                   "look for what else takes them, or set dataplane.hugepages = \"off\""};
+    }
     return Fault{FaultCode::refused, "DPDK", std::string("does not start: ") + rte_strerror(rte_errno), "see its log lines above"};
   }
   remove_folders_of_the_dead(std::filesystem::path(rte_eal_get_runtime_dir()).parent_path());

@@ -23,6 +23,8 @@ struct EalOptions {
 };
 
 // Also removes the run-time folders of dataplanes that were killed.
+// FaultCode::exhausted: hugepages that seemed free could not be had; EAL cannot be started again in this process, so the caller that may
+// do without runs the program anew with Hugepages::off.
 Outcome<> start_eal(const EalOptions& options, std::string& notice);
 // Last of all; takes the run-time folder away, which DPDK leaves.
 void stop_eal();

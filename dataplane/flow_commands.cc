@@ -53,8 +53,18 @@ void unbind(Worker& worker, const FlowEntry& flow) {
   }
 }
 
+// Both parties of a call outside: what one leg sends arrives on a relay port of the other. Only what comes from a link, so that no
+// packet can go round twice.
+bool stays_here(const Node& node, const abi::FlowSpec& spec) {
+  const uint16_t port = spec.destination.port;
+  if (spec.arrival != abi::Arrival::multiplex || port < node.geometry.relay_port_min || port > node.geometry.relay_port_max) return false;
+  for (uint16_t slot = 0; slot < node.slot_count; ++slot)
+    if (node.slots[slot].address.same_ip(spec.destination)) return true;
+  return false;
+}
+
 // The spec's part of the entry; what the path learnt (latch, policer, next hop) stays.
-void take_spec(const abi::FlowSpec& spec, FlowEntry& flow) {
+void take_spec(const Node& node, const abi::FlowSpec& spec, FlowEntry& flow) {
   flow.flow_index = spec.flow_index;
   flow.generation = spec.generation;
   flow.arrival = spec.arrival;
@@ -69,6 +79,7 @@ void take_spec(const abi::FlowSpec& spec, FlowEntry& flow) {
   const uint32_t rate = spec.max_packets_per_s != 0 ? std::min(spec.max_packets_per_s, largest_packets_per_s) : default_packets_per_s;
   flow.interval_ns = static_cast<uint32_t>(interval_of_rate(rate));
   flow.destination = spec.destination;
+  flow.stays_here = stays_here(node, spec);
   flow.destination_flow = spec.destination_flow;
   flow.egress_multiplex_id = spec.egress_multiplex_id;
   flow.egress_link = spec.egress_link;
@@ -95,7 +106,7 @@ void expand_keys(Worker& worker, const abi::FlowSpec& spec) {
 void start_entry(Worker& worker, const abi::FlowSpec& spec) {
   FlowEntry& flow = *new (&worker.flows->entry(spec.flow_index)) FlowEntry;
   worker.flows->candidates(spec.flow_index) = CandidateMemory{};
-  take_spec(spec, flow);
+  take_spec(worker.node, spec, flow);
   flow.added_ns = worker.now_ns;
   bind(worker, spec);
   expand_keys(worker, spec);
@@ -134,7 +145,7 @@ CommandStatus modify_flow(Worker& worker, const abi::Command& command) {
   const bool seal_changed = !same_key(record.spec.seal_key, spec.seal_key);
   unbind(worker, flow);
   if (flow.latch != spec.latch || (command.modify_flags & abi::modify_reset_latch)) forget_latch(worker, flow);
-  take_spec(spec, flow);
+  take_spec(worker.node, spec, flow);
   bind(worker, spec);
   change_key(worker.flows->open_context(spec.flow_index), record.state.open_state, spec.verbs & abi::verb_open,
              command.modify_flags & abi::modify_reset_open, open_changed);

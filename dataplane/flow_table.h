@@ -55,6 +55,7 @@ struct alignas(64) FlowEntry {
   uint8_t next_candidate = 0;
   HopMemory hop;
   uint32_t clock_rate_hz = 8000;
+  bool stays_here = false;    // its destination is a relay port of this node: no port ever sees it
 
   alignas(64) abi::Address expected_source;
   uint16_t local_slot = abi::no_slot;

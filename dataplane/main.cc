@@ -3,9 +3,11 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 
 #include "dataplane/dataplane.h"
 #include "dataplane/eal.h"
@@ -29,14 +31,26 @@ void block_signals() {
   signal(SIGPIPE, SIG_IGN);
 }
 
-int run(const std::string& path) {
+// Another dataplane may have taken the hugepages between the look and the grasp, or a limit holds them back.
+[[noreturn]] void run_without_hugepages(const std::string& path, const sallyport::Fault& fault) {
+  std::fprintf(stderr, "sallyport-dataplane: %s; starting again with ordinary memory\n", fault.text().c_str());
+  execl("/proc/self/exe", "sallyport-dataplane", "--config", path.c_str(), "--no-hugepages", nullptr);
+  std::exit(fail({sallyport::FaultCode::internal, "sallyport-dataplane", "cannot be started again", "set dataplane.hugepages = \"off\""}));
+}
+
+int run(const std::string& path, bool no_hugepages) {
   using namespace sallyport::dataplane;
   const auto settings = read_node_settings(path);
   if (!settings) return fail(settings.fault());
   EalOptions options{settings->name, settings->lcores, settings->memory_mb, settings->hugepages, false};
   for (const auto& port : settings->ports) options.use_pci |= port.profile == sallyport::drivers::Profile::vfio;
+  if (no_hugepages && options.hugepages == Hugepages::automatic) options.hugepages = Hugepages::off;
   std::string notice;
-  if (auto started = start_eal(options, notice); !started) return fail(started.fault());
+  if (auto started = start_eal(options, notice); !started) {
+    const bool may_do_without = options.hugepages == Hugepages::automatic && started.fault().code == sallyport::FaultCode::exhausted;
+    if (may_do_without) run_without_hugepages(path, started.fault());
+    return fail(started.fault());
+  }
   std::fprintf(stderr, "sallyport-dataplane: %s\n", notice.c_str());
   int status = 1;
   {
@@ -57,8 +71,9 @@ int main(int argc, char** argv) {
   CLI::App app{"Sallyport's dataplane: relays, opens and seals media between NIC ports.\n"
                "Example: sallyport-dataplane --config /etc/sallyport/e1/node.toml"};
   std::string config;
-  bool self_test = false;
+  bool self_test = false, no_hugepages = false;
   app.add_option("--config", config, "the node's configuration");
+  app.add_flag("--no-hugepages", no_hugepages, "ordinary memory where the configuration says hugepages = \"auto\"");
   app.add_flag("--self-test", self_test, "check crypto on this CPU and end");
   CLI11_PARSE(app, argc, argv);
   if (self_test) return sallyport::dataplane::run_self_test() ? 0 : 1;
@@ -69,5 +84,5 @@ int main(int argc, char** argv) {
   block_signals();
   // Media keys live here: no core dump, no other process of the same user looking in.
   prctl(PR_SET_DUMPABLE, 0);
-  return run(config);
+  return run(config, no_hugepages);
 }

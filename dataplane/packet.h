@@ -35,6 +35,7 @@ struct Packet {
   bool arrived_multiplexed;
   uint8_t candidate;           // low bits of the multiplexID it came with, or is sent with
   bool is_tentative;           // from a source that is not the one the flow is held to
+  bool stays_here;             // goes to a relay port of this node: into a ring, not out of a port
   uint16_t slot;               // of the local address it came to
   uint16_t local_port;
   uint32_t port_entry;         // of the port index, see flow_table.h
@@ -50,7 +51,8 @@ struct Packet {
 struct Burst {
   uint32_t count = 0;
   uint16_t port_index = 0;       // it came from; meaningless when handed over
-  bool was_handed_over = false;  // from another worker: not to be handed over again
+  bool was_handed_over = false;  // from a worker's ring: not to be handed over again
+  bool has_own = false;          // some packets stay here
   uint64_t now_ns = 0;           // CLOCK_MONOTONIC when it was received
   Packet packets[burst_size];
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// receive: take a burst from a port's queue, or from the ring of packets that other workers handed over.
+// receive: take a burst from a port's queue, or from the ring of packets that workers, this one too, handed over.
 
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
@@ -17,6 +17,7 @@ uint32_t fill(Worker& worker, rte_mbuf** mbufs, uint32_t count, bool was_handed_
   Burst& burst = worker.burst;
   burst.count = count;
   burst.was_handed_over = was_handed_over;
+  burst.has_own = false;
   burst.now_ns = worker.now_ns;
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < count; ++i) {
@@ -27,6 +28,7 @@ uint32_t fill(Worker& worker, rte_mbuf** mbufs, uint32_t count, bool was_handed_
     packet.is_control = false;
     packet.arrived_multiplexed = false;
     packet.is_tentative = false;
+    packet.stays_here = false;
     packet.candidate = 0;
     packet.flow = nullptr;
     packet.state = nullptr;

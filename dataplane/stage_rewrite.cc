@@ -61,10 +61,13 @@ void to_peer(Worker& worker, Packet& packet) {
   }
   if (!destination->is_set() || destination->port == 0) return worker.drop(packet, DropReason::not_latched);
   const Egress egress{flow.egress_slot, flow.egress_port, flow.dscp, *destination};
-  drivers::HopLink hop;
-  if (!find_hop(worker, egress, flow.hop, hop)) return worker.drop(packet, DropReason::no_neighbour);
+  const bool stays = flow.stays_here && destination == &flow.destination;
+  drivers::HopLink hop{};
+  if (!stays && !find_hop(worker, egress, flow.hop, hop)) return worker.drop(packet, DropReason::no_neighbour);
   packet.header_bytes = prepend_headers(worker, egress, hop, packet.payload);
   packet.egress_port_index = worker.node.slots[flow.egress_slot].port_index;
+  packet.stays_here = stays;
+  worker.burst.has_own |= stays;
 }
 
 }  // namespace

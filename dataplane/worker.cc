@@ -82,7 +82,7 @@ bool Worker::poll_once(uint64_t at_ns) {
   area->heartbeat_ns.store(now_ns, std::memory_order_relaxed);
   bool busy = take_commands();
   for (uint16_t port = 0; port < node.ports.size(); ++port) busy |= run_port(*this, port) != 0;
-  if (count > 1) busy |= run_handed_over(*this) != 0;
+  busy |= run_handed_over(*this) != 0;
   busy |= take_from_kernel(*this) != 0;
   if (now_ns >= next_tick_ns_) {
     next_tick_ns_ = now_ns + tick_ns;

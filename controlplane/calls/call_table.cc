@@ -168,10 +168,11 @@ proxy::AnchorVerdict CallTable::on_request(proxy::RelayTransaction* transaction,
 
 proxy::AnchorVerdict CallTable::on_response(proxy::RelayTransaction& transaction, const sip::Message& response, proxy::Side side, sip::Edit& edit) {
   auto* context = static_cast<Context*>(transaction.context.get());
-  const auto cseq = sip::parse_cseq(response.value(HeaderId::cseq));
   const int status = response.status();
+  if (context == nullptr || status <= 100) return {};
   // The 200 to a CANCEL carries the branch of its INVITE: only the CSeq tells them apart.
-  if (context == nullptr || status <= 100 || !cseq || cseq->method_text != context->method_text) return {};
+  const auto cseq = sip::parse_cseq(response.value(HeaderId::cseq));
+  if (!cseq || cseq->method_text != context->method_text) return {};
   const std::string branch = context->by_caller ? tag_of(response, HeaderId::to) : context->branch;
   if (context->begins && status < 300) context->call->add_callee(branch);
   proxy::AnchorVerdict verdict;

@@ -25,7 +25,7 @@ struct CallSettings {
   uint64_t early_limit_ms = 600'000;       // never answered, never cancelled
   uint64_t silent_limit_ms = 3'600'000;    // confirmed, no packet either way
   uint64_t expired_silent_ms = 10'000;     // the session timer ran out, and silent so long
-  uint64_t adopted_silent_ms = 30'000;     // not held, nothing heard of it since a restart of ours, and silent so long
+  uint64_t adopted_silent_ms = 20'000;     // not held, nothing heard of it since a restart of ours, and silent so long
   std::string agent;                       // in Warning
 };
 

@@ -29,6 +29,7 @@ json::object to_json(const StreamRecord& stream) {
   return {{"line", stream.line},
           {"serial", stream.serial},
           {"kind", stream.kind},
+          {"codec", stream.codec},
           {"face_protocol", stream.face_protocol},
           {"link_protocol", stream.link_protocol},
           {"port", stream.relay_port},
@@ -40,6 +41,8 @@ json::object to_json(const StreamRecord& stream) {
           {"rtp", to_json(stream.face_rtp)},
           {"rtcp", to_json(stream.face_rtcp)},
           {"signalled", stream.face_matches_signalling},
+          {"held_by_face", stream.held_by_face},
+          {"held_by_link", stream.held_by_link},
           {"flows", std::move(flows)}};
 }
 
@@ -50,6 +53,7 @@ StreamRecord to_stream(const json::object& object) {
   stream.line = object.at("line").to_number<uint32_t>();
   stream.serial = object.at("serial").to_number<uint32_t>();
   stream.kind = text_of(object, "kind");
+  stream.codec = text_of(object, "codec");
   stream.face_protocol = text_of(object, "face_protocol");
   stream.link_protocol = text_of(object, "link_protocol");
   stream.relay_port = object.at("port").to_number<uint16_t>();
@@ -61,6 +65,8 @@ StreamRecord to_stream(const json::object& object) {
   stream.face_rtp = to_address(object.at("rtp"));
   stream.face_rtcp = to_address(object.at("rtcp"));
   stream.face_matches_signalling = object.at("signalled").as_bool();
+  stream.held_by_face = object.at("held_by_face").as_bool();
+  stream.held_by_link = object.at("held_by_link").as_bool();
   const json::array& flows = object.at("flows").as_array();
   for (size_t i = 0; i < flows_per_stream; ++i) {
     stream.flows[i].index = flows.at(i).as_array().at(0).to_number<uint32_t>();

@@ -22,6 +22,7 @@ struct StreamRecord {
   uint32_t line = 0;             // number of the m= line
   uint32_t serial = 0;           // tells streams apart that followed each other on one line
   std::string kind;              // "audio"
+  std::string codec;
   std::string face_protocol;     // "RTP/SAVP", as the face was told
   std::string link_protocol;
   uint16_t relay_port = 0;       // RTP; RTCP is the next
@@ -32,6 +33,7 @@ struct StreamRecord {
   uint32_t face_crypto_tag = 0;  // C with SRTP inside
   abi::Address face_rtp, face_rtcp;  // as the face's SDP said
   bool face_matches_signalling = false;  // E
+  bool held_by_face = false, held_by_link = false;
   FlowHandle flows[flows_per_stream];
 };
 

@@ -63,6 +63,7 @@ struct FlowSnapshot {
 struct StreamSnapshot {
   uint32_t line = 0;
   std::string kind;
+  std::string codec;             // first of the last answer, "opus/48000/2"
   bool held = false;
   uint32_t multiplex_id = 0;
   std::string link_suite;        // C: "AEAD_AES_256_GCM"; E: "SRTP (opaque)"

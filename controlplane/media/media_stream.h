@@ -16,6 +16,7 @@ namespace sallyport::media {
 
 struct Stream {
   std::string kind;            // "audio"
+  std::string codec;           // first of the last answer, "opus/48000/2"
   SharedLease lease;           // C, call towards the client: none before E has named its ID in the answer
   std::string face_protocol, link_protocol;  // "RTP/AVP", "RTP/SAVP"
   uint32_t clock_rate_hz = 8000;

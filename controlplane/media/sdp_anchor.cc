@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 namespace sallyport::media {
 namespace {
@@ -152,6 +153,22 @@ std::string_view secured_protocol(std::string_view protocol) {
 }
 
 std::string_view clear_protocol(std::string_view protocol) { return protocol.ends_with('F') ? "RTP/AVPF" : "RTP/AVP"; }
+
+std::string preferred_codec(const sip::Sdp& sdp, const sip::SdpMedia& media) {
+  constexpr size_t longest = 64;
+  constexpr std::pair<uint8_t, std::string_view> well_known[] = {{0, "PCMU/8000"}, {3, "GSM/8000"},   {4, "G723/8000"},  {8, "PCMA/8000"},
+                                                                  {9, "G722/8000"}, {18, "G729/8000"}, {31, "H261/90000"}, {34, "H263/90000"}};
+  std::array<uint8_t, 1> preferred{};
+  if (sip::payload_types(media, preferred) != 1) return {};
+  const std::string number = std::to_string(preferred[0]);
+  for (const sip::SdpLine& line : sdp.lines(media)) {
+    if (line.type != 'a' || line.name != "rtpmap" || !line.content.starts_with(number + " ")) continue;
+    return std::string(line.content.substr(number.size() + 1, longest));
+  }
+  for (const auto& [type, name] : well_known)
+    if (type == preferred[0]) return std::string(name);
+  return "payload type " + number;
+}
 
 uint32_t preferred_clock_rate_hz(const sip::Sdp& sdp, const sip::SdpMedia& media) {
   std::array<uint8_t, 1> preferred{};

@@ -47,6 +47,8 @@ std::string address_text(const abi::Address& address);
 bool is_anchored_protocol(std::string_view protocol);
 std::string_view secured_protocol(std::string_view protocol);
 std::string_view clear_protocol(std::string_view protocol);
+// The preferred payload type as a=rtpmap names it, or by RFC 3551; bounded, for people.
+std::string preferred_codec(const sip::Sdp& sdp, const sip::SdpMedia& media);
 // Of the preferred payload type; 8000 (90000 for video) when it is not said.
 uint32_t preferred_clock_rate_hz(const sip::Sdp& sdp, const sip::SdpMedia& media);
 

@@ -103,6 +103,7 @@ LineOutcome SdpRewriter::rewrite_answer_line(Side from, size_t line, const Strea
   if (!is_anchored_protocol(media.protocol)) return answer_shape("Answer changes the stream's protocol");
   Stream stream = *proposed;
   LineWork work{sdp_, media, edit_, proposed, stream, placeholders_, source};
+  stream.codec = preferred_codec(sdp_, media);
   LineOutcome outcome = from == Side::face ? lines_.answer_from_face(work) : lines_.answer_from_link(work);
   if (!outcome) result_.streams[line] = std::move(stream);
   return outcome;

@@ -43,6 +43,7 @@ bool SessionState::adopt_stream(const StreamRecord& record, uint16_t face_slot, 
   RunningFlows flows;
   if (!read_flows(*plane_.dataplane.region(), record, call_tag_, flows)) return false;
   stream.kind = record.kind;
+  stream.codec = record.codec;
   stream.face_protocol = record.face_protocol;
   stream.link_protocol = record.link_protocol;
   stream.clock_rate_hz = record.clock_rate_hz;
@@ -50,6 +51,8 @@ bool SessionState::adopt_stream(const StreamRecord& record, uint16_t face_slot, 
   stream.face_rtp = record.face_rtp;
   stream.face_rtcp = record.face_rtcp;
   stream.face_matches_signalling = record.face_matches_signalling;
+  stream.held_by_face = record.held_by_face;
+  stream.held_by_link = record.held_by_link;
   if (plane_.settings.role == Role::c) {
     take_keys(flows, record, stream);
     if (!stream.link_leg.is_secured()) return false;

@@ -50,6 +50,7 @@ StreamSnapshot SessionState::snapshot(size_t line, const Stream& stream) const {
   StreamSnapshot result;
   result.line = static_cast<uint32_t>(line);
   result.kind = stream.kind;
+  result.codec = stream.codec;
   result.held = stream.held_by_face || stream.held_by_link;
   result.rtcp_mux = stream.rtcp_mux;
   const bool is_e = plane_.settings.role == Role::e;

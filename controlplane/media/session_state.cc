@@ -178,6 +178,7 @@ CallRecord SessionState::record() const {
     kept.line = static_cast<uint32_t>(line);
     kept.serial = lease.serial;
     kept.kind = stream.kind;
+    kept.codec = stream.codec;
     kept.face_protocol = stream.face_protocol;
     kept.link_protocol = stream.link_protocol;
     kept.relay_port = lease.relay_port;
@@ -189,6 +190,8 @@ CallRecord SessionState::record() const {
     kept.face_rtp = stream.face_rtp;
     kept.face_rtcp = stream.face_rtcp;
     kept.face_matches_signalling = stream.face_matches_signalling;
+    kept.held_by_face = stream.held_by_face;
+    kept.held_by_link = stream.held_by_link;
     std::copy(std::begin(lease.flows), std::end(lease.flows), kept.flows);
   }
   return record;

@@ -124,6 +124,7 @@ std::vector<api::LegView> legs_of(const calls::Call& call, const media::SessionS
   face.remote_party = call.began_near ? call.from : call.to;
   link.remote_party = call.began_near ? call.to : call.from;
   for (const media::StreamSnapshot& stream : media.streams) {
+    if (!stream.codec.empty()) face.codec += (face.codec.empty() ? "" : ", ") + stream.codec;
     for (const FlowRole role : {FlowRole::up_rtp, FlowRole::down_rtp, FlowRole::up_rtcp, FlowRole::down_rtcp}) {
       const media::FlowSnapshot* flow = flow_of(stream, role);
       if (flow == nullptr) continue;
@@ -131,6 +132,7 @@ std::vector<api::LegView> legs_of(const calls::Call& call, const media::SessionS
       link.streams.push_back(link_view(stream, *flow, is_e));
     }
   }
+  link.codec = face.codec;
   return {std::move(face), std::move(link)};
 }
 

@@ -90,18 +90,31 @@ Route EdgeRouter::from_zone(Inbound& inbound) {
   const StrippedRoutes routes = strip_own_routes(inbound.message, inbound.edit, own_);
   if (routes.is_broken) return Route::refuse(400, "Malformed Route");
   if (routes.tokens.empty()) return Route::refuse(404, "No flow token in Route");
-  const auto flow_id = tokens_.verify(routes.tokens.back());
+  auto flow_id = tokens_.verify(routes.tokens.back());
   if (!flow_id) {
     ++counters_.bad_token;
     return Route::refuse(403, "Flow token is not ours");
   }
-  const auto found = clients_.find(*flow_id);
+  auto found = clients_.find(*flow_id);
+  if (found == clients_.end() || !found->second->is_open()) {
+    flow_id = successor_flow(inbound.message);
+    found = clients_.find(*flow_id);
+  }
   if (found == clients_.end() || !found->second->is_open()) {
     ++counters_.flow_failed;
     return Route::refuse(430, "Flow Failed");  // RFC 5626 5.3.1: never a new connection towards the client
   }
   if (makes_dialog(inbound.message.method())) record_route(inbound, *flow_id, true);
   return Route::to(found->second);
+}
+
+// A client that lost its connection (ours ended, or its network changed) registers anew, and its dialogs go on: their route sets keep the
+// old flow's token. The registrar vouches that it is the same user, the contact that it is the same device.
+uint64_t EdgeRouter::successor_flow(const sip::Message& request) const {
+  const auto to = sip::parse_name_addr(request.value(HeaderId::to));
+  const auto target = sip::parse_uri(request.request_uri());
+  if (!to || to->tag().empty() || !target || !target->has_user()) return 0;
+  return registrations_.flow_of(to->uri, target->user, now_ms_());
 }
 
 void EdgeRouter::record_route(Inbound& inbound, uint64_t flow_id, bool towards_client) {

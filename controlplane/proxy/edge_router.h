@@ -63,6 +63,8 @@ class EdgeRouter final : public Router {
   };
   Route from_client(Inbound& inbound);
   Route from_zone(Inbound& inbound);
+  // The flow a client came back on, for dialogs whose own flow is gone; 0: none.
+  uint64_t successor_flow(const sip::Message& request) const;
   void record_route(Inbound& inbound, uint64_t flow_id, bool towards_client);
   void add_path(Inbound& inbound);
   std::shared_ptr<Hop> pick_peer(const sip::Message& message, const std::optional<sip::Uri>& next) const;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/proxy/registration_table.h"
 
+#include <strings.h>
+
 #include <algorithm>
 #include <charconv>
 
@@ -80,6 +82,19 @@ void RegistrationTable::forget_flow(uint64_t flow_id) {
 
 void RegistrationTable::expire(uint64_t now_ms) {
   std::erase_if(by_key_, [&](const auto& entry) { return entry.second.expires_ms <= now_ms; });
+}
+
+uint64_t RegistrationTable::flow_of(const sip::Uri& aor, std::string_view contact_user, uint64_t now_ms) const {
+  uint64_t flow_id = 0;
+  for (const auto& [key, entry] : by_key_) {
+    const auto own = sip::parse_uri(entry.aor);
+    const auto contact = sip::parse_uri(entry.contact);
+    if (entry.expires_ms <= now_ms || !own || !contact || own->user != aor.user || contact->user != contact_user) continue;
+    if (own->host.size() != aor.host.size() || strncasecmp(own->host.data(), aor.host.data(), aor.host.size()) != 0) continue;
+    if (flow_id != 0 && flow_id != entry.flow_id) return 0;
+    flow_id = entry.flow_id;
+  }
+  return flow_id;
 }
 
 std::vector<Registration> RegistrationTable::list(uint64_t now_ms) const {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "controlplane/sip/message.h"
+#include "controlplane/sip/uri.h"
 
 namespace sallyport::proxy {
 
@@ -35,6 +36,8 @@ class RegistrationTable {
   void forget_flow(uint64_t flow_id);
   void expire(uint64_t now_ms);
   std::vector<Registration> list(uint64_t now_ms) const;
+  // The flow of the one binding of that address of record whose contact has this user part; 0: none, or not only one.
+  uint64_t flow_of(const sip::Uri& aor, std::string_view contact_user, uint64_t now_ms) const;
   size_t size() const { return by_key_.size(); }
 
  private:

@@ -189,6 +189,154 @@ def test_forked_early_dialogs_each_have_media(stage):
     second.close()
 
 
+def test_late_offer_in_a_reliable_response_is_answered_by_prack(stage):
+    outside, inside = registered_pair(stage.lab)
+    for caller, callee in ((outside, inside), (inside, outside)):
+        invite = caller.peer.invite(callee.uri, headers=(("Supported", "100rel"),))
+        request = callee.peer.expect("INVITE")
+        progress = callee.peer.reply(request, 183, "Session Progress", body=callee.offer(),
+                                     headers=(("Require", "100rel"), ("RSeq", "1")))
+        callee.peer.send(progress)
+        early = caller.peer.expect(183, call_id=invite.get("Call-ID"))
+        dialog = SipDialog.of_caller(caller.peer, early)
+        other = SipDialog.of_callee(callee.peer, request, progress)
+        dialog.send("PRACK", headers=(("RAck", f"1 {early.get('CSeq')}"),), body=caller.answer(early.body))
+        prack = callee.peer.expect("PRACK")
+        callee.take_answer(prack.body)
+        callee.peer.send(callee.peer.reply(prack, 200, "OK"))
+        caller.peer.expect(200)
+        call = ScriptedCall(caller, callee, dialog, other)
+        call.talk(0.2)
+        callee.peer.send(callee.peer.reply(request, 200, "OK"))
+        caller.peer.expect(200)
+        dialog.send("ACK")
+        callee.peer.expect("ACK")
+        call.talk(0.2)
+        call.end()
+
+
+def test_update_of_either_side_holds_and_resumes(stage):
+    outside, inside = registered_pair(stage.lab)
+    call = ScriptedCall.connect(outside, inside)
+    for dialog, holder, held in ((call.caller_dialog, outside, inside), (call.callee_dialog, inside, outside)):
+        for direction, answer in (("sendonly", "recvonly"), ("sendrecv", "sendrecv")):
+            dialog.send("UPDATE", body=holder.offer(direction=direction))
+            update = held.peer.expect("UPDATE")
+            require(sdp.streams_of(update.body)[0].direction == direction, "the direction got lost")
+            held.peer.send(held.peer.reply(update, 200, "OK", body=held.answer(update.body, answer)))
+            holder.take_answer(holder.peer.expect(200).body)
+        call.talk(0.2)
+    call.end()
+
+
+def test_a_stream_that_is_no_rtp_goes_on_as_rejected(stage):
+    caller, callee = registered_pair(stage.lab)
+    body = caller.offer() + "m=application 5070 UDP/BFCP *\r\na=floorctrl:c-s\r\n"
+    invite = caller.peer.invite(callee.uri, body)
+    request = callee.peer.expect("INVITE")
+    require(sdp.streams_of(request.body)[1].port == 0, "a stream that is not relayed kept its port")
+    lines = callee.answer(request.body.split("m=application")[0]) + "m=application 0 UDP/BFCP *\r\n"
+    answer = callee.peer.reply(request, 200, "OK", body=lines)
+    callee.peer.send(answer)
+    accepted = caller.peer.expect(200, call_id=invite.get("Call-ID"))
+    require(sdp.streams_of(accepted.body)[1].port == 0, "the rejected stream came back with a port")
+    caller.take_answer(accepted.body.split("m=application")[0])
+    call = ScriptedCall.acknowledge(caller, callee, accepted, request, answer)
+    call.talk(0.2)
+    call.end()
+
+
+def test_two_phones_outside_call_each_other(stage):
+    """Every node carries it twice: in, and out again."""
+    one = outside_phone(stage.lab, f"o{stage.lab.next_number()}").register()
+    other = outside_phone(stage.lab, f"o{stage.lab.next_number()}").register()
+    call = ScriptedCall.connect(one, other)
+    call.talk(0.3)
+    call.reinvite(other, one, other.offer(direction="sendonly"), "recvonly")
+    call.reinvite(one, other, one.offer())
+    call.talk(0.3)
+    call.end(by_callee=True)
+    _no_calls(stage.lab)
+
+
+def test_call_control_forks_to_two_phones_outside(stage):
+    first, second = (outside_phone(stage.lab, "oforks").register() for _ in range(2))
+    _, caller = registered_pair(stage.lab)
+    invite = caller.peer.invite(first.uri, caller.offer())
+    requests = [phone.peer.expect("INVITE") for phone in (first, second)]
+    first.peer.send(first.peer.reply(requests[0], 183, "Session Progress",
+                                     body=first.answer(requests[0].body)))
+    early = caller.peer.expect(183, call_id=invite.get("Call-ID"))
+    caller.take_answer(early.body)
+    ScriptedCall(caller, first, None, None).talk(0.2)
+    answer = second.peer.reply(requests[1], 200, "OK", body=second.answer(requests[1].body))
+    second.peer.send(answer)
+    accepted = caller.peer.expect(200, call_id=invite.get("Call-ID"))
+    caller.take_answer(accepted.body)
+    call = ScriptedCall.acknowledge(caller, second, accepted, requests[1], answer)
+    first.peer.send(first.peer.reply(first.peer.expect("CANCEL"), 200, "OK"))
+    first.peer.send(first.peer.reply(requests[0], 487, "Request Terminated"))
+    first.peer.expect("ACK")
+    call.talk(0.2)
+    call.end()
+    _no_calls(stage.lab)
+    first.close()
+    second.close()
+
+
+def _no_calls(lab):
+    """At once, on both nodes; what they ended stays in the list as ended."""
+    for node in (lab.core, lab.edge):
+        node.wait_answer(lambda calls: not calls, "an empty list of calls", 3, words=("calls", "--active"))
+
+
+def test_a_cancelled_call_leaves_both_nodes_at_once(stage):
+    outside, inside = registered_pair(stage.lab)
+    for caller, callee in ((outside, inside), (inside, outside)):
+        _no_calls(stage.lab)
+        invite = caller.peer.invite(callee.uri, caller.offer())
+        request = callee.peer.expect("INVITE")
+        callee.peer.send(callee.peer.reply(request, 180, "Ringing"))
+        caller.peer.expect(180, call_id=invite.get("Call-ID"))
+        caller.peer.cancel(invite)
+        require(caller.peer.expect(200).get("CSeq").endswith("CANCEL"), "a 200 to the cancelled INVITE")
+        callee.peer.send(callee.peer.reply(callee.peer.expect("CANCEL"), 200, "OK"))
+        callee.peer.send(callee.peer.reply(request, 487, "Request Terminated"))
+        caller.peer.acknowledge(invite, caller.peer.expect(487, call_id=invite.get("Call-ID")))
+        caller.peer.expect_nothing(200, 0.3)
+        _no_calls(stage.lab)
+        caller.end_media()
+
+
+def test_a_refused_call_leaves_both_nodes_at_once(stage):
+    outside, inside = registered_pair(stage.lab)
+    for caller, callee in ((outside, inside), (inside, outside)):
+        invite = caller.peer.invite(callee.uri, caller.offer())
+        callee.peer.send(callee.peer.reply(callee.peer.expect("INVITE"), 486, "Busy Here"))
+        caller.peer.acknowledge(invite, caller.peer.expect(486, call_id=invite.get("Call-ID")))
+        _no_calls(stage.lab)
+        caller.end_media()
+
+
+def test_an_answer_that_cannot_be_carried_ends_the_call_on_both_sides(stage):
+    """Clear RTP, no keys, or keys for a tag that was not offered: 488 to the caller, ACK and BYE to the callee."""
+    outside, inside = registered_pair(stage.lab)
+    for spoil in (lambda body: body.replace("RTP/SAVP", "RTP/AVP"),
+                  lambda body: "".join(line for line in body.splitlines(True) if "a=crypto" not in line),
+                  lambda body: body.replace("a=crypto:", "a=crypto:7")):
+        invite = inside.peer.invite(outside.uri, inside.offer())
+        request = outside.peer.expect("INVITE")
+        outside.peer.send(outside.peer.reply(request, 200, "OK", body=spoil(outside.answer(request.body))))
+        outside.peer.expect("ACK")
+        outside.peer.send(outside.peer.reply(outside.peer.expect("BYE"), 200, "OK"))
+        refusal = inside.peer.expect(488, call_id=invite.get("Call-ID"))
+        require(refusal.get("Warning"), f"488 without a Warning:\n{refusal}")
+        inside.peer.acknowledge(invite, refusal)
+        _no_calls(stage.lab)
+        inside.end_media()
+        outside.end_media()
+
+
 def test_requests_outside_a_dialog_pass_with_unknown_headers_in_order(stage):
     outside, inside = registered_pair(stage.lab)
     for method in ("MESSAGE", "OPTIONS", "SUBSCRIBE", "PUBLISH", "REFER"):

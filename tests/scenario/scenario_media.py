@@ -6,7 +6,8 @@ import struct
 import time
 from types import SimpleNamespace
 
-from lab import plan
+from lab import plan, sdp
+from lab.conversation import Conversation
 from lab.report import require
 from lab.rtp_peer import RtpPeer
 from lab.scripted_phone import ScriptedCall, registered_pair
@@ -106,6 +107,77 @@ def test_a_call_survives_the_restart_of_each_control_plane(stage):
     call.talk(0.3)
     inside.end_media()
     outside.end_media()
+
+
+def _ids(node, *words):
+    return {call["id"] for call in node.ask("calls", *words)}
+
+
+def _calls_of(lab, count):
+    """So many calls, each talked over, and how either node names them."""
+    before = {node: _ids(node) for node in (lab.edge, lab.core)}
+    calls = [ScriptedCall.connect(*registered_pair(lab)) for _ in range(count)]
+    for call in calls:
+        call.talk(0.3)
+    ids = {node: _ids(node, "--active") - before[node] for node in before}
+    require(all(len(each) == count for each in ids.values()), f"listed: {list(ids.values())}")
+    return calls, ids
+
+
+def _await_removal(ids, timeout_s=10):
+    """Neither node lists the calls any more, nor runs a flow of theirs."""
+    for node, gone in ids.items():
+        node.wait_answer(lambda calls, g=gone: not g & {c["id"] for c in calls}, "the end of the calls",
+                         timeout_s, words=("calls", "--active"))
+        node.wait_answer(lambda flows, g=gone: not g & {f["call"] for f in flows}, "the end of their flows",
+                         words=("flows",))
+
+
+def _outlive(lab, node):
+    calls, ids = _calls_of(lab, 2)
+    with Conversation(calls[0]) as talk:
+        talk.go_on(0.2)
+        node.kill_controlplane()
+        node.start_controlplane()
+        node.wait_answer(lambda listed: ids[node] <= {c["id"] for c in listed}, "the calls that go on",
+                         words=("calls", "--active"))
+        lab.await_traversal(45)
+        talk.go_on(0.5)
+    talk.require_whole()
+    for call in calls:
+        if node is lab.edge:  # its clients' connections ended with it
+            call.caller.reconnect()
+        call.talk(0.3)
+        seen = call.reinvite(call.caller, call.callee, call.caller.offer(direction="sendonly"), "recvonly")
+        require(sdp.streams_of(seen)[0].direction == "sendonly", "the hold did not arrive")
+        call.reinvite(call.callee, call.caller, call.callee.offer())
+        call.talk(0.3)
+    calls[0].end()
+    calls[1].end(by_callee=True)
+    _await_removal(ids)
+
+
+def test_a_call_loses_nothing_when_the_control_plane_of_c_is_killed_and_is_hung_up(stage):
+    _outlive(stage.lab, stage.lab.core)
+
+
+def test_a_call_loses_nothing_when_the_control_plane_of_e_is_killed_and_is_hung_up(stage):
+    _outlive(stage.lab, stage.lab.edge)
+
+
+def test_a_call_that_ended_while_a_control_plane_was_away_is_removed(stage):
+    lab = stage.lab
+    calls, ids = _calls_of(lab, 1)
+    for node in (lab.edge, lab.core):
+        node.kill_controlplane()
+    calls[0].caller.end_media()
+    calls[0].callee.end_media()
+    for node in (lab.edge, lab.core):
+        node.start_controlplane()
+        node.wait_answer(lambda listed, n=node: ids[n] <= {c["id"] for c in listed}, "the call of before",
+                         words=("calls", "--active"))
+    lab.await_traversal(45)
+    _await_removal(ids, timeout_s=60)
 
 
 def test_media_goes_on_within_a_second_when_a_dataplane_is_killed(stage):

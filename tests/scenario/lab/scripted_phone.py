@@ -15,7 +15,10 @@ def outside_phone(lab, user, suites=ALL_SUITES, edge=plan.EDGE_OUTSIDE.host4):
     peer = SipPeer.connect_tls(user, home, edge, plan.SIP_TLS_PORT,
                                ca_file=lab.wallet.authority.certificate)
     own = plan.HOME.host6 if ":" in edge else plan.HOME.host4
-    return lab.keep(ScriptedPhone(peer, home, own, suites))
+    phone = lab.keep(ScriptedPhone(peer, home, own, suites))
+    phone.dial = lambda: SipPeer.connect_tls(user, home, edge, plan.SIP_TLS_PORT,
+                                             ca_file=lab.wallet.authority.certificate)
+    return phone
 
 
 def inside_phone(lab, user, registrar=plan.CM):
@@ -119,6 +122,11 @@ class ScriptedPhone:
     def register(self):
         self.peer.register()
         return self
+
+    def reconnect(self):
+        """E has lost the connection: a new one, and registered there; dialogs and media go on."""
+        self.peer.take_over(self.dial())
+        return self.register()
 
     def close(self):
         self.end_media()

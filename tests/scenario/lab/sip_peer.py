@@ -191,6 +191,12 @@ class SipPeer:
         value = digest_answer(asked, self.user, password or password_of(self.user), method, uri)
         return "Proxy-Authorization" if proxy else "Authorization", value
 
+    def take_over(self, other):
+        """Goes on over the connection of another peer that has just been made."""
+        self.connection.close()
+        self.connection, self.host, self.port = other.connection, other.host, other.port
+        self._buffer, self._pending = b"", []
+
     def close(self):
         self.connection.close()
 

@@ -3,12 +3,11 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/dataplane/test_node.h"
+#include "tests/unit/dataplane/test_pair.h"
 
 namespace sallyport::test {
 namespace {
 
-constexpr uint64_t ms = 1'000'000;
 const abi::Address phone = address("203.0.113.9", 4000);
 
 abi::FlowSpec spec_for(uint32_t worker) {
@@ -42,6 +41,31 @@ TEST(HandOver, PacketReachesTheOwnerOfItsPort) {
   EXPECT_GE(node.state(0).packets, 19u);
   EXPECT_GE(node.state(1).packets, 19u);
   EXPECT_GT(node.node().region->worker(0).counters.handed_over, 0u);
+}
+
+// Two phones outside call each other: what C opens for one call is what it seals for the other. Nobody heard anything, since nobody brings
+// back what a node sends to its own address.
+TEST(HandOver, MediaForARelayPortOfTheSameNodeStaysInIt) {
+  TestPair pair;
+  ASSERT_TRUE(pair.open_link());
+  ASSERT_EQ(pair.e.add(TestPair::from_a()), abi::CommandStatus::done);
+  abi::FlowSpec opened = TestPair::to_b();
+  opened.destination = address("10.9.0.1", 41002);
+  ASSERT_EQ(pair.c.add(opened), abi::CommandStatus::done);
+  abi::FlowSpec sealed = TestPair::from_b();
+  sealed.flow_index = 4;
+  sealed.local_port = 41002;
+  sealed.expected_source = address("10.9.0.1", 41000);
+  sealed.egress_multiplex_id = abi::make_multiplex_id(0x333, 3);
+  ASSERT_EQ(pair.c.add(sealed), abi::CommandStatus::done);
+  for (int said = 0; said < 20; ++said) {
+    EXPECT_FALSE(pair.say_a(phone_a, pair.next_a())) << "it left by C's inner port";
+    pair.step(100 * ms);
+  }
+  EXPECT_GE(pair.c.state(0).packets, 19u);
+  EXPECT_EQ(pair.c.state(4).reception.received, pair.c.state(0).packets);
+  EXPECT_GE(pair.c.state(4).packets, 18u) << "sealed and on the link";
+  EXPECT_EQ(pair.c.state(4).latched, address("10.9.0.1", 41000));
 }
 
 TEST(HandOver, PacketWithoutAFlowDoesNotCircle) {

@@ -512,6 +512,7 @@ TEST(MediaPair, SnapshotTellsSuitesCountersAndAddresses) {
   EXPECT_EQ(stream.link_suite, "AES_CM_128_HMAC_SHA1_80");
   EXPECT_EQ(stream.face_suite, "RTP");
   EXPECT_EQ(stream.kind, "audio");
+  EXPECT_FALSE(stream.codec.empty());
   EXPECT_EQ(stream.local_rtp, *parse_address("10.20.0.10", up.local_port));
   EXPECT_EQ(stream.link_local_rtp.port, 36000 + 2 * (up.flow_index % call.c.plane->dataplane().worker_count()));
   EXPECT_EQ(stream.link_peer_rtp, *parse_address("192.0.2.10", 36000));

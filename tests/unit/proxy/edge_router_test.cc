@@ -128,6 +128,30 @@ TEST_F(EdgeRouterTest, FlowThatIsGoneIsAnsweredWith430) {
   EXPECT_EQ(start_line(inner->take()), "SIP/2.0 430 Flow Failed");
 }
 
+// Phones whose connection broke in a call never heard the other side's BYE: the dialog keeps the token of the old flow.
+TEST_F(EdgeRouterTest, DialogOfAClientThatCameBackFollowsItToItsNewFlow) {
+  const std::string path = flow_path();
+  router.remove_client(phone->id);
+  const auto again = std::make_shared<MemoryHop>(12, Side::client, Transport::tls, "198.51.100.7", 40200);
+  router.add_client(again);
+  const auto from_inside = [&](const std::string& method, const std::string& user, const std::string& to_tag) {
+    proxy.on_message(inner, method + " sip:" + user + "@10.0.0.5:5061;transport=tls SIP/2.0\r\nVia: SIP/2.0/TLS c1.inside.example.com;branch=z9hG4bK" + method + user + to_tag +
+                                "\r\nMax-Forwards: 60\r\nRoute: " + path + "\r\nFrom: <sip:b@example.com>;tag=g\r\nTo: <sip:a@example.com>" + (to_tag.empty() ? "" : ";tag=" + to_tag) +
+                                "\r\nCall-ID: c3\r\nCSeq: 2 " + method + "\r\nContent-Length: 0\r\n\r\n");
+  };
+  from_inside("BYE", "a", "t1");
+  EXPECT_EQ(start_line(inner->take()), "SIP/2.0 430 Flow Failed") << "it has not registered yet";
+  proxy.on_message(again, register_request());
+  proxy.on_message(inner, answer_to(inner->take(), "200 OK", "Contact: <sip:a@10.0.0.5:5061;transport=tls>;+sip.instance=\"<urn:uuid:1>\";expires=60\r\n"));
+  again->sent.clear();
+  from_inside("BYE", "other", "t2");
+  EXPECT_EQ(start_line(inner->take()), "SIP/2.0 430 Flow Failed") << "another device of the same user";
+  from_inside("MESSAGE", "a", "");
+  EXPECT_EQ(start_line(inner->take()), "SIP/2.0 430 Flow Failed") << "outside a dialog the registrar knows the new flow";
+  from_inside("BYE", "a", "t3");
+  EXPECT_EQ(start_line(again->take()).substr(0, 3), "BYE");
+}
+
 TEST_F(EdgeRouterTest, ForgedFlowTokenIsRefused) {
   std::string path = flow_path();
   char& letter = path[path.find("sip:") + 6];
