@@ -124,6 +124,18 @@ def test_a05_a_certificate_without_client_use_is_refused(stage):
     require_refusal(stage, "tls", "extended key usage lacks clientAuth", "clientAuth is missing")
 
 
+def test_a05_a_client_certificate_of_its_own_lets_c_in(stage):
+    lab = stage.lab
+    lab.replace_core(core_credential=lab.wallet.without_client_use())
+    lab.await_refusal("extended key usage lacks clientAuth")
+    client = lab.wallet.core
+    before = lab.core.config_path.read_text()
+    lab.core.config_path.write_text(before.replace(
+        "[tls]\n", f'[tls]\nclient_certificate = "{client.certificate}"\nclient_key = "{client.key}"\n'))
+    lab.core.reload()
+    lab.await_traversal(40)
+
+
 def test_a19_a28_the_right_cn_with_the_wrong_san_is_refused_by_name(stage):
     stage.lab.replace_core(core_credential=stage.lab.wallet.right_name_in_cn_only())
     names = rf"lacks the name {plan.CLUSTER_NAME} in its SAN; its names are: DNS:other.inside.example.com .*the CN, which does not count"

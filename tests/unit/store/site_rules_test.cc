@@ -129,6 +129,32 @@ TEST(SiteRules, A27_TheNextZoneTakesTheNextPortAndAClashIsRefused) {
               HasSubstr("7001 is the port of another zone"));
 }
 
+TEST(SiteRules, A27_A29_WhatIsNotGivenIsTheDocumentedDefaultOnBothNodes) {
+  for (const auto& [role, document] : {std::pair(Role::core, core_site), std::pair(Role::edge, edge_site)}) {
+    StateFolder folder;
+    auto store = folder.open(role);
+    ASSERT_TRUE(store->apply(document, "s", "test"));
+    EXPECT_EQ(store->snapshot()->find_zone("Traversal zone")->port, 7001);
+  }
+  EXPECT_STREQ(Zone::authentication_policy, "do_not_check_credentials");
+  EXPECT_STREQ(Zone::role_name(Role::core), "client");
+  EXPECT_STREQ(Zone::role_name(Role::edge), "server");
+}
+
+TEST(SiteRules, A31_SixPeersAreTakenInTheirOrder) {
+  StateFolder folder;
+  auto store = folder.open(Role::core);
+  ASSERT_TRUE(store->apply(edited(core_site, two_peers, R"(["f.b", "e.d", "d.f", "c.h", "b.j", "a.l"])"), "s", "test"));
+  EXPECT_EQ(store->snapshot()->find_zone("Traversal zone")->peers, (std::vector<std::string>{"f.b", "e.d", "d.f", "c.h", "b.j", "a.l"}));
+}
+
+TEST(SiteRules, A28_AListOfSubjectNamesIsTaken) {
+  StateFolder folder;
+  auto store = folder.open(Role::edge);
+  ASSERT_TRUE(store->apply(edited(edge_site, "\"c.example.com\"", R"(["c.example.com", "cluster.example.com"])"), "s", "test"));
+  EXPECT_EQ(store->snapshot()->find_zone("Traversal zone")->tls_verify_subject_names, (std::vector<std::string>{"c.example.com", "cluster.example.com"}));
+}
+
 TEST(SiteRules, A30_AnIpPeerIsTakenWithAWarning) {
   SitePlan plan = plan_of(edited(core_site, "e1.example.com", "192.0.2.10"), Role::core);
   EXPECT_FALSE(plan.is_refused());
