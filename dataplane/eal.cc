@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 namespace sallyport::dataplane {
@@ -52,6 +53,17 @@ Outcome<std::string> lcore_map(const std::vector<uint32_t>& lcores) {
   return map;
 }
 
+// DPDK makes a folder a process and never removes it. Ours end with the pid of their process.
+void remove_folders_of_the_dead(const std::filesystem::path& parent) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(parent, ignored)) {
+    const std::string name = entry.path().filename();
+    const std::string pid = name.substr(name.rfind('-') + 1);
+    const bool is_ours = name.starts_with("sallyport-") && !pid.empty() && pid.find_first_not_of("0123456789") == std::string::npos;
+    if (is_ours && !std::filesystem::exists("/proc/" + pid, ignored)) std::filesystem::remove_all(entry.path(), ignored);
+  }
+}
+
 }  // namespace
 
 Outcome<> start_eal(const EalOptions& options, std::string& notice) {
@@ -85,7 +97,15 @@ Outcome<> start_eal(const EalOptions& options, std::string& notice) {
     }
     return Fault{FaultCode::refused, "DPDK", std::string("does not start: ") + rte_strerror(rte_errno), "see its log lines above"};
   }
+  remove_folders_of_the_dead(std::filesystem::path(rte_eal_get_runtime_dir()).parent_path());
   return Done{};
+}
+
+void stop_eal() {
+  const std::filesystem::path folder = rte_eal_get_runtime_dir();
+  rte_eal_cleanup();
+  std::error_code ignored;
+  std::filesystem::remove_all(folder, ignored);
 }
 
 Outcome<rte_mempool*> create_packet_pool(uint32_t memory_mb, uint32_t workers) {

@@ -24,7 +24,10 @@ struct EalOptions {
 
 // FaultCode::exhausted: hugepages that seemed free could not be had; EAL cannot be started again in this process, so the caller that may
 // do without runs the program anew with Hugepages::off.
+// Also removes the run-time folders of dataplanes that were killed.
 Outcome<> start_eal(const EalOptions& options, std::string& notice);
+// Last of all; takes the run-time folder away, which DPDK leaves.
+void stop_eal();
 // Packet buffers, sized to the memory given.
 Outcome<rte_mempool*> create_packet_pool(uint32_t memory_mb, uint32_t workers);
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // sallyport-dataplane: the poll-mode relay of one node.
 
-#include <rte_eal.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -62,7 +61,7 @@ int run(const std::string& path, bool no_hugepages) {
       status = (*plane)->run();
     }
   }
-  rte_eal_cleanup();
+  stop_eal();
   return status;
 }
 

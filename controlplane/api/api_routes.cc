@@ -161,6 +161,7 @@ Answer post_apply(const ApiRequest& request, ApiParts parts) {
   auto plan = dry_run ? parts.store.plan(request.body, file) : parts.store.apply(request.body, file, request.actor + " by apply");
   if (!plan) co_return answer_fault(plan.fault());
   if (plan->is_refused()) {
+    parts.log.warn("site_refused", request.actor + ": " + plan->refusals.front().text());
     bool conflict = std::any_of(plan->refusals.begin(), plan->refusals.end(), [](const config::Finding& finding) { return finding.code == FaultCode::conflict; });
     co_return answer_json(to_json(*plan), conflict ? 409 : 422);
   }

@@ -4,12 +4,17 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdlib>
+#include <iostream>
+#include <string_view>
+#include <vector>
 
 #include "controlplane/cli/commands.h"
+#include "controlplane/config/near_word.h"
 
 namespace {
 
 using namespace sallyport::cli;
+namespace config = sallyport::config;
 
 constexpr const char* exit_codes =
     "Exit codes: 0 done; 1 the answer is no (a test failed, a document was refused); 2 wrong usage;\n"
@@ -35,14 +40,29 @@ class CommandLine {
   int run(int count, char** words) {
     try {
       app_.parse(count, words);
+    } catch (const CLI::RequiredError& error) {
+      if (app_.remaining().empty()) return fail(error);
+      std::cerr << "sallyport: there is no command " << app_.remaining().front() << suggestion(app_.remaining().front()) << "; see sallyport --help\n";
+      return exit_usage;
     } catch (const CLI::ParseError& error) {
-      int code = app_.exit(error);
-      return code == 0 ? exit_done : exit_usage;
+      return fail(error);
     }
     return command_(options_);
   }
 
  private:
+  int fail(const CLI::ParseError& error) {
+    int code = app_.exit(error);
+    return code == 0 ? exit_done : exit_usage;
+  }
+
+  std::string suggestion(const std::string& word) const {
+    std::vector<std::string_view> names;
+    for (const CLI::App* command : app_.get_subcommands(nullptr)) names.push_back(command->get_name());
+    std::string_view near = config::nearest_word(word, names);
+    return near.empty() ? "" : ", did you mean " + std::string(near) + "?";
+  }
+
   CLI::App* add(CLI::App& parent, const std::string& name, const std::string& description, const std::string& example, int (*command)(const Options&)) {
     CLI::App* sub = parent.add_subcommand(name, description);
     sub->fallthrough();

@@ -69,6 +69,7 @@ constexpr ConfigKey keys[] = {
     {"node", "state_dir", text, "", R"("/var/lib/sallyport")", R"("/var/lib/sallyport")", 1, max_path, Rule::absolute_path, "", restart, both, "Folder of the store and of the key that seals passwords; only the service user may read it.", KEY(node, NodeSection, state_dir)},
     {"node", "log_level", text, "", R"("info")", R"("info")", 1, 16, Rule::choice, "debug info warn error", live, both, "Least severe event that is logged.", KEY(node, NodeSection, log_level)},
     {"node", "log_file", text, "", R"("-")", R"("-")", 1, max_path, Rule::absolute_path_or_dash, "", restart, both, "File the events are appended to; \"-\" is standard error, which is the journal under systemd.", KEY(node, NodeSection, log_file)},
+    {"node", "drain_s", number, "s", "30", "30", 0, 3600, Rule::any, "", restart, both, "On SIGTERM no new call is taken, and the control plane ends when the last call has ended, at the latest after this.", KEY(node, NodeSection, drain_s)},
 
     {"address", "name", text, "", "", "", 1, 23, Rule::name, "", restart, both, "Name by which other keys refer to this address slot.", KEY(addresses, AddressSection, name)},
     {"address", "ip", text, "", "", "", 1, 45, Rule::ip, "", restart, both, "IPv4 or IPv6 address of the node.", KEY(addresses, AddressSection, ip)},
@@ -110,7 +111,7 @@ constexpr ConfigKey keys[] = {
     {"sip", "handshakes_per_source_per_s", number, "1/s", "50", "", 1, 100000, Rule::any, "", restart, E, "TLS handshakes begun by one IP address in a second.", KEY(sip, SipSection, handshakes_per_source_per_s)},
     {"sip", "unregistered_idle_s", number, "s", "32", "", 1, 3600, Rule::any, "", restart, E, "A connection without a registration may be silent so long.", KEY(sip, SipSection, unregistered_idle_s)},
     {"sip", "inner_address", text, "", "", R"("inside")", 1, 23, Rule::address_slot, "", restart, C, "Address slot towards call control.", KEY(sip, SipSection, inner_address)},
-    {"sip", "inner_port", number, "", "", "5060", 1024, 65535, Rule::any, "", restart, C, "UDP and TCP port for call control.", KEY(sip, SipSection, inner_port)},
+    {"sip", "inner_port", number, "", "", "5060", 1024, 65535, Rule::any, "", restart, C, "UDP and TCP port for call control; the port after it takes TLS where a call control node has that transport.", KEY(sip, SipSection, inner_port)},
     {"sip", "max_head_bytes", number, "bytes", "65536", "65536", 2048, 1048576, Rule::any, "", restart, both, "Start line and headers of a message together.", KEY(sip, SipSection, max_head_bytes)},
     {"sip", "max_body_bytes", number, "bytes", "131072", "131072", 2048, 1048576, Rule::any, "", restart, both, "Body of a message.", KEY(sip, SipSection, max_body_bytes)},
     {"sip", "max_headers", number, "", "256", "256", 32, 4096, Rule::any, "", restart, both, "Header fields of a message.", KEY(sip, SipSection, max_headers)},

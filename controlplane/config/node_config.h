@@ -25,6 +25,7 @@ struct NodeSection {
   std::string state_dir;  // store and sealing key
   std::string log_level;  // debug, info, warn, error
   std::string log_file;   // "-": standard error
+  std::uint32_t drain_s = 0;  // how long SIGTERM waits for calls to end
 };
 
 // A local address; its index in NodeConfig::addresses is the dataplane's address slot.

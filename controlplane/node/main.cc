@@ -16,23 +16,23 @@ namespace {
 
 using namespace sallyport;
 
-constexpr auto drain_deadline = std::chrono::seconds(3);
-
-void wait_for_signals(boost::asio::signal_set& signals, node::Node& running, node::NodeFacts& facts, boost::asio::io_context& io, const node::Node::Log& log) {
+void wait_for_signals(boost::asio::signal_set& signals, node::Node& running, node::NodeFacts& facts, boost::asio::io_context& io, api::EventLog& events, const node::Node::Log& log) {
   signals.async_wait([&](const boost::system::error_code& error, int signal) {
     if (error) return;
     if (signal == SIGHUP) {
       sd_notify(0, "RELOADING=1");
       const Outcome<> done = running.reload();
+      if (const auto level = api::log_level_from(running.config().node.log_level)) events.set_level(*level);
       log(done ? "reload: done" : "reload: refused, all stays as it was: " + done.fault().text());
       sd_notify(0, "READY=1");
     } else {
-      log("draining: no new connections");
+      const std::chrono::seconds deadline(running.config().node.drain_s);
+      log(fmt::format("draining: no new calls; {} calls may go on for {} s", running.calls().running(), deadline.count()));
       sd_notify(0, "STOPPING=1");
       facts.draining = true;
-      running.drain(drain_deadline, [&io] { io.stop(); });
+      running.drain(deadline, [&io] { io.stop(); });
     }
-    wait_for_signals(signals, running, facts, io, log);
+    wait_for_signals(signals, running, facts, io, events, log);
   });
 }
 
@@ -79,7 +79,7 @@ int run(const std::string& path) {
     return 1;
   }
   boost::asio::signal_set signals(io, SIGTERM, SIGINT, SIGHUP);
-  wait_for_signals(signals, running, facts, io, log);
+  wait_for_signals(signals, running, facts, io, **events, log);
   boost::asio::steady_timer watchdog(io);
   uint64_t interval_us = 0;
   if (sd_watchdog_enabled(0, &interval_us) > 0) keep_watchdog(watchdog, interval_us);

@@ -4,9 +4,12 @@
 #include <fmt/format.h>
 #include <openssl/rand.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <filesystem>
+
+#include "controlplane/config/node_file.h"
 
 namespace sallyport::node {
 
@@ -20,9 +23,17 @@ proxy::TimerSettings timer_settings(const config::SipSection& sip) {
   return timers;
 }
 
+tls::CredentialSource credential_source(const config::TlsSection& files) {
+  tls::CredentialSource source;
+  source.platform = {"platform", files.certificate, files.key};
+  source.ca_paths = {files.ca_file};
+  return source;
+}
+
 std::string uri_host(const std::string& host) { return host.find(':') == std::string::npos ? host : "[" + host + "]"; }
 
 constexpr auto house_interval = std::chrono::seconds(5);
+constexpr auto drain_look_interval = std::chrono::milliseconds(200);
 
 }  // namespace
 
@@ -48,6 +59,11 @@ Node::~Node() {
   if (call_control_access_ != nullptr) call_control_access_->stop();
 }
 
+zones::TraversalServer* Node::zone_server(std::string_view name) const {
+  const auto found = std::find_if(zone_servers_.begin(), zone_servers_.end(), [&](const auto& server) { return server->settings().zone == name; });
+  return found == zone_servers_.end() ? nullptr : found->get();
+}
+
 sip::FramerLimits Node::framer_limits() const { return {.head_bytes = config_.sip.max_head_bytes, .body_bytes = config_.sip.max_body_bytes}; }
 
 Outcome<tls::SocketAddress> Node::slot_address(std::string_view slot, uint16_t port) const {
@@ -68,10 +84,7 @@ Outcome<> Node::start() {
   auto resolver = dns::Resolver::create(io_, {.servers = config_.dns.servers});
   if (!resolver) return resolver.fault();
   resolver_ = std::move(*resolver);
-  tls::CredentialSource source;
-  source.platform = {"platform", config_.tls.certificate, config_.tls.key};
-  source.ca_paths = {config_.tls.ca_file};
-  auto credentials = tls::CredentialStore::load(std::move(source));
+  auto credentials = tls::CredentialStore::load(credential_source(config_.tls));
   if (!credentials) return credentials.fault();
   credentials_ = std::move(*credentials);
   for (const std::string& warning : credentials_->snapshot()->warnings()) log_("tls: " + warning);
@@ -102,7 +115,7 @@ Outcome<> Node::start_edge() {
   const auto client_port = static_cast<uint16_t>(config_.sip.client_port);
   proxy::EdgeSettings settings;
   settings.agent = config_.node.fqdn;
-  settings.client_host = config_.sip.record_route_host;
+  settings.client_host = config_.sip.record_route_host.empty() ? config_.node.fqdn : config_.sip.record_route_host;
   settings.client_port = client_port;
   settings.traversal_host = config_.node.fqdn;
   settings.traversal_port = static_cast<uint16_t>(config_.traversal.port);
@@ -119,6 +132,7 @@ Outcome<> Node::start_edge() {
   }
   edge_router_ = std::make_unique<proxy::EdgeRouter>(settings, own, flow_tokens("flow"), registrations_, [this] { return wheel_.now_ms(); });
   proxy_ = std::make_unique<proxy::Proxy>(wheel_, timers_, config_.sip.transactions, *edge_router_, calls_);
+  proxy_->log = log_;
   edge_router_->answer = [this](const std::shared_ptr<proxy::Hop>& hop, const sip::Message& request, int status) { proxy_->answer(hop, request, status); };
   edge_router_->take_from_zone = [this](const sip::Message& request, const std::shared_ptr<proxy::Hop>& hop) {
     for (const auto& server : zone_servers_)
@@ -160,9 +174,12 @@ Outcome<> Node::open_zone(const store::Zone& zone) {
   settings.realm = store::default_realm;
   settings.username = zone.user;
   settings.via_head = fmt::format("SIP/2.0/TLS {}:{};branch=", uri_host(config_.node.fqdn), zone.port);
-  settings.idle_ms = 90'000;
+  settings.subject_names = zone.tls_verify_subject_names;
+  settings.agent = config_.node.fqdn;
+  settings.port = zone.port;
+  settings.idle_ms = 3 * config_.traversal.keepalive_s * 1000;
   settings.limits = framer_limits();
-  zone_servers_.push_back(std::make_unique<zones::TraversalServer>(settings, wheel_, *proxy_, [this](std::string_view user, sip::DigestAlgorithm algorithm) {
+  zone_servers_.push_back(std::make_unique<zones::TraversalServer>(settings, io_, wheel_, *proxy_, [this](std::string_view user, sip::DigestAlgorithm algorithm) {
     const auto site = store_->snapshot();
     const store::Credential* credential = site->find_credential(std::string(user));
     if (credential == nullptr) return std::string{};
@@ -179,9 +196,8 @@ Outcome<> Node::open_zone(const store::Zone& zone) {
     edge_router_->remove_peer(hop->id);
     peer_by_hop_.erase(hop->id);
   };
-  auto policy = tls::TlsPolicy::create({.role = tls::TlsRole::server_verifies_client, .peer_names = zone.tls_verify_subject_names}, credentials_);
+  auto policy = tls::TlsPolicy::create({.role = tls::TlsRole::server_verifies_client}, credentials_);
   if (!policy) return policy.fault();
-  zone_policies_.push_back(*policy);
   tls::ListenerOptions options;
   options.name = "traversal zone " + zone.name;
   auto address = slot_address(config_.traversal.address, zone.port);
@@ -191,7 +207,7 @@ Outcome<> Node::open_zone(const store::Zone& zone) {
   options.tls = *policy;
   options.limits = std::make_shared<tls::SourceLimits>(tls::SourceLimitOptions{.connections_per_source = 64, .handshakes_per_source_per_s = 20, .handshake_burst = 40, .connections_total = 256});
   auto listener = tls::Listener::open(
-      *engine_, std::move(options), [this, &server](tls::StreamPtr stream) { server.on_stream(next_hop_id(), std::move(stream), io_); },
+      *engine_, std::move(options), [this, &server](tls::StreamPtr stream) { server.on_stream(next_hop_id(), std::move(stream)); },
       [&server](const tls::SocketAddress& source, const tls::HandshakeFailure& failure) { server.on_handshake_failure(source, failure); });
   if (!listener) return listener.fault();
   zone_listeners_.push_back(std::move(*listener));
@@ -206,12 +222,18 @@ Outcome<> Node::start_inner() {
   settings.inner_port = static_cast<uint16_t>(config_.sip.inner_port);
   proxy::OwnNames own;
   own.add(config_.node.fqdn, 0);
-  own.add(settings.inner_host, settings.inner_port);
-  own.add(uri_host(config_.address(config_.sip.inner_address)->ip), settings.inner_port);
+  for (const proxy::Transport transport : {proxy::Transport::udp, proxy::Transport::tls}) {
+    const uint16_t port = proxy::inner_port_of(transport, settings.inner_port);
+    own.add(settings.inner_host, port);
+    own.add(uri_host(config_.address(config_.sip.inner_address)->ip), port);
+  }
   inner_router_ = std::make_unique<proxy::InnerRouter>(settings, own, flow_tokens("link"), flow_tokens("contact"), call_control_, registrations_,
                                                        [this] { return wheel_.now_ms(); });
   proxy_ = std::make_unique<proxy::Proxy>(wheel_, timers_, config_.sip.transactions, *inner_router_, calls_);
-  inner_router_->answer = [this](const std::shared_ptr<proxy::Hop>& hop, const sip::Message& request, int status) { proxy_->answer(hop, request, status); };
+  proxy_->log = log_;
+  inner_router_->answer = [this](const std::shared_ptr<proxy::Hop>& hop, const sip::Message& request, int status) {
+    proxy_->answer(hop, request, status, {}, media_report_line(hop->id));
+  };
   uint32_t interval_s = 30;
   for (const config::CallControlSection& section : config_.call_control) {
     proxy::CallControlNode node;
@@ -231,9 +253,18 @@ Outcome<> Node::start_inner() {
   access.inner_host = settings.inner_host;
   access.agent = config_.node.fqdn;
   access.tls = client_policy_;
+  std::vector<std::string> secure_nodes;
+  for (const proxy::CallControlNode& node : call_control_.nodes())
+    if (node.transport == proxy::Transport::tls) secure_nodes.push_back(node.host);
+  if (!secure_nodes.empty()) {
+    auto policy = tls::TlsPolicy::create({.role = tls::TlsRole::server_verifies_client, .peer_names = std::move(secure_nodes)}, credentials_);
+    if (!policy) return policy.fault();
+    access.server_tls = std::move(*policy);
+  }
   access.limits = framer_limits();
   access.probe_interval_ms = interval_s * 1000;
   access.probe_interval_down_ms = std::min(interval_s * 1000, 5000u);
+  access.probe_patience_ms = 8 * config_.sip.t1_ms;  // three retransmissions over UDP
   call_control_access_ = std::make_unique<proxy::CallControlAccess>(access, *engine_, *resolver_, *proxy_, call_control_, [this] { return next_hop_id(); }, [this] { return wheel_.now_ms(); });
   call_control_access_->log = log_;
   inner_router_->on_node_failed = [this](proxy::CallControlNode& node) { call_control_access_->suspect(node); };
@@ -262,6 +293,8 @@ void Node::join_zone(const store::Zone& zone) {
     settings.local_port_low = static_cast<uint16_t>(config_.traversal.local_port_min);
     settings.local_port_high = static_cast<uint16_t>(config_.traversal.local_port_max);
     settings.keepalive_ms = config_.traversal.keepalive_s * 1000;
+    settings.backoff_min_ms = config_.traversal.reconnect_min_ms;
+    settings.backoff_max_ms = config_.traversal.reconnect_max_ms;
     settings.limits = framer_limits();
     auto client = std::make_shared<zones::TraversalClient>(settings, *engine_, *resolver_, client_policy_, wheel_, *proxy_, [this] { return next_hop_id(); });
     client->log = log_;
@@ -287,7 +320,6 @@ void Node::close_zone(const std::string& name) {
     const auto at = static_cast<std::ptrdiff_t>(number);
     zone_servers_.erase(zone_servers_.begin() + at);
     zone_listeners_.erase(zone_listeners_.begin() + at);
-    zone_policies_.erase(zone_policies_.begin() + at);
     return;
   }
 }
@@ -315,8 +347,8 @@ void Node::apply_site(const store::SiteConfig& before, const store::SiteConfig& 
       // Names and user apply to the next handshake; what is connected stays.
       for (size_t number = 0; number < zone_servers_.size(); ++number) {
         if (zone_servers_[number]->settings().zone != zone.name) continue;
-        zone_policies_[number]->set_peer_names(zone.tls_verify_subject_names);
         zones::TraversalServerSettings settings = zone_servers_[number]->settings();
+        settings.subject_names = zone.tls_verify_subject_names;
         settings.username = zone.user;
         zone_servers_[number]->configure(settings);
       }
@@ -333,7 +365,11 @@ void Node::apply_site(const store::SiteConfig& before, const store::SiteConfig& 
 }
 
 Outcome<> Node::reload() {
-  if (const Outcome<> loaded = credentials_->reload(); !loaded) return loaded;
+  const auto file = config::reload_node_file(config_);
+  if (!file) return file.fault();
+  if (const Outcome<> loaded = credentials_->reload(credential_source(file->config.tls)); !loaded) return loaded;
+  config_.tls = file->config.tls;
+  config_.node.log_level = file->config.node.log_level;
   const auto fresh = store_->refresh();
   if (!fresh) return fresh.fault();
   return Done{};
@@ -352,10 +388,19 @@ void Node::keep_house() {
 void Node::drain(std::chrono::milliseconds deadline, std::function<void()> done) {
   if (client_listener_ != nullptr) client_listener_->stop_accepting();
   for (const auto& listener : zone_listeners_) listener->stop_accepting();
+  proxy_->refuse_new_calls();
   drained_ = std::move(done);
-  drain_timer_.expires_after(calls_.running() == 0 ? std::chrono::milliseconds(0) : deadline);
-  drain_timer_.async_wait([this](const boost::system::error_code&) {
+  watch_drain(std::chrono::steady_clock::now() + deadline);
+}
+
+void Node::watch_drain(std::chrono::steady_clock::time_point end) {
+  if (calls_.running() == 0 || std::chrono::steady_clock::now() >= end) {
     if (drained_) std::exchange(drained_, nullptr)();
+    return;
+  }
+  drain_timer_.expires_after(drain_look_interval);
+  drain_timer_.async_wait([this, end](const boost::system::error_code& error) {
+    if (!error) watch_drain(end);
   });
 }
 

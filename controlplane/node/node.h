@@ -35,14 +35,16 @@ class Node final : private media::MediaListener {
   ~Node();
 
   Outcome<> start();
-  // Certificates, keys and CAs anew, and what another process wrote into the store; what does not load stays as it was.
+  // The node file's live keys, certificates, keys and CAs anew, and what another process wrote into the store. All or nothing:
+  // a file that is broken or changes what needs a restart leaves everything as it was.
   Outcome<> reload();
-  // No new connections; `done` when no call runs or the deadline is over.
+  // No new connections, new calls get 503; `done` when no call runs or the deadline is over.
   void drain(std::chrono::milliseconds deadline, std::function<void()> done);
 
   const config::NodeConfig& config() const { return config_; }
   uint64_t now_ms() const { return wheel_.now_ms(); }
   const std::vector<std::unique_ptr<zones::TraversalServer>>& zone_servers() const { return zone_servers_; }
+  zones::TraversalServer* zone_server(std::string_view name) const;  // null: none
   const std::vector<std::shared_ptr<zones::TraversalClient>>& zone_clients() const { return zone_clients_; }
   store::SiteStore& site_store() { return *store_; }
   media::DataplaneLink& dataplane() { return media_.dataplane(); }
@@ -55,6 +57,7 @@ class Node final : private media::MediaListener {
   proxy::InnerRouter* inner_router() { return inner_router_.get(); }
   proxy::ClientAccess* clients() { return clients_.get(); }
   tls::Listener* client_listener() { return client_listener_.get(); }
+  const std::vector<std::unique_ptr<tls::Listener>>& zone_listeners() const { return zone_listeners_; }
   tls::StreamEngine& engine() { return *engine_; }
   dns::Resolver& resolver() { return *resolver_; }
   const tls::CredentialStore& credentials() const { return *credentials_; }
@@ -84,14 +87,16 @@ class Node final : private media::MediaListener {
   void on_session_event(media::MediaSession& session, uint32_t line, media::FlowRole role, const abi::Event& event) override;
   void on_restored(std::vector<std::unique_ptr<media::MediaSession>> sessions) override;
   void keep_house();
+  void watch_drain(std::chrono::steady_clock::time_point end);
   uint64_t next_hop_id() { return ++last_hop_id_; }
   std::string peer_of_hop(uint64_t hop_id) const;
+  std::string media_report_line(uint64_t hop_id);
   sip::FramerLimits framer_limits() const;
   Outcome<tls::SocketAddress> slot_address(std::string_view slot, uint16_t port) const;
   std::string slot_text(std::string_view slot) const;  // advertised, else ip; IPv6 in brackets
 
   boost::asio::io_context& io_;
-  const config::NodeConfig config_;
+  config::NodeConfig config_;  // after start() only what applies live changes
   Log log_;
   proxy::TimerWheel wheel_;
   proxy::TimerSettings timers_;
@@ -111,7 +116,6 @@ class Node final : private media::MediaListener {
   std::vector<std::unique_ptr<zones::TraversalServer>> zone_servers_;
   std::vector<std::unique_ptr<zones::TraversalServer>> retired_servers_;  // closed, their last connections still end
   std::vector<std::unique_ptr<tls::Listener>> zone_listeners_;
-  std::vector<std::shared_ptr<tls::TlsPolicy>> zone_policies_;
   std::vector<std::shared_ptr<zones::TraversalClient>> zone_clients_;
   std::unique_ptr<tls::Listener> client_listener_;
   std::unordered_map<uint64_t, std::string> peer_by_hop_;  // traversal hop to the name of its media link

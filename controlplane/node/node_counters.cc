@@ -66,6 +66,8 @@ void add_sip(std::vector<CounterView>& out, Node& node) {
   add(out, "sip_loops_total", sip.loops);
   add(out, "sip_too_many_hops_total", sip.too_many_hops);
   add(out, "sip_transactions_refused_total", sip.table_full);
+  add(out, "sip_oversized_total", sip.oversized);
+  add(out, "sip_refused_draining_total", sip.drained);
   add(out, "sip_send_failed_total", sip.send_failed);
   add(out, "sip_timeouts_total", sip.timeouts);
   add(out, "sip_callees_released_total", sip.callees_released);
@@ -84,13 +86,22 @@ void add_sip(std::vector<CounterView>& out, Node& node) {
   }
 }
 
-void add_listener(std::vector<CounterView>& out, const tls::Listener& listener) {
-  const tls::ListenerCounters& counters = listener.counters();
-  add(out, "tls_accepted_total", counters.accepted);
-  add(out, "tls_established_total", counters.established);
-  for (size_t at = 0; at < tls::admissions; ++at) add(out, "tls_admissions_total", counters.admission[at], {{"result", tls::name_of(static_cast<tls::Admission>(at))}});
+// Sums over listeners of one kind: `listener` is "clients" or "traversal".
+void add_listeners(std::vector<CounterView>& out, const char* listener, const std::vector<const tls::Listener*>& listeners) {
+  tls::ListenerCounters sum;
+  for (const tls::Listener* each : listeners) {
+    const tls::ListenerCounters& counters = each->counters();
+    sum.accepted += counters.accepted;
+    sum.established += counters.established;
+    for (size_t at = 0; at < tls::admissions; ++at) sum.admission[at] += counters.admission[at];
+    for (size_t at = 0; at < tls::handshake_reasons; ++at) sum.handshake_failed[at] += counters.handshake_failed[at];
+  }
+  const std::pair<std::string, std::string> which{"listener", listener};
+  add(out, "tls_accepted_total", sum.accepted, {which});
+  add(out, "tls_established_total", sum.established, {which});
+  for (size_t at = 0; at < tls::admissions; ++at) add(out, "tls_admissions_total", sum.admission[at], {which, {"result", tls::name_of(static_cast<tls::Admission>(at))}});
   for (size_t at = 0; at <= static_cast<size_t>(tls::HandshakeReason::other); ++at)
-    add(out, "tls_handshake_failures_total", counters.handshake_failed[at], {{"reason", tls::name_of(static_cast<tls::HandshakeReason>(at))}});
+    add(out, "tls_handshake_failures_total", sum.handshake_failed[at], {which, {"reason", tls::name_of(static_cast<tls::HandshakeReason>(at))}});
 }
 
 }  // namespace
@@ -98,8 +109,11 @@ void add_listener(std::vector<CounterView>& out, const tls::Listener& listener) 
 api::NodeView::Awaitable<std::vector<CounterView>> NodeFacts::counters() {
   std::vector<CounterView> out;
   add_sip(out, node_);
-  if (const tls::Listener* listener = node_.client_listener()) add_listener(out, *listener);
-  uint64_t challenged = 0, authenticated = 0, wrong = 0, unknown = 0, early = 0;
+  if (const tls::Listener* listener = node_.client_listener()) add_listeners(out, "clients", {listener});
+  std::vector<const tls::Listener*> zone_listeners;
+  for (const auto& listener : node_.zone_listeners()) zone_listeners.push_back(listener.get());
+  if (node_.config().is_e()) add_listeners(out, "traversal", zone_listeners);
+  uint64_t challenged = 0, authenticated = 0, wrong = 0, unknown = 0, early = 0, names = 0;
   for (const auto& server : node_.zone_servers()) {
     const zones::TraversalServerCounters& zone = server->counters();
     challenged += zone.challenged;
@@ -107,6 +121,7 @@ api::NodeView::Awaitable<std::vector<CounterView>> NodeFacts::counters() {
     wrong += zone.wrong_credential;
     unknown += zone.unknown_user;
     early += zone.not_authenticated;
+    names += zone.wrong_name;
   }
   if (node_.config().is_e()) {
     add(out, "zone_challenges_total", challenged);
@@ -114,6 +129,7 @@ api::NodeView::Awaitable<std::vector<CounterView>> NodeFacts::counters() {
     add(out, "zone_refused_total", wrong, {{"reason", "wrong_credential"}});
     add(out, "zone_refused_total", unknown, {{"reason", "unknown_user"}});
     add(out, "zone_refused_total", early, {{"reason", "not_authenticated"}});
+    add(out, "zone_refused_total", names, {{"reason", "certificate_name"}});
   }
   add_media(out, node_.media().counters());
   add(out, "calls_begun_total", node_.calls().counters().begun);

@@ -96,6 +96,7 @@ PeerView NodeFacts::view_of(const zones::PeerStatus& status, uint64_t link_id) c
   view.warning = status.warning;
   view.tls = status.tls_version.empty() ? "" : status.tls_version + " " + status.cipher;
   view.connects = status.attempts;
+  view.failures = status.failures;
   view.keepalives = status.keepalives_answered;
   abi::LinkRecord link;
   const int slot = node_.media_link_of(link_id);
@@ -197,12 +198,8 @@ NodeView::Awaitable<Outcome<std::vector<TraversalTestView>>> NodeFacts::test_tra
   const auto site = node_.site_store().snapshot();
   for (const store::Zone& each : site->zones) {
     if (!zone.empty() && each.name != zone) continue;
-    if (!node_.config().is_e()) {
-      views.push_back(co_await test_from_c(node_, each.name));
-      continue;
-    }
-    for (const auto& server : node_.zone_servers())
-      if (server->settings().zone == each.name) views.push_back(test_from_e(node_, *server));
+    TraversalTestView view = co_await run_traversal_test(node_, each.name);
+    views.push_back(std::move(view));
   }
   if (views.empty()) co_return Fault{FaultCode::missing, zone.empty() ? "traversal zone" : "zone " + zone, "does not exist", "look at `sallyport zones`, create one with `sallyport apply`"};
   co_return views;

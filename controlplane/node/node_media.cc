@@ -44,6 +44,17 @@ int Node::media_link_of(uint64_t link_id) {
   return slot ? *slot : -1;
 }
 
+// C tells E whether E's answers on the media link reach it; on any other hop there is nothing to tell.
+std::string Node::media_report_line(uint64_t hop_id) {
+  abi::LinkRecord link;
+  const std::string name = peer_of_hop(hop_id);
+  const auto slot = name.empty() ? std::nullopt : media_.links().find(name);
+  if (!slot || !dataplane().read_link(*slot, link)) return {};
+  const auto microseconds = [](bool up, uint64_t ns) { return up ? static_cast<uint32_t>(std::max<uint64_t>(ns / 1000, 1)) : 0; };
+  const zones::MediaReport report{microseconds(link.state.rtp_up, link.state.rtp_round_trip_ns), microseconds(link.state.rtcp_up, link.state.rtcp_round_trip_ns)};
+  return fmt::format("{}: {}\r\n", zones::media_header, zones::format_media_report(report));
+}
+
 Outcome<zones::LinkOffer> Node::offer_link(const std::string& zone, const std::string& host) {
   const auto grant = media_.links().grant(name_link(zones::link_id_of(zone, host), zone, host));
   if (!grant) return grant.fault();

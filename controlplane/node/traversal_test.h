@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The layered test of a traversal zone: DNS, TCP, TLS, SAN, digest, media RTP and RTCP there and back, each by itself, so that
-// the first that fails is the answer (A21). From C it makes a second connection and leaves the running one alone; E, which never
-// opens a connection towards C, judges what C opened. ICMP is reported as information only.
+// the first that fails is the answer (A21). From C it makes a second connection to every peer at once and leaves the running ones
+// alone; E, which never opens a connection towards C, judges what C opened and asks C over it. ICMP is information only.
 
 #include <boost/asio/awaitable.hpp>
 
@@ -11,7 +11,6 @@
 
 namespace sallyport::node {
 
-boost::asio::awaitable<api::TraversalTestView> test_from_c(Node& node, std::string zone);
-api::TraversalTestView test_from_e(Node& node, const zones::TraversalServer& server);
+boost::asio::awaitable<api::TraversalTestView> run_traversal_test(Node& node, std::string zone);
 
 }  // namespace sallyport::node

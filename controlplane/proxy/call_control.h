@@ -14,6 +14,11 @@
 
 namespace sallyport::proxy {
 
+// C listens for TLS of call control on the port after that of UDP and TCP, as 5061 follows 5060.
+inline uint16_t inner_port_of(Transport transport, uint16_t inner_port) {
+  return static_cast<uint16_t>(transport == Transport::tls ? inner_port + 1 : inner_port);
+}
+
 enum class RegistrarMode : uint8_t { automatic, path, contact };
 
 struct CallControlNode {

@@ -24,19 +24,22 @@ CallControlAccess::CallControlAccess(CallControlAccessSettings settings, tls::St
       now_ms_(std::move(now_ms)) {}
 
 std::string CallControlAccess::via_head(Transport transport) const {
-  return fmt::format("SIP/2.0/{} {}:{};branch=", sip::transport_text(transport), settings_.inner_host, settings_.local.port());
+  return fmt::format("SIP/2.0/{} {}:{};branch=", sip::transport_text(transport), settings_.inner_host,
+                     inner_port_of(transport, settings_.local.port()));
 }
 
 Outcome<> CallControlAccess::open() {
   auto socket = tls::UdpSocket::open(engine_.context(), {.address = settings_.local});
   if (!socket) return socket.fault();
   udp_ = std::move(*socket);
-  tls::ListenerOptions options;
-  options.name = "sip call control";
-  options.address = settings_.local;
-  auto listener = tls::Listener::open(engine_, std::move(options), [this](tls::StreamPtr stream) { on_stream(std::move(stream)); });
+  auto listener = listen(nullptr);
   if (!listener) return listener.fault();
   listener_ = std::move(*listener);
+  if (settings_.server_tls != nullptr) {
+    auto tls_listener = listen(settings_.server_tls);
+    if (!tls_listener) return tls_listener.fault();
+    tls_listener_ = std::move(*tls_listener);
+  }
   boost::asio::co_spawn(engine_.context(), receive_datagrams(), boost::asio::detached);
   for (size_t index = 0; index < nodes_.nodes().size(); ++index) {
     timers_.push_back(std::make_unique<boost::asio::steady_timer>(engine_.context()));
@@ -45,11 +48,26 @@ Outcome<> CallControlAccess::open() {
   return Done{};
 }
 
+Outcome<std::unique_ptr<tls::Listener>> CallControlAccess::listen(std::shared_ptr<tls::TlsPolicy> policy) {
+  const bool secure = policy != nullptr;
+  tls::ListenerOptions options;
+  options.name = secure ? "sips call control" : "sip call control";
+  options.address = settings_.local;
+  options.address.set_port(inner_port_of(secure ? Transport::tls : Transport::tcp, settings_.local.port()));
+  options.tls = std::move(policy);
+  return tls::Listener::open(
+      engine_, std::move(options), [this](tls::StreamPtr stream) { on_stream(std::move(stream)); },
+      [this](const tls::SocketAddress& source, const tls::HandshakeFailure& failure) {
+        if (log) log(fmt::format("call control: TLS from {} refused: {}; {}", source.text(), failure.text, failure.remedy));
+      });
+}
+
 void CallControlAccess::stop() {
   stopped_ = true;
   for (const auto& timer : timers_) timer->cancel();
   if (udp_ != nullptr) udp_->close();
   listener_.reset();
+  tls_listener_.reset();
 }
 
 void CallControlAccess::suspect(CallControlNode& node) {
@@ -171,10 +189,10 @@ boost::asio::awaitable<bool> CallControlAccess::ask_options(size_t index) {
   const std::string text = fmt::format(
       "OPTIONS {} SIP/2.0\r\nMax-Forwards: 70\r\nFrom: <sip:{}>;tag=probe{}\r\nTo: <{}>\r\nCall-ID: probe-{}-{}@{}\r\nCSeq: {} OPTIONS\r\n"
       "Contact: <sip:{}:{}>\r\nUser-Agent: Sallyport\r\nContent-Length: 0\r\n\r\n",
-      uri, settings_.agent, cseq_, uri, index, cseq_, settings_.agent, cseq_, settings_.inner_host, settings_.local.port());
-  // The answer, also a 408 made here, wakes this coroutine through the timer.
+      uri, settings_.agent, cseq_, uri, index, cseq_, settings_.agent, cseq_, settings_.inner_host, inner_port_of(node.transport, settings_.local.port()));
+  // The answer wakes this coroutine through the timer; one that comes after the patience is over changes nothing.
   auto status = std::make_shared<int>(0);
-  auto woken = std::make_shared<boost::asio::steady_timer>(engine_.context(), std::chrono::minutes(2));
+  auto woken = std::make_shared<boost::asio::steady_timer>(engine_.context(), std::chrono::milliseconds(settings_.probe_patience_ms));
   if (!proxy_.originate(node.hop, text, [status, woken](const sip::Message& response) {
         *status = response.status();
         woken->cancel();

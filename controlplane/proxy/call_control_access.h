@@ -26,7 +26,9 @@ struct CallControlAccessSettings {
   std::string agent;
   uint32_t probe_interval_ms = 30'000;
   uint32_t probe_interval_down_ms = 5'000;
-  std::shared_ptr<tls::TlsPolicy> tls;  // for nodes with transport tls
+  uint32_t probe_patience_ms = 4'000;  // no answer to OPTIONS for so long: down
+  std::shared_ptr<tls::TlsPolicy> tls;         // towards nodes with transport tls
+  std::shared_ptr<tls::TlsPolicy> server_tls;  // for what such nodes open to us, on the port after local's; none: no such node
   sip::FramerLimits limits;
 };
 
@@ -48,6 +50,7 @@ class CallControlAccess final : public MessageSink {
   boost::asio::awaitable<void> serve(std::shared_ptr<StreamHop> hop);
   boost::asio::awaitable<void> connect_node(size_t index);
   boost::asio::awaitable<bool> ask_options(size_t index);
+  Outcome<std::unique_ptr<tls::Listener>> listen(std::shared_ptr<tls::TlsPolicy> policy);
   void on_stream(tls::StreamPtr stream);
   void set_state(CallControlNode& node, bool is_down, std::string text);
   std::string via_head(Transport transport) const;
@@ -66,7 +69,7 @@ class CallControlAccess final : public MessageSink {
   std::function<uint64_t()> next_hop_id_;
   std::function<uint64_t()> now_ms_;
   std::unique_ptr<tls::UdpSocket> udp_;
-  std::unique_ptr<tls::Listener> listener_;
+  std::unique_ptr<tls::Listener> listener_, tls_listener_;
   std::vector<std::unique_ptr<boost::asio::steady_timer>> timers_;  // one a node; cancelled to probe at once
   uint32_t cseq_ = 0;
   uint64_t refused_sources_ = 0;

@@ -109,7 +109,7 @@ std::optional<uint64_t> InnerRouter::link_of(uint64_t hop_id) const {
 
 std::string InnerRouter::inner_uri(std::string_view user, Transport transport, std::string_view scheme) const {
   const std::string_view name = transport == Transport::udp ? "udp" : transport == Transport::tcp ? "tcp" : "tls";
-  return fmt::format("{}:{}@{}:{};transport={}", scheme, user, settings_.inner_host, settings_.inner_port, name);
+  return fmt::format("{}:{}@{}:{};transport={}", scheme, user, settings_.inner_host, inner_port_of(transport, settings_.inner_port), name);
 }
 
 void InnerRouter::record_route(Inbound& inbound, uint64_t link_id, Transport inner_transport, bool towards_client) {
@@ -137,6 +137,8 @@ bool InnerRouter::bind_by_contact(Inbound& inbound, uint64_t link_id, Transport 
     const std::string user = encode_binding({std::string(contact->uri.text), path ? std::string(path->text) : std::string{}, link_id}, contact_tokens_);
     if (user.empty()) return false;
     inbound.edit.replace_part(contact->uri.text, inner_uri(user, transport));
+    // Without Path there is no outbound for the registrar: with reg-id it would answer 439 (RFC 5626 6).
+    if (const auto reg_id = contact->params.find("reg-id")) inbound.edit.replace_part(reg_id->whole, "");
   }
   inbound.edit.remove_all(HeaderId::path);
   return true;

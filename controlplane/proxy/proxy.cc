@@ -60,6 +60,12 @@ uint32_t loop_hash(const Message& message) {
   return hash;
 }
 
+bool is_in_dialog(const Message& message) {
+  const auto to = sip::parse_name_addr(message.value(HeaderId::to));
+  return to && !to->tag().empty();
+}
+
+constexpr size_t max_datagram_bytes = 65'507;  // what UDP over IPv4 can carry
 constexpr size_t id_digits = 16;
 constexpr size_t loop_digits = 8;
 
@@ -90,6 +96,7 @@ void Proxy::on_message(const std::shared_ptr<Hop>& hop, std::string_view text) {
   const sip::Verdict judged = verdict.ok() ? sip::validate_request(message) : verdict;
   if (!judged.ok()) {
     ++counters_.malformed_requests;
+    tell_refusal(*hop, judged.status, judged.reason);
     if (message.is_request() && message.method() != Method::ack) answer(hop, message, judged.status, judged.reason);
     return;
   }
@@ -99,10 +106,15 @@ void Proxy::on_message(const std::shared_ptr<Hop>& hop, std::string_view text) {
 
 void Proxy::on_refused(const std::shared_ptr<Hop>& hop, std::string_view head, const sip::Verdict& verdict) {
   ++counters_.malformed_requests;
+  tell_refusal(*hop, verdict.status, verdict.reason);
   Message message;
   if (head.empty()) return;
   (void)sip::parse(head, message);  // the head alone, with a Content-Length that is not there: what was understood suffices
   if (message.is_request() && message.method() != Method::ack) answer(hop, message, verdict.status, verdict.reason);
+}
+
+void Proxy::tell_refusal(const Hop& hop, int status, std::string_view reason) const {
+  if (log) log(fmt::format("sip: message from {} refused: {} {}", hop.name, status, reason));
 }
 
 void Proxy::on_request(const std::shared_ptr<Hop>& hop, const Message& message) {
@@ -143,6 +155,10 @@ void Proxy::start(RelayTransaction& transaction, const Message& message) {
     // RFC 3261 16.3 step 5: this proxy implements no option that needs its consent.
     return refuse(transaction, message, 420, {}, fmt::format("Unsupported: {}\r\n", wanted->value));
   }
+  if (draining_ && message.method() == Method::invite && !is_in_dialog(message)) {
+    ++counters_.drained;
+    return refuse(transaction, message, 503, "This node is being stopped", "Retry-After: 10\r\n");
+  }
   if (message.method() == Method::invite) transaction.respond(100, local_response(*transaction.server_hop(), message, 100, "Trying", {}));
   attempt(transaction, message);
 }
@@ -161,6 +177,12 @@ void Proxy::attempt(RelayTransaction& transaction, const Message& message) {
 }
 
 void Proxy::send_attempt(RelayTransaction& transaction, const std::shared_ptr<Hop>& target, std::string text) {
+  if (!target->is_reliable() && text.size() > max_datagram_bytes) {
+    ++counters_.oversized;
+    Message message;
+    if (sip::parse(transaction.request(), message).ok()) refuse(transaction, message, 513, "Message too large for UDP to the next hop", {});
+    return;
+  }
   ++counters_.forwarded_requests;
   if (transaction.forward(target, std::move(text))) return;
   ++counters_.send_failed;

@@ -20,7 +20,7 @@ struct ProxyCounters {
   uint64_t requests = 0, responses = 0, forwarded_requests = 0, forwarded_responses = 0;
   uint64_t local_answers = 0, retransmissions = 0, stray_responses = 0, malformed_requests = 0, malformed_responses = 0;
   uint64_t callees_released = 0;  // 2xx that could not go to the caller
-  uint64_t loops = 0, too_many_hops = 0, table_full = 0, send_failed = 0, timeouts = 0, forged_responses = 0;
+  uint64_t loops = 0, too_many_hops = 0, table_full = 0, drained = 0, oversized = 0, send_failed = 0, timeouts = 0, forged_responses = 0;
   std::array<uint64_t, 16> by_method{};  // index: sip::Method
 };
 
@@ -42,6 +42,10 @@ class Proxy final : public TransactionOwner {
   // Answers outside a transaction: errors of requests that made none.
   void answer(const std::shared_ptr<Hop>& hop, const sip::Message& request, int status, std::string_view reason = {},
               std::string_view extra_lines = {});
+  // From now on a request that would begin a call gets 503; what runs goes on.
+  void refuse_new_calls() { draining_ = true; }
+  // Messages that were refused for their form: from whom and why.
+  std::function<void(const std::string& line)> log;
 
  private:
   void on_request(const std::shared_ptr<Hop>& hop, const sip::Message& message);
@@ -50,6 +54,7 @@ class Proxy final : public TransactionOwner {
   void on_cancel(const std::shared_ptr<Hop>& hop, const sip::Message& message);
   void start(RelayTransaction& transaction, const sip::Message& message);
   void attempt(RelayTransaction& transaction, const sip::Message& message);
+  void tell_refusal(const Hop& hop, int status, std::string_view reason) const;
   void refuse(RelayTransaction& transaction, const sip::Message& message, int status, std::string_view reason,
               std::string_view extra_lines);
   void refuse_answer(RelayTransaction& transaction, const sip::Message& response, const AnchorVerdict& verdict);
@@ -67,6 +72,7 @@ class Proxy final : public TransactionOwner {
   Router& router_;
   Anchor& anchor_;
   ProxyCounters counters_;
+  bool draining_ = false;
   std::string own_to_tag_;   // of local answers; one a process suffices, dialogs are never made here
   std::string branch_start_; // magic cookie and a process-random mark: tells our Vias in loops and responses
 };

@@ -3,11 +3,20 @@
 
 namespace sallyport::proxy {
 
+namespace {
+
+// Towards C and call control one connection carries what all clients send: when thousands register at once, megabytes wait for a
+// moment. A client's own connection keeps the stream's narrow bound.
+constexpr uint32_t shared_queue_limit_bytes = 64 << 20;
+
+}  // namespace
+
 StreamHop::StreamHop(uint64_t id, Side side, tls::StreamPtr stream, sip::Framer::Side framer_side, sip::FramerLimits limits)
     : Hop(id, side, stream->is_tls() ? Transport::tls : Transport::tcp), stream_(std::move(stream)), framer_(framer_side, limits) {
   remote = stream_->peer_address();
   local = stream_->local_address();
   name = remote.text();
+  if (side != Side::client) stream_->set_limits({.queue_limit_bytes = shared_queue_limit_bytes});
 }
 
 bool StreamHop::send(std::string message) {
@@ -19,14 +28,16 @@ bool StreamHop::send(std::string message) {
 }
 
 boost::asio::awaitable<void> StreamHop::serve(std::shared_ptr<StreamHop> hop, MessageSink& sink) {
+  bool by_peer = false;
   for (;;) {
     const Outcome<std::string_view> bytes = co_await hop->stream_->receive();
+    by_peer = bytes && bytes->empty() && hop->stream_->is_open();
     if (!bytes || bytes->empty()) break;
     if (!hop->take(*bytes, sink)) break;
   }
   if (hop->stream_->is_open()) hop->stream_->close_after_send();
-  const std::string reason = hop->stream_->close_reason();
-  sink.on_closed(hop, reason.empty() ? "closed by the peer" : reason);
+  const std::string reason = by_peer ? std::string("closed by the peer") : hop->stream_->close_reason();
+  sink.on_closed(hop, reason);
 }
 
 bool StreamHop::take(std::string_view bytes, MessageSink& sink) {

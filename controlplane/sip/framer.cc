@@ -170,7 +170,10 @@ Framer::Event Framer::next(std::string_view& frame) {
     if (rest.empty()) return wait();
     if (const Verdict start = judge_start(rest); !start) return refuse(start.status, start.reason);
     const bool found = find_head_end(rest);
-    if ((found ? head_bytes_ : rest.size()) > limits_.head_bytes) return refuse(513, "Header section too large");
+    if ((found ? head_bytes_ : rest.size()) > limits_.head_bytes) {
+      frame = rest.substr(0, limits_.head_bytes);  // what stands before the endless field may allow an answer
+      return refuse(513, "Header section too large");
+    }
     if (!found) return wait();
     frame = rest.substr(0, head_bytes_);
     if (const Verdict head = judge_head(frame); !head) return refuse(head.status, head.reason);

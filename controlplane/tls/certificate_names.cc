@@ -223,7 +223,7 @@ NameVerdict match_names(const PeerCertificate& certificate, const std::vector<st
     list += (list.empty() ? "" : " or ") + name;
     only_in_cn |= lower(certificate.common_name) == lower(without_dot(name));
   }
-  verdict.text = "certificate " + certificate.serial + " of " + certificate.issuer + " lacks the name " + list + " in its SAN; its names are: " +
+  verdict.text = "certificate serial " + certificate.serial + ", issued by \"" + certificate.issuer + "\", lacks the name " + list + " in its SAN; its names are: " +
                  certificate.names_text();
   if (only_in_cn) verdict.text += " (the name stands in the CN, which does not count)";
   return verdict;

@@ -5,8 +5,9 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
-#include <ctime>
 #include <memory>
+
+#include "controlplane/tls/alert_text.h"
 
 namespace sallyport::tls {
 namespace {
@@ -29,17 +30,9 @@ HandshakeReason reason_of(int error) {
   }
 }
 
-std::string date_text(int64_t unix_s) {
-  const time_t seconds = static_cast<time_t>(unix_s);
-  tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &parts);
-  return text;
-}
-
-void explain(HandshakeFailure& failure, const PeerCertificate& culprit, bool is_leaf, bool peer_is_server, int error) {
-  const std::string who = (is_leaf ? "certificate " : "CA certificate ") + culprit.serial + " for \"" + culprit.subject + "\", issued by \"" + culprit.issuer + "\",";
+void explain(HandshakeFailure& failure, const PeerCertificate& culprit, bool is_leaf, const PeerQuestion& question, int error) {
+  const bool peer_is_server = question.peer_is_server;
+  const std::string who = (is_leaf ? "certificate serial " : "CA certificate serial ") + culprit.serial + " for \"" + culprit.subject + "\", issued by \"" + culprit.issuer + "\",";
   switch (failure.reason) {
     case HandshakeReason::expired:
       failure.text = who + " expired on " + date_text(culprit.not_after_s);
@@ -51,7 +44,7 @@ void explain(HandshakeFailure& failure, const PeerCertificate& culprit, bool is_
       break;
     case HandshakeReason::untrusted_issuer:
       failure.text = who + " does not lead to a trusted CA (" + X509_verify_cert_error_string(error) + ")";
-      failure.remedy = "add the CA \"" + culprit.issuer + "\" to this node's trusted CAs, or have the peer send its intermediate certificates";
+      failure.remedy = "add the CA \"" + culprit.issuer + "\" to this node's trusted CAs" + (question.trust_origin.empty() ? "" : " (" + question.trust_origin + ")") + ", or have the peer send its intermediate certificates";
       break;
     case HandshakeReason::wrong_usage:
       failure.text = who + " may not be used by a TLS " + (peer_is_server ? "server (serverAuth" : "client (clientAuth") + " is missing in its extended key usage)";
@@ -92,7 +85,7 @@ PeerVerdict judge_peer(const PeerQuestion& question) {
     X509* culprit = X509_STORE_CTX_get_current_cert(chain.get());
     failure.reason = reason_of(verdict.x509_error);
     const bool is_leaf = culprit == nullptr || X509_STORE_CTX_get_error_depth(chain.get()) == 0;
-    explain(failure, is_leaf ? presented : describe_certificate(culprit), is_leaf, question.peer_is_server, verdict.x509_error);
+    explain(failure, is_leaf ? presented : describe_certificate(culprit), is_leaf, question, verdict.x509_error);
     verdict.failure = std::move(failure);
     return verdict;
   }

@@ -17,6 +17,7 @@ struct PeerQuestion {
   X509* leaf = nullptr;
   stack_st_X509* presented_chain = nullptr;
   X509_STORE* trust = nullptr;
+  std::string trust_origin;  // its files, for the remedy
   bool peer_is_server = true;
   bool require_eku = true;
   int security_level = 2;

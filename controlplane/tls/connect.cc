@@ -35,10 +35,10 @@ ConnectFailure tcp_failure(const ConnectOptions& options, int error) {
   switch (error) {
     case ECONNREFUSED:
     case ECONNRESET:
-      failure = {ConnectStage::tcp, ConnectReason::refused, target + " was refused", "check the port, and that the service on the peer runs", {}};
+      failure = {ConnectStage::tcp, ConnectReason::refused, "connection refused on " + options.remote.text(), "check the port, and that the service on the peer runs", {}};
       break;
     case ETIMEDOUT:
-      failure = {ConnectStage::tcp, ConnectReason::timed_out, target + " got no answer in " + std::to_string(options.connect_deadline.count()) + " ms",
+      failure = {ConnectStage::tcp, ConnectReason::timed_out, "connection timeout on " + options.remote.text() + ": no answer in " + std::to_string(options.connect_deadline.count()) + " ms",
                  "check that the firewall allows it, and that the peer is up", {}};
       break;
     case EADDRINUSE:

@@ -187,6 +187,7 @@ Outcome<> CredentialStore::reload(CredentialSource source) {
   auto trust = read_trust(source.ca_paths, next->trusted_);
   if (!trust) return trust.fault();
   next->trust_ = *trust;
+  for (const std::string& path : source.ca_paths) next->trust_origin_ += (next->trust_origin_.empty() ? "" : ", ") + path;
   const std::lock_guard lock(mutex_);
   next->revision_ = ++revision_;
   source_ = std::move(source);

@@ -47,6 +47,7 @@ class CredentialSnapshot {
   const Credential* find(std::string_view sni) const;
   const Credential* platform() const { return platform_.get(); }
   X509_STORE* trust() const { return trust_.get(); }
+  const std::string& trust_origin() const { return trust_origin_; }  // "/etc/sallyport/ca.pem, /etc/ssl/more.pem"
   const std::vector<PeerCertificate>& trusted() const { return trusted_; }
   const std::vector<std::shared_ptr<const Credential>>& credentials() const { return all_; }
   const std::vector<std::string>& warnings() const { return warnings_; }  // "key file k.pem can be read by everyone; chmod 0640"
@@ -59,6 +60,7 @@ class CredentialSnapshot {
   std::unordered_map<std::string, std::shared_ptr<const Credential>> wildcard_;  // key: parent of the star
   std::vector<std::shared_ptr<const Credential>> all_;
   std::shared_ptr<X509_STORE> trust_;
+  std::string trust_origin_;
   std::vector<PeerCertificate> trusted_;
   std::vector<std::string> warnings_;
   uint64_t revision_ = 0;

@@ -93,9 +93,11 @@ std::optional<Stream::Received> Stream::decrypt(std::string_view& input) {
   more_plain_ = verdict == TlsSession::Read::more;
   if (!wire_.empty()) core_->mark_dirty(slot_);
   if (verdict == TlsSession::Read::failed) {
-    Fault fault{FaultCode::refused, "connection with " + peer_.text(), session_->read_error(), ""};
+    const HandshakeFailure failure = session_->read_failure();
+    if (failure.alert >= 0) alert_ = failure.alert;
+    Fault fault{FaultCode::refused, "connection with " + peer_.text(), failure.text, failure.remedy};
     if (lent_.empty()) {
-      if (close_reason_.empty()) close_reason_ = fault.cause;
+      if (close_reason_.empty()) close_reason_ = fault.remedy.empty() ? fault.cause : fault.cause + "; " + fault.remedy;
       linger(alert_deadline);
       return Received(std::move(fault));
     }

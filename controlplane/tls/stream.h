@@ -65,6 +65,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   const std::string& close_reason() const { return close_reason_; }
   // The peer ended without close_notify: what was read may be cut short.
   bool truncated() const { return truncated_; }
+  // TLS alert that ended it after the handshake, -1: none. With TLS 1.3 a client learns so that its certificate was refused.
+  int alert() const { return alert_; }
 
   // Turns a plain stream into TLS (at once after accept, or for STARTTLS). nullopt: established. After a failure the stream is closed.
   // peer_names (client): one must match the server's SAN; empty takes the sni, else the peer's IP. An address is never sent as SNI.
@@ -138,6 +140,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   uint32_t slot_;
   bool open_ = true, closing_ = false, ended_ = false, truncated_ = false, paused_ = false, established_ = false, more_plain_ = false;
   bool notified_ = false, fin_sent_ = false;
+  int alert_ = -1;
   uint64_t id_;
   uint64_t received_bytes_ = 0, sent_bytes_ = 0;
   StreamLimits limits_;

@@ -133,6 +133,7 @@ struct TlsPolicyCallbacks {
     question.leaf = X509_STORE_CTX_get0_cert(chain);
     question.presented_chain = X509_STORE_CTX_get0_untrusted(chain);
     question.trust = session.pending_->snapshot->trust();
+    question.trust_origin = session.pending_->snapshot->trust_origin();
     question.peer_is_server = !policy.is_server();
     question.require_eku = policy.options_.require_eku;
     question.security_level = security_level;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "controlplane/tls/alert_text.h"
 #include "controlplane/tls/tls_pending.h"
 
 namespace sallyport::tls {
@@ -58,33 +59,6 @@ std::string last_reason() {
   const unsigned long code = ERR_peek_error();
   const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
   return reason == nullptr ? "unexpected end" : reason;
-}
-
-HandshakeReason reason_of_alert(int alert) {
-  switch (alert) {
-    case SSL_AD_UNKNOWN_CA: return HandshakeReason::untrusted_issuer;
-    case SSL_AD_PROTOCOL_VERSION: return HandshakeReason::no_shared_version;
-    default: return HandshakeReason::alert;
-  }
-}
-
-std::string alert_text(int alert) {
-  return std::string(SSL_alert_desc_string_long(alert)) + " (alert " + std::to_string(alert) + ")";
-}
-
-const char* alert_remedy(int alert) {
-  switch (alert) {
-    case SSL_AD_UNKNOWN_CA: return "the peer does not trust our CA: install our CA on the peer";
-    case SSL_AD_BAD_CERTIFICATE: return "the peer refused our certificate: check that our SAN holds the name the peer expects";
-    case SSL_AD_CERTIFICATE_EXPIRED: return "renew our certificate, or correct the peer's clock";
-    case SSL_AD_CERTIFICATE_UNKNOWN:
-    case SSL_AD_UNSUPPORTED_CERTIFICATE: return "the peer refused our certificate: check its names and its extended key usage (clientAuth)";
-    case SSL_AD_HANDSHAKE_FAILURE:
-    case SSL_AD_CERTIFICATE_REQUIRED: return "the peer wants a client certificate or another cipher suite: configure a certificate for this connection";
-    case SSL_AD_PROTOCOL_VERSION: return "the peer must support TLS 1.2 or 1.3";
-    case SSL_AD_UNRECOGNIZED_NAME: return "the peer has no certificate for the name we dialled";
-    default: return "see the peer's log";
-  }
 }
 
 }  // namespace
@@ -162,13 +136,7 @@ HandshakeFailure TlsSession::describe_failure(int) const {
   HandshakeFailure failure;
   const unsigned long code = ERR_peek_error();
   const int reason = ERR_GET_REASON(code);
-  if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256) {
-    failure.alert = reason - SSL_AD_REASON_OFFSET;
-    failure.reason = reason_of_alert(failure.alert);
-    failure.text = "the peer refused the TLS handshake: " + alert_text(failure.alert);
-    failure.remedy = alert_remedy(failure.alert);
-    return failure;
-  }
+  if (const int alert = alert_of(code); alert >= 0) return explain_alert(alert, SSL_get_certificate(ssl_));
   failure.text = "TLS handshake failed: " + last_reason();
   failure.reason = HandshakeReason::protocol;
   if (ERR_GET_LIB(code) != ERR_LIB_SSL) return failure;
@@ -236,17 +204,15 @@ TlsSession::Read TlsSession::read(std::string_view& input, Chunk& plain, Chunk& 
   return verdict;
 }
 
-std::string TlsSession::read_error() {
+HandshakeFailure TlsSession::read_failure() {
   const unsigned long code = ERR_peek_error();
-  const int reason = ERR_GET_REASON(code);
-  std::string text = "TLS record refused: " + last_reason();
+  HandshakeFailure failure;
+  failure.reason = HandshakeReason::protocol;
+  failure.text = "TLS record refused: " + last_reason();
   // With TLS 1.3 a client learns only now that the server refused its certificate.
-  if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256) {
-    const int alert = reason - SSL_AD_REASON_OFFSET;
-    text = "the peer ended TLS: " + alert_text(alert) + "; " + alert_remedy(alert);
-  }
+  if (const int alert = alert_of(code); alert >= 0) failure = explain_alert(alert, SSL_get_certificate(ssl_));
   forget_errors();
-  return text;
+  return failure;
 }
 
 bool TlsSession::write(std::string_view plain, Chunk& output) {

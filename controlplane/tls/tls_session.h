@@ -34,9 +34,9 @@ class TlsSession {
   HandshakeFailure interrupted(int error) const;
   const HandshakeFailure& failure() const;
 
-  // Fills plain's tail; more: plain is full, call again. After failed: read_error().
+  // Fills plain's tail; more: plain is full, call again. After failed: read_failure().
   Read read(std::string_view& input, Chunk& plain, Chunk& output);
-  std::string read_error();
+  HandshakeFailure read_failure();
   bool write(std::string_view plain, Chunk& output);
   void close_notify(Chunk& output);
   TlsFacts facts() const;

@@ -2,7 +2,6 @@
 #include "controlplane/zones/traversal_client.h"
 
 #include <fmt/format.h>
-#include <openssl/rand.h>
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
@@ -10,23 +9,9 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "controlplane/sip/digest.h"
-
 namespace sallyport::zones {
 
 using sip::HeaderId;
-
-namespace {
-
-uint32_t random_below(uint32_t bound) {
-  uint32_t value = 0;
-  RAND_bytes(reinterpret_cast<unsigned char*>(&value), sizeof value);
-  return bound == 0 ? 0 : value % bound;
-}
-
-std::string random_token() { return fmt::format("{:08x}{:08x}", random_below(0xffffffff), random_below(0xffffffff)); }
-
-}  // namespace
 
 TraversalClient::TraversalClient(TraversalClientSettings settings, tls::StreamEngine& engine, dns::Resolver& resolver,
                                  std::shared_ptr<tls::TlsPolicy> policy, proxy::TimerWheel& wheel, proxy::Proxy& proxy,
@@ -48,7 +33,7 @@ TraversalClient::TraversalClient(TraversalClientSettings settings, tls::StreamEn
 void TraversalClient::stop() {
   stopped_ = true;
   timer_.cancel();
-  if (hop_ != nullptr) hop_->close();
+  let_go("the zone was closed here");
 }
 
 tls::ConnectOptions TraversalClient::connect_options() const {
@@ -65,22 +50,27 @@ boost::asio::awaitable<void> TraversalClient::run(std::shared_ptr<TraversalClien
     const bool connected = co_await self->connect_once();
     if (connected) co_await self->keep_alive();
     if (self->stopped_) co_return;
-    const uint32_t delay_ms = self->next_backoff_ms();
+    const uint32_t delay_ms = backoff_ms(self->failures_in_row_++, self->settings_.backoff_min_ms, self->settings_.backoff_max_ms, random_draw());
     co_await self->wait(delay_ms);
     if (self->stopped_) co_return;
   }
 }
 
-// Until the connection ends; on_closed() cuts the wait short.
+// Until the connection ends, which cuts the wait short.
 boost::asio::awaitable<void> TraversalClient::keep_alive() {
   for (;;) {
-    co_await wait(settings_.keepalive_ms);
-    if (stopped_ || hop_ == nullptr || !hop_->is_open()) co_return;
+    const bool is_active = status_.state == PeerState::active;
+    const uint32_t delay_ms = is_active ? settings_.keepalive_ms : settings_.answer_ms;
+    waits_on_link_ = true;
+    co_await wait(delay_ms);
+    waits_on_link_ = false;
+    if (stopped_ || hop_ == nullptr) co_return;
+    if (status_.state == PeerState::active && !is_active) continue;  // authenticated: from now on at the pace of keep-alives
     if (options_pending_) {
-      fail("no answer to OPTIONS, the peer is silent");
+      fail(fmt::format("no answer to OPTIONS in {} ms, the peer is silent", delay_ms));
       co_return;
     }
-    if (status_.state == PeerState::active) send_options({});
+    if (is_active) send_options({});
   }
 }
 
@@ -90,25 +80,32 @@ boost::asio::awaitable<void> TraversalClient::wait(uint32_t delay_ms) {
   co_await timer_.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
 }
 
-uint32_t TraversalClient::next_backoff_ms() {
-  const uint32_t doubled = settings_.backoff_min_ms << std::min(failures_in_row_, 10u);
-  ++failures_in_row_;
-  const uint32_t delay_ms = std::min(doubled, settings_.backoff_max_ms);
-  return delay_ms - delay_ms / 4 + random_below(delay_ms / 2 + 1);  // 75 to 125 %: many C nodes do not return as one
-}
-
 void TraversalClient::enter(PeerState state, std::string reason) {
   status_.state = state;
   status_.reason = std::move(reason);
   status_.changed_ms = wheel_.now_ms();
+  if (on_state) on_state(status_);
 }
 
 void TraversalClient::fail(std::string reason) {
   // One line for each new reason, not one for each attempt.
   if (log && reason != last_logged_) log(fmt::format("zone {}: peer {}: {}", settings_.zone, settings_.peer, reason));
   last_logged_ = reason;
+  ++status_.failures;
   enter(PeerState::failed, std::move(reason));
-  if (hop_ != nullptr) hop_->stream().close("zone peer failed");
+  let_go("zone peer failed");
+}
+
+// The connection is no longer ours: what its transactions are told when it ends says nothing about why.
+void TraversalClient::let_go(std::string_view reason) {
+  options_pending_ = false;
+  const std::shared_ptr<proxy::StreamHop> hop = std::move(hop_);
+  hop_ = nullptr;
+  if (hop == nullptr) return;
+  if (on_lost) on_lost(link_id_, hop);
+  if (stopped_) hop->close();  // in order, with close_notify
+  else hop->stream().close(reason);
+  if (waits_on_link_) timer_.cancel();
 }
 
 boost::asio::awaitable<bool> TraversalClient::connect_once() {
@@ -146,21 +143,24 @@ boost::asio::awaitable<bool> TraversalClient::connect_once() {
   co_return true;
 }
 
-std::string TraversalClient::options_text(const std::string& authorization) const {
-  const std::string uri = fmt::format("sip:{}:{};transport=tls", settings_.peer, settings_.port);
-  return fmt::format(
-      "OPTIONS {} SIP/2.0\r\nMax-Forwards: 70\r\nFrom: <sip:{}@{}>;tag={}\r\nTo: <{}>\r\nCall-ID: {}@{}\r\nCSeq: {} OPTIONS\r\n"
-      "Contact: <sip:{}:{};transport=tls>\r\n{}Content-Length: 0\r\n\r\n",
-      uri, settings_.username, settings_.own_host, random_token(), uri, random_token(), settings_.own_host, cseq_, settings_.own_host,
-      settings_.port, authorization.empty() ? "" : "Authorization: " + authorization + "\r\n");
+OptionsWish TraversalClient::options_wish() const {
+  OptionsWish wish;
+  wish.peer = settings_.peer;
+  wish.port = settings_.port;
+  wish.username = settings_.username;
+  wish.own_host = settings_.own_host;
+  wish.cseq = cseq_;
+  return wish;
 }
 
 void TraversalClient::send_options(const std::string& authorization) {
   ++cseq_;
   options_pending_ = true;
+  OptionsWish wish = options_wish();
+  wish.extra_lines = authorization;
   const std::weak_ptr<TraversalClient> weak = weak_from_this();
   const uint64_t asked_hop = hop_->id;
-  const bool made = proxy_.originate(hop_, options_text(authorization), [weak, asked_hop, authorised = !authorization.empty()](const sip::Message& response) {
+  const bool made = proxy_.originate(hop_, write_options(wish), [weak, asked_hop, authorised = !authorization.empty()](const sip::Message& response) {
     const auto self = weak.lock();
     if (self != nullptr && self->hop_ != nullptr && self->hop_->id == asked_hop) self->on_options_answer(response, authorised);
   });
@@ -170,41 +170,42 @@ void TraversalClient::send_options(const std::string& authorization) {
 void TraversalClient::on_options_answer(const sip::Message& response, bool was_authorised) {
   options_pending_ = false;
   if (response.status() == 401 && !was_authorised) {
-    // The first challenge we can answer is the strongest: E sends SHA-256 before MD5.
-    for (const sip::Header* header = response.first(HeaderId::www_authenticate); header != nullptr; header = response.next(*header)) {
-      const auto challenge = sip::parse_challenge(header->value);
-      if (!challenge) continue;
-      const std::string uri = fmt::format("sip:{}:{};transport=tls", settings_.peer, settings_.port);
-      send_options(sip::format_credentials(sip::answer_challenge(*challenge, settings_.username, settings_.password, "OPTIONS", uri, random_token())));
-      return;
-    }
+    const auto authorization = authorization_line(response, options_wish(), settings_.password);
+    if (authorization) return send_options(*authorization);
     return fail("authentication failed: no challenge with a known algorithm");
   }
-  if (response.status() == 401 || response.status() == 403)
-    return fail(fmt::format("authentication failed: the peer refused user {}; check user name and password on both nodes", settings_.username));
+  if (response.status() == 401 || response.status() == 403) return on_refused_by_peer(response);
   if (response.status() != 200) return fail(fmt::format("the peer answered OPTIONS with {} {}", response.status(), response.reason()));
-  failures_in_row_ = 0;
   if (status_.state == PeerState::active) {
     ++status_.keepalives_answered;
     return;
   }
+  // From here on the wait is the keep-alive's.
+  if (waits_on_link_) timer_.cancel();
   const sip::Header* header = response.find(link_header);
   const auto offer = header == nullptr ? std::nullopt : parse_link(header->value);
   if (!offer) return fail("the peer gave no media link; is it a Sallyport E node?");
   last_logged_.clear();
+  failures_in_row_ = 0;
   enter(PeerState::active);
   if (log) log(fmt::format("zone {}: peer {} ({}) is active", settings_.zone, settings_.peer, status_.address));
   if (on_active) on_active(link_id_, hop_, *offer);
 }
 
+// A Warning says what E found wrong with our certificate (A28); without one it was user name or password (A26).
+void TraversalClient::on_refused_by_peer(const sip::Message& response) {
+  const std::string warning = warning_text(response.value(HeaderId::warning));
+  if (!warning.empty()) return fail("the peer refused our certificate: " + warning);
+  fail(fmt::format("authentication failed: the peer refused user {}; check user name and password on both nodes", settings_.username));
+}
+
 void TraversalClient::on_closed(const std::shared_ptr<proxy::Hop>& hop, std::string_view reason) {
+  if (hop_ != nullptr && hop_->id == hop->id) {
+    // An alert that comes after our side of the handshake: E has judged our certificate (A04, A05).
+    const bool by_alert = hop_->stream().alert() >= 0;
+    fail(by_alert ? fmt::format("TLS with {}: {}", status_.address, reason) : fmt::format("connection lost: {}", reason));
+  }
   proxy_.on_hop_lost(*hop);
-  if (hop_ == nullptr || hop_->id != hop->id) return;
-  if (status_.state != PeerState::failed) fail(fmt::format("connection lost: {}", reason));
-  options_pending_ = false;
-  hop_ = nullptr;
-  if (on_lost) on_lost(link_id_, hop);
-  timer_.cancel();
 }
 
 }  // namespace sallyport::zones

@@ -2,7 +2,7 @@
 #pragma once
 // TraversalClient: C's connection to one E peer of a UC traversal zone: resolve, connect, TLS with SAN check, digest, then
 // OPTIONS as keep-alive; after a failure again with capped, jittered back-off. run() is one coroutine that lives as long as
-// the zone has the peer; stop() ends it. One thread. No clock of the other side is compared. Requirements A16 to A31.
+// the zone has the peer; stop() ends it. A peer that refuses says why in a Warning, or by a TLS alert. One thread. No clock of the other side is compared. Requirements A16 to A31.
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -14,6 +14,7 @@
 #include "controlplane/proxy/proxy.h"
 #include "controlplane/proxy/stream_hop.h"
 #include "controlplane/tls/dial.h"
+#include "controlplane/zones/options_request.h"
 #include "controlplane/zones/traversal_peer.h"
 
 namespace sallyport::zones {
@@ -28,6 +29,7 @@ struct TraversalClientSettings {
   tls::SocketAddress local;     // address to bind; unset: the kernel chooses
   uint16_t local_port_low = 25000, local_port_high = 29999;
   uint32_t keepalive_ms = 30'000;
+  uint32_t answer_ms = 10'000;  // for the answers to OPTIONS that authenticate
   uint32_t backoff_min_ms = 500, backoff_max_ms = 30'000;
   sip::FramerLimits limits;
 };
@@ -42,10 +44,13 @@ class TraversalClient final : public proxy::MessageSink, public std::enable_shar
 
   std::function<void(uint64_t link_id, const std::shared_ptr<proxy::Hop>&, const LinkOffer&)> on_active;
   std::function<void(uint64_t link_id, const std::shared_ptr<proxy::Hop>&)> on_lost;
+  std::function<void(const PeerStatus&)> on_state;  // at each change
   std::function<void(const std::string& line)> log;
 
   const PeerStatus& status() const { return status_; }
   const TraversalClientSettings& settings() const { return settings_; }
+  tls::StreamEngine& engine() { return engine_; }
+  dns::Resolver& resolver() { return resolver_; }
   uint64_t link_id() const { return link_id_; }
   // How connections of this peer are made; the layered test uses the same.
   tls::ConnectOptions connect_options() const;
@@ -62,9 +67,10 @@ class TraversalClient final : public proxy::MessageSink, public std::enable_shar
   boost::asio::awaitable<void> wait(uint32_t delay_ms);
   void send_options(const std::string& authorization);
   void on_options_answer(const sip::Message& response, bool was_authorised);
+  void on_refused_by_peer(const sip::Message& response);
   void fail(std::string reason);
-  std::string options_text(const std::string& authorization) const;
-  uint32_t next_backoff_ms();
+  void let_go(std::string_view reason);
+  OptionsWish options_wish() const;
 
   TraversalClientSettings settings_;
   tls::StreamEngine& engine_;
@@ -81,6 +87,7 @@ class TraversalClient final : public proxy::MessageSink, public std::enable_shar
   uint32_t failures_in_row_ = 0;
   uint32_t cseq_ = 0;
   bool options_pending_ = false;
+  bool waits_on_link_ = false;  // keep_alive() waits: the end of the connection wakes it, and never cuts a back-off short
   bool stopped_ = false;
 };
 

@@ -4,12 +4,18 @@
 #include <fmt/format.h>
 #include <openssl/rand.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "controlplane/sip/digest.h"
 #include "controlplane/sip/name_addr.h"
 #include "controlplane/sip/header_values.h"
+#include "controlplane/sip/response.h"
+#include "controlplane/zones/options_request.h"
 
 namespace sallyport::zones {
 
@@ -31,13 +37,13 @@ std::string contact_host(const sip::Message& request) {
 }
 }  // namespace
 
-TraversalServer::TraversalServer(TraversalServerSettings settings, proxy::TimerWheel& wheel, proxy::Proxy& proxy, FindHa1 find_ha1)
-    : settings_(std::move(settings)), wheel_(wheel), proxy_(proxy), find_ha1_(std::move(find_ha1)), nonces_(random_secret()) {}
+TraversalServer::TraversalServer(TraversalServerSettings settings, boost::asio::io_context& io, proxy::TimerWheel& wheel, proxy::Proxy& proxy, FindHa1 find_ha1)
+    : settings_(std::move(settings)), io_(io), wheel_(wheel), proxy_(proxy), find_ha1_(std::move(find_ha1)), nonces_(random_secret()) {}
 
 // Nonces age by our own monotonic clock; C's clock plays no part (complaint: registration fails when clocks differ).
 uint64_t TraversalServer::now_us() const { return wheel_.now_ms() * 1000 + 1; }
 
-void TraversalServer::on_stream(uint64_t hop_id, tls::StreamPtr stream, boost::asio::io_context& io) {
+void TraversalServer::on_stream(uint64_t hop_id, tls::StreamPtr stream) {
   auto hop = std::make_shared<proxy::StreamHop>(hop_id, proxy::Side::traversal, stream, sip::Framer::Side::accepted, settings_.limits);
   hop->via_head = settings_.via_head;
   stream->set_idle_deadline(std::chrono::milliseconds(settings_.authentication_ms));
@@ -48,10 +54,14 @@ void TraversalServer::on_stream(uint64_t hop_id, tls::StreamPtr stream, boost::a
   peer.status.address = hop->remote.text();
   peer.status.state = PeerState::authentication;
   peer.status.changed_ms = wheel_.now_ms();
+  peer.status.has_certificate = facts.peer.has_value();
   peer.status.tls_version = facts.version;
   peer.status.cipher = facts.cipher;
-  if (facts.peer) peer.status.certificate_names = facts.peer->names_text();
-  boost::asio::co_spawn(io, proxy::StreamHop::serve(hop, *this), boost::asio::detached);
+  if (facts.peer) {
+    peer.status.certificate_names = facts.peer->names_text();
+    check_names(peer, *facts.peer);
+  }
+  boost::asio::co_spawn(io_, proxy::StreamHop::serve(hop, *this), boost::asio::detached);
 }
 
 void TraversalServer::on_handshake_failure(const tls::SocketAddress& source, const tls::HandshakeFailure& failure) {
@@ -60,12 +70,34 @@ void TraversalServer::on_handshake_failure(const tls::SocketAddress& source, con
   status.state = PeerState::failed;
   status.reason = failure.text + (failure.remedy.empty() ? "" : "; " + failure.remedy);
   status.changed_ms = wheel_.now_ms();
+  status.refused_by = "tls";
+  status.has_certificate = failure.certificate.has_value();
   remember_failure(std::move(status));
 }
 
+void TraversalServer::check_names(Peer& peer, const tls::PeerCertificate& certificate) {
+  if (settings_.subject_names.empty()) return;
+  tls::NameVerdict verdict = tls::match_names(certificate, settings_.subject_names, tls::WildcardRule::refuse);
+  if (verdict.matched) return;
+  ++counters_.wrong_name;
+  peer.refusal = verdict.text;
+  PeerStatus failed = peer.status;
+  failed.state = PeerState::failed;
+  failed.refused_by = "san";
+  failed.reason = "TLS verify subject name: " + verdict.text + "; reissue the certificate with that name in its SAN, or configure one of the names it has";
+  remember_failure(std::move(failed));
+}
+
+// A peer that tries again and again is one entry and one line: the entry counts.
 void TraversalServer::remember_failure(PeerStatus status) {
-  if (log) log(fmt::format("zone {}: {}: {}", settings_.zone, status.peer, status.reason));
-  std::erase_if(failures_, [&](const PeerStatus& old) { return old.reason == status.reason; });
+  status.failures = 1;
+  const auto same = std::find_if(failures_.begin(), failures_.end(), [&](const PeerStatus& old) { return old.reason == status.reason; });
+  if (same != failures_.end()) {
+    status.failures += same->failures;
+    failures_.erase(same);
+  } else if (log) {
+    log(fmt::format("zone {}: {}: {}", settings_.zone, status.peer, status.reason));
+  }
   failures_.push_back(std::move(status));
   if (failures_.size() > remembered_failures) failures_.erase(failures_.begin());
 }
@@ -74,6 +106,10 @@ bool TraversalServer::take(const sip::Message& request, const std::shared_ptr<pr
   const auto found = peers_.find(hop->id);
   if (found == peers_.end()) return false;
   Peer& peer = found->second;
+  if (!peer.refusal.empty()) {
+    refuse_name(peer, request, hop);
+    return true;
+  }
   const bool for_us = request.method() == sip::Method::options && !request.has(HeaderId::route);
   if (!peer.is_authenticated) {
     if (for_us) {
@@ -92,6 +128,12 @@ bool TraversalServer::take(const sip::Message& request, const std::shared_ptr<pr
   ++peer.status.keepalives_answered;
   proxy_.answer(hop, request, 200);
   return true;
+}
+
+void TraversalServer::refuse_name(const Peer& peer, const sip::Message& request, const std::shared_ptr<proxy::Hop>& hop) {
+  const std::string warning = sip::warning_value(399, settings_.agent, peer.refusal);
+  proxy_.answer(hop, request, 403, "Certificate Name Not Accepted", fmt::format("Warning: {}\r\n", warning));
+  hop->close();
 }
 
 void TraversalServer::challenge(const sip::Message& request, const std::shared_ptr<proxy::Hop>& hop, bool stale) {
@@ -121,14 +163,25 @@ void TraversalServer::authenticate(Peer& peer, const sip::Message& request, cons
   const std::string ha1 = known ? find_ha1_(credentials->username, credentials->algorithm) : std::string{};
   const bool right = !ha1.empty() && sip::is_response_right(*credentials, ha1, "OPTIONS") &&
                      nonces_.accept(credentials->nonce, credentials->nonce_count, now_us()) == sip::Nonces::Verdict::fresh;
-  if (right) return admit(peer, request, hop);
-  ++(known && !ha1.empty() ? counters_.wrong_credential : counters_.unknown_user);
+  if (!right) return refuse_credential(peer, *credentials, known && !ha1.empty(), request, hop);
+  if (request.find(test_header) == nullptr) return admit(peer, request, hop);
+  // The layered test's own connection: the running one stays what it is.
+  ++counters_.tested;
+  proxy_.answer(hop, request, 200, "Credential Accepted");
+  hop->close();
+}
+
+void TraversalServer::refuse_credential(const Peer& peer, const sip::DigestCredentials& credentials, bool known, const sip::Message& request,
+                                        const std::shared_ptr<proxy::Hop>& hop) {
+  ++(known ? counters_.wrong_credential : counters_.unknown_user);
   PeerStatus failed = peer.status;
   failed.state = PeerState::failed;
-  failed.reason = known && !ha1.empty() ? fmt::format("authentication failed: wrong password for user {}", credentials->username)
-                                        : fmt::format("authentication failed: user {} is not the user of this zone", credentials->username);
+  failed.refused_by = "digest";
+  failed.reason = known ? fmt::format("authentication failed: wrong password for user {}", credentials.username)
+                        : fmt::format("authentication failed: user {} is not the user of this zone", credentials.username);
   failed.changed_ms = wheel_.now_ms();
   remember_failure(std::move(failed));
+  // The answer is the same for both: it does not tell which users exist.
   proxy_.answer(hop, request, 403, "Authentication failed");
   hop->close();
 }
@@ -165,13 +218,42 @@ void TraversalServer::on_closed(const std::shared_ptr<proxy::Hop>& hop, std::str
   proxy_.on_hop_lost(*hop);
 }
 
+boost::asio::awaitable<std::string> TraversalServer::ask_media(std::string peer, std::chrono::milliseconds deadline) {
+  const auto found = std::find_if(peers_.begin(), peers_.end(), [&](const auto& entry) { return entry.second.is_authenticated && entry.second.status.peer == peer; });
+  if (found == peers_.end()) co_return std::string{};
+  struct Answer {
+    explicit Answer(boost::asio::io_context& io) : arrived(io) {}
+    std::string value;
+    bool is_there = false;
+    boost::asio::steady_timer arrived;
+  };
+  const auto answer = std::make_shared<Answer>(io_);
+  answer->arrived.expires_after(deadline);
+  OptionsWish wish;
+  wish.peer = peer;
+  wish.port = settings_.port;
+  wish.own_host = settings_.agent;
+  const bool asked = proxy_.originate(found->second.hop, write_options(wish), [answer](const sip::Message& response) {
+    const sip::Header* header = response.find(media_header);
+    if (header != nullptr) answer->value = header->value;
+    answer->is_there = true;
+    answer->arrived.cancel();
+  });
+  if (asked && !answer->is_there) {
+    boost::system::error_code ignored;
+    co_await answer->arrived.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
+  }
+  co_return answer->value;
+}
+
 void TraversalServer::close_all(std::string_view reason) {
   for (auto& [id, peer] : peers_) peer.hop->stream().close(reason);
 }
 
 std::vector<PeerStatus> TraversalServer::status() const {
   std::vector<PeerStatus> all = failures_;
-  for (const auto& [id, peer] : peers_) all.push_back(peer.status);
+  for (const auto& [id, peer] : peers_)
+    if (peer.refusal.empty()) all.push_back(peer.status);
   return all;
 }
 

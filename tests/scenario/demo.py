@@ -29,15 +29,18 @@ class Demo:
         self.records = []
 
     def run(self):
+        demo_page.print_heading("Start")
         if self._start():
+            demo_page.print_heading("Calls")
             self._place_calls()
+            demo_page.print_heading("What must hold around them")
             self._check_around()
 
     def _start(self):
         steps = (("peers start: DNS, Kamailio", self.lab.start_peers),
                  ("captures run on the DMZ links", self._start_captures),
                  ("E and C start, the traversal zone is active", self._start_nodes),
-                 ("phone A registers through E and C", self._start_phone_a),
+                 ("phone A registers through E and C by TLS", self._start_phone_a),
                  ("phone B registers at Kamailio", self._start_phone_b))
         for name, step in steps:
             failed_before = len(self.report.failed)
@@ -54,8 +57,10 @@ class Demo:
         self.control = self.lab.capture("desk", "eth0", "inside-link")
 
     def _start_nodes(self):
-        self.lab.start_nodes(hugepages="auto")
-        demo_page.print_nodes(self.lab)
+        try:
+            self.lab.start_nodes(hugepages="auto", profile="xdp")
+        finally:
+            demo_page.print_nodes(self.lab)
 
     def _start_phone_a(self):
         self.phone_a = self.lab.home_phone("a")
@@ -77,14 +82,16 @@ class Demo:
 
     def _check_around(self):
         lab = self.lab
-        self._check("A found E by DNS", demo_checks.found_by_dns, lab)
-        self._check("Kamailio reaches A through C and E", demo_checks.registered_through_both, lab)
-        self._check("A's media is SRTP", demo_checks.phone_speaks_srtp, self.phone_a)
+        self._check("A found E by DNS (SRV)", demo_checks.found_by_dns, lab)
+        self._check("Kamailio asked A for a digest and took it", demo_checks.authenticated_by_digest,
+                    self.phone_a)
+        self._check("Kamailio reaches A through C and E (Path)", demo_checks.registered_through_both, lab)
+        self._check("A's media is SRTP with keys from SDES", demo_checks.phone_speaks_srtp, self.phone_a)
         self._check("the traversal zone is still active", demo_checks.traversal_is_up, lab)
         self._check("E tried nothing towards C", demo_checks.firewall_is_quiet, lab)
         for each in (*self.watched, self.control):
             each.stop()
-        self._check("no RTP payload in clear on the DMZ links", demo_checks.nothing_in_clear,
+        self._check("no RTP payload passed the DMZ in clear", demo_checks.nothing_in_clear,
                     self.watched, self.control)
         self._check("the summary shows both legs of every call",
                     demo_checks.summaries_are_complete, self.records)
@@ -138,16 +145,17 @@ def main():
                 print(f"removed what the killed run {name} had left")
             demo = Demo(lab, report, CHECK_LONG_CALL_S if options.check else SHOW_LONG_CALL_S)
             demo.run()
+            demo_page.print_heading("Each call as the two nodes saw it")
             demo_page.print_calls(demo.records)
             if not options.check:
                 demo_page.print_by_hand(lab)
                 stay_until_ended()
     except Interrupted as signal_name:
         interrupted = True
-        print(f"\nended early by {signal_name}")
+        print(f"\nended early by {signal_name}; what was made is taken down")
     with report.check("everything is removed"):
         nothing_is_left(lab)
-    print(f"\n{report.summary()} in {time.monotonic() - begin:.0f} s")
+    print(f"\n{report.summary()} in {time.monotonic() - begin:.0f} s" + (", not all was tried" if interrupted else ""))
     if report.failed:
         print(f"failed: {'; '.join(name for name, _ in report.failed)}")
         print(f"logs: {options.build / 'demo-logs'}")

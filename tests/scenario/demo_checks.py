@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What must hold around the calls: discovery, registration, firewall, captures, keys."""
+import re
+
 from lab import capture, dns_query, key_search, plan
 from lab.call_view import require_complete
 from lab.node_config import peer_states
@@ -18,6 +20,15 @@ def found_by_dns(lab):
                            f"_collab-edge._tls.{plan.DOMAIN}")
     require([target for *_, target in answer] == [plan.EDGE_NAME],
             f"_collab-edge._tls.{plan.DOMAIN} answers {answer}")
+
+
+def authenticated_by_digest(phone):
+    """The trace of the phone shows the challenge and the REGISTER that answers it."""
+    trace = phone.trace()
+    require("401 Unauthorized" in trace, "A's REGISTER was not challenged")
+    algorithm = re.search(r"(?im)^WWW-Authenticate: *Digest.*$", trace)
+    require(algorithm, "the challenge is no digest")
+    require(re.search(r"(?im)^Authorization: *Digest", trace), "A sent no digest")
 
 
 def registered_through_both(lab):

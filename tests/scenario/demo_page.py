@@ -17,6 +17,10 @@ PICTURE = f"""
 COLUMNS = "  {:<2} {:<6} {:<9} {:<24} {:>8} {:>8} {:>5} {:>7}  {}"
 
 
+def print_heading(text):
+    print(f"\n== {text}", flush=True)
+
+
 def print_picture():
     print(PICTURE, flush=True)
 
@@ -26,8 +30,8 @@ def print_machine():
     pages = int(Path("/proc/sys/vm/nr_hugepages").read_text())
     print(f"hugepages: {pages or 'none'} reserved (vm.nr_hugepages)"
           + ("" if pages else "; the nodes fall back to ordinary pages"))
-    print("ports: veth has no queues for vfio and no zero copy for XDP; profile packet (AF_PACKET)\n",
-          flush=True)
+    print("ports: no NIC is bound to vfio-pci here; the nodes ask for XDP, and one that cannot have it\n"
+          "       says so and falls back to AF_PACKET", flush=True)
 
 
 def print_nodes(lab):
@@ -39,6 +43,8 @@ def print_nodes(lab):
 
 
 def print_calls(records):
+    print("   leg: client is A's, inside is B's, traversal is the one between E and C. suite opaque: E passes it\n"
+          "   sealed and has no key. where media went: the far address <-> this node's address")
     for record in records:
         print(f"\n{record.title}")
         print(COLUMNS.format("", "media", "leg", "suite", "received", "sent", "lost", "jitter",

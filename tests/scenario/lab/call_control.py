@@ -19,8 +19,11 @@ def password_of(user):
 class CallControl:
     """One Kamailio in one namespace. Listens on UDP and TCP 5060 and TLS 5061 of its face."""
 
-    def __init__(self, namespace, face, credential, ca_file, folder, name="kamailio"):
+    def __init__(self, namespace, face, credential, ca_file, folder, name="kamailio",
+                 host_name=plan.CM_NAME):
         self.name = name
+        self.host_name = host_name
+        self.keeps_path = True  # False: a registrar that knows nothing of RFC 3327
         self.face = face
         self._namespace = namespace
         self._folder = Path(folder) / name
@@ -31,7 +34,8 @@ class CallControl:
 
     def start(self):
         self._folder.mkdir(exist_ok=True)
-        values = {"@IPV4@": self.face.host4, "@IPV6@": self.face.host6, "@DOMAIN@": plan.DOMAIN, "@NAME@": plan.CM_NAME,
+        values = {"@IPV4@": self.face.host4, "@IPV6@": self.face.host6, "@DOMAIN@": plan.DOMAIN,
+                  "@NAME@": self.host_name, "@PATH@": str(int(self.keeps_path)),
                   "@FOLDER@": str(self._folder), "@CERTIFICATE@": str(self._credential.certificate),
                   "@KEY@": str(self._credential.key), "@CA@": str(self._ca_file)}
         config = self._fill(TEMPLATE, values)

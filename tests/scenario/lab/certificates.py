@@ -99,7 +99,7 @@ class Wallet:
                                          names=(plan.EDGE_NAME, plan.DOMAIN))
         self.core = self.authority.issue("core", plan.CORE_NAME,
                                          names=(plan.CORE_NAME, plan.CLUSTER_NAME))
-        self.cm = self.authority.issue("cm", plan.CM_NAME, names=(plan.CM_NAME, plan.DOMAIN))
+        self.cm = self.authority.issue("cm", plan.CM_NAME, names=(plan.CM_NAME, plan.CM2_NAME, plan.DOMAIN))
 
     def from_unknown_authority(self):
         """Right names, signed by an authority nobody trusts."""

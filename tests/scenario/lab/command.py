@@ -9,6 +9,15 @@ class CommandFailed(RuntimeError):
 
 def run(*argv, stdin=None, check=True, timeout_s=60):
     """Runs argv and returns its standard output; raises CommandFailed unless check is False."""
+    code, output, complaint = attempt(*argv, stdin=stdin, timeout_s=timeout_s)
+    if check and code != 0:
+        raise CommandFailed(f"`{' '.join(map(str, argv))}` ended with {code}: "
+                            f"{complaint.strip() or output.strip()}")
+    return output
+
+
+def attempt(*argv, stdin=None, timeout_s=60):
+    """Runs argv and returns (exit code, standard output, standard error), whatever the code."""
     argv = [str(a) for a in argv]
     try:
         # Without input of ours none at all: no program may wait for somebody at the terminal.
@@ -20,7 +29,4 @@ def run(*argv, stdin=None, check=True, timeout_s=60):
         raise CommandFailed(f"{argv[0]} {remedy}") from None
     except subprocess.TimeoutExpired:
         raise CommandFailed(f"`{' '.join(argv)}` did not end within {timeout_s} s") from None
-    if check and done.returncode != 0:
-        raise CommandFailed(f"`{' '.join(argv)}` ended with {done.returncode}: "
-                            f"{done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout
+    return done.returncode, done.stdout, done.stderr

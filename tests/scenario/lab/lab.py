@@ -72,6 +72,14 @@ class Lab:
             self.spaces["cm"], plan.CM, self.wallet.cm, self.wallet.authority.certificate,
             self.folder))
 
+    def start_second_call_control(self):
+        """Another Kamailio with bindings of its own, at plan.CM2."""
+        self.spaces.add_address("cm", plan.CM2.interface, plan.CM2.ipv4)
+        self.spaces.add_address("cm", plan.CM2.interface, plan.CM2.ipv6)
+        self.second_call_control = self._begin(CallControl(
+            self.spaces["cm"], plan.CM2, self.wallet.cm, self.wallet.authority.certificate,
+            self.folder, "kamailio2", plan.CM2_NAME))
+
     def make_nodes(self, **variations):
         """E and C with their configuration written, not started. See node_config.Settings."""
         self._make_edge(variations)

@@ -18,6 +18,7 @@ host-record={plan.EDGE_NAME},{plan.EDGE_INSIDE.host4},{plan.EDGE_INSIDE.host6}
 host-record={plan.CORE_NAME},{plan.CORE.host4},{plan.CORE.host6}
 host-record={plan.CLUSTER_NAME},{plan.CORE.host4},{plan.CORE.host6}
 host-record={plan.CM_NAME},{plan.CM.host4},{plan.CM.host6}
+host-record={plan.CM2_NAME},{plan.CM2.host4},{plan.CM2.host6}
 srv-host=_sip._udp.inside.{plan.DOMAIN},{plan.CM_NAME},5060,10,10
 srv-host=_sip._tcp.inside.{plan.DOMAIN},{plan.CM_NAME},5060,10,10
 srv-host=_sips._tcp.inside.{plan.DOMAIN},{plan.CM_NAME},5061,10,10

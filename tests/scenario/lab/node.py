@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 from . import command, firewall
@@ -27,6 +28,7 @@ class Node:
         self.socket_path = self.folder / "run" / "api.sock"
         self.dataplane = None
         self.controlplane = None
+        self.environment = {}  # of processes that are started from now on
         self._build = Path(build)
         for part in ("run", "log", "store"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
@@ -48,6 +50,17 @@ class Node:
         """The sum of a counter over the label values that are not given."""
         return sum(entry["value"] for entry in self.ask("counters") if entry["name"] == name
                    and labels.items() <= entry["labels"].items())
+
+    @contextmanager
+    def counting(self, name, least=1, timeout_s=5.0, **labels):
+        """Around something that this counter must count; fails when it did not grow by `least`."""
+        before = self.counter(name, **labels)
+        yield
+        deadline = time.monotonic() + timeout_s
+        while (grown := self.counter(name, **labels) - before) < least:
+            if time.monotonic() >= deadline:
+                raise AssertionError(f"{self.role} counted {grown:.0f} of {least} in {name} {labels or ''}")
+            time.sleep(0.05)
 
     def start(self):
         """Both processes, the site applied; returns when the node answers."""
@@ -87,6 +100,10 @@ class Node:
         """Runs the operator's command and returns its text."""
         return command.run(self.program, "--socket", self.socket_path, *words, check=check)
 
+    def try_sallyport(self, *words, stdin=None):
+        """Runs it and returns (exit code, standard output, standard error)."""
+        return command.attempt(self.program, "--socket", self.socket_path, *words, stdin=stdin)
+
     def ask(self, *words):
         """Runs it with --json and returns the parsed answer."""
         return json.loads(self.sallyport(*words, "--json"))
@@ -123,7 +140,7 @@ class Node:
         if not path.exists():
             raise NodeFailed(f"{path} is not built; run: ninja -C {self._build}")
         return Process(f"{self.role} {part}", self.namespace, [path, "--config", self.config_path],
-                       self.folder / "log" / f"{part}.log", cwd=self.folder)
+                       self.folder / "log" / f"{part}.log", env=self.environment, cwd=self.folder)
 
     def _must_run(self):
         for process in (self.dataplane, self.controlplane):

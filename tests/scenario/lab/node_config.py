@@ -29,6 +29,8 @@ class Settings:
     cm_transport: str = "udp"
     cm_nodes: tuple = (plan.CM_NAME,)
     options_interval_s: int = 2
+    drain_s: int = 2
+    profile: str = "packet"
     hugepages: str = "off"  # scenarios must not depend on what else runs on the machine
     sip: dict = field(default_factory=dict)
 
@@ -45,6 +47,7 @@ fqdn = "{fqdn}"
 run_dir = "@NODE@/run"
 state_dir = "@NODE@/store"
 log_level = "debug"
+drain_s = {drain_s}
 
 [dataplane]
 socket = "@NODE@/run/dataplane.sock"
@@ -77,12 +80,12 @@ port = "dmz"
 
 [[port]]
 name = "wan"
-profile = "packet"
+profile = "{{profile}}"
 device = "{plan.EDGE_OUTSIDE.interface}"
 
 [[port]]
 name = "dmz"
-profile = "packet"
+profile = "{{profile}}"
 device = "{plan.EDGE_INSIDE.interface}"
 
 [media]
@@ -110,7 +113,7 @@ port = "lan"
 
 [[port]]
 name = "lan"
-profile = "packet"
+profile = "{{profile}}"
 device = "{plan.CORE.interface}"
 
 [media]
@@ -156,7 +159,7 @@ sip_domains = ["{plan.DOMAIN}"]
 name = "{settings.user}"
 password = "{settings.edge_password}"
 """
-    return common + EDGE.format(port_max=settings.media_port_max, sip=sip,
+    return common + EDGE.format(profile=settings.profile, port_max=settings.media_port_max, sip=sip,
                                 outside_ip=settings.outside_ip,
                                 advertised=settings.advertised), site
 
@@ -182,7 +185,7 @@ password = "{settings.core_password}"
 peers = [{peers}]
 sip_domains = ["{plan.DOMAIN}"]
 """
-    return common + CORE.format(port_max=settings.media_port_max) + nodes, site
+    return common + CORE.format(profile=settings.profile, port_max=settings.media_port_max) + nodes, site
 
 
 def peer_states(zones):
@@ -200,5 +203,5 @@ def peers_of(zones):
 
 def _node(name, role, fqdn, lcore, credential, ca, settings):
     return NODE.format(name=name, role=role, fqdn=fqdn, lcore=lcore, ca=ca,
-                       hugepages=settings.hugepages,
+                       hugepages=settings.hugepages, drain_s=settings.drain_s,
                        certificate=credential.certificate, key=credential.key)

@@ -12,6 +12,7 @@ EDGE_NAME = "edge.example.com"
 CORE_NAME = "c1.inside.example.com"
 CLUSTER_NAME = "c-cluster.inside.example.com"
 CM_NAME = "cm1.inside.example.com"
+CM2_NAME = "cm2.inside.example.com"
 
 SIP_TLS_PORT = 5061
 TRAVERSAL_PORT = 7001
@@ -48,6 +49,8 @@ FIREWALL_DMZ = Face("firewall", "dmz", "192.0.2.1/24", "2001:db8:d::1/64")
 FIREWALL_LAN = Face("firewall", "lan", "10.20.0.1/24", "2001:db8:20::1/64")
 CORE = Face("core", "eth0", "10.20.0.10/24", "2001:db8:20::10/64")
 CM = Face("cm", "eth0", "10.20.0.20/24", "2001:db8:20::20/64")
+# The second call control node shares the first one's namespace; only scenarios of failover give it life.
+CM2 = Face("cm", "eth0", "10.20.0.21/24", "2001:db8:20::21/64")
 DESK = Face("desk", "eth0", "10.20.0.30/24", "2001:db8:20::30/64")
 
 # What peers outside are told where E stands behind static NAT.

@@ -21,10 +21,10 @@ def outside_phone(lab, user, suites=ALL_SUITES, edge=plan.EDGE_OUTSIDE.host4):
     return phone
 
 
-def inside_phone(lab, user):
+def inside_phone(lab, user, registrar=plan.CM):
     """A scripted phone at Kamailio over UDP, with plain RTP."""
     desk = lab.spaces["desk"]
-    peer = SipPeer.open_udp(user, desk, plan.DESK.host4, (plan.CM.host4, 5060))
+    peer = SipPeer.open_udp(user, desk, plan.DESK.host4, (registrar.host4, 5060))
     return lab.keep(ScriptedPhone(peer, desk, plan.DESK.host4))
 
 

@@ -113,7 +113,7 @@ class SipPeer:
     def expect(self, what, timeout_s=8.0, call_id=None):
         """Waits for a request by its method or a response by its status; others stay for later.
 
-        A status below 100 stands for its class: 2 for any 2xx.
+        A status below 100 stands for its class: 2 for any 2xx. A tuple takes any of its members.
         """
         deadline = time.monotonic() + timeout_s
         passed = []
@@ -253,6 +253,8 @@ class SipPeer:
 
 
 def _fits(message, what):
+    if isinstance(what, tuple):
+        return any(_fits(message, each) for each in what)
     if isinstance(what, str):
         return message.is_request and message.method == what
     return not message.is_request and what in (message.status, message.status // 100)

@@ -56,7 +56,9 @@ TEST(Neighbour, TruncatedMessagesAreReadToTheirEndOnly) {
     for (auto message : drivers::NetlinkMessages(part)) drivers::read_neighbour(message);
     const auto neighbour = drivers::read_neighbour(NetlinkMessage(part));
     // The last two bytes only fill the last attribute up.
-    if (neighbour && length < whole.size() - 2) EXPECT_NE(neighbour->state, NeighbourState::usable) << "without its address it is of no use";
+    if (neighbour && length < whole.size() - 2) {
+      EXPECT_NE(neighbour->state, NeighbourState::usable) << "without its address it is of no use";
+    }
   }
 }
 
