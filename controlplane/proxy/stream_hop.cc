@@ -28,11 +28,8 @@ bool StreamHop::send(std::string message) {
 }
 
 boost::asio::awaitable<void> StreamHop::serve(std::shared_ptr<StreamHop> hop, MessageSink& sink) {
-  for (;;) {
-    const Outcome<std::string_view> bytes = co_await hop->stream_->receive();
-    if (!bytes || bytes->empty()) break;
-    if (!hop->take(*bytes, sink)) break;
-  }
+  tls::ByteReader reader = [&hop = *hop, &sink](std::string_view bytes) { return hop.take(bytes, sink); };
+  [[maybe_unused]] const Outcome<> ended = co_await hop->stream_->receive_each(std::move(reader));
   if (hop->stream_->is_open()) hop->stream_->close_after_send();
   const std::string reason = hop->stream_->close_reason();
   sink.on_closed(hop, reason.empty() ? "closed by the peer" : reason);
