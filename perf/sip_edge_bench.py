@@ -38,7 +38,7 @@ class Clients:
 
     def run(self, work, seconds, rate=0):
         pids = ",".join(map(str, self.edge.pids()))
-        self._child.stdin.write(f"{work} 500 {int(seconds * 1000)} {rate} {pids}\n")
+        self._child.stdin.write(f"{work} 300 {int(seconds * 1000)} {rate} {pids}\n")
         self._child.stdin.flush()
         return json.loads(self._expect("{"))
 
@@ -59,7 +59,7 @@ class Bench:
         allow_many_files()
         self._resident_bytes = resident_bytes
         self._only = options.only
-        self._rounds, self._seconds = (3, 1.5) if options.quick else (7, 4.0)
+        self._rounds, self._seconds = (7, 0.7) if options.quick else (15, 1.5)
         self._build = build
         wallet = Wallet(folder / "certificates")
         self._ours = self._peer = None

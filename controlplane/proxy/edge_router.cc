@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <strings.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "controlplane/sip/header_values.h"
@@ -26,6 +27,8 @@ bool makes_dialog(Method method) {
          method == Method::update;
 }
 
+std::string uri_end(const std::string& host, uint16_t port) { return fmt::format("@{}:{};transport=tls;lr", host, port); }
+
 bool is_in_dialog(const sip::Message& message) {
   const auto to = sip::parse_name_addr(message.value(HeaderId::to));
   return to && !to->tag().empty();
@@ -39,7 +42,9 @@ EdgeRouter::EdgeRouter(EdgeSettings settings, OwnNames own, sip::FlowTokens toke
       own_(std::move(own)),
       tokens_(std::move(tokens)),
       registrations_(registrations),
-      now_ms_(std::move(now_ms)) {}
+      now_ms_(std::move(now_ms)),
+      client_side_(uri_end(settings_.client_host, settings_.client_port)),
+      traversal_side_(uri_end(settings_.traversal_host, settings_.traversal_port)) {}
 
 void EdgeRouter::remove_client(uint64_t hop_id) {
   clients_.erase(hop_id);
@@ -96,16 +101,23 @@ Route EdgeRouter::from_zone(Inbound& inbound) {
     return Route::refuse(403, "Flow token is not ours");
   }
   auto found = clients_.find(*flow_id);
-  if (found == clients_.end() || !found->second->is_open()) {
+  if (found == clients_.end() || !found->second.hop->is_open()) {
     flow_id = successor_flow(inbound.message);
     found = clients_.find(*flow_id);
   }
-  if (found == clients_.end() || !found->second->is_open()) {
+  if (found == clients_.end() || !found->second.hop->is_open()) {
     ++counters_.flow_failed;
     return Route::refuse(430, "Flow Failed");  // RFC 5626 5.3.1: never a new connection towards the client
   }
   if (makes_dialog(inbound.message.method())) record_route(inbound, *flow_id, true);
-  return Route::to(found->second);
+  return Route::to(found->second.hop);
+}
+
+const std::string& EdgeRouter::token_of(uint64_t flow_id) {
+  const auto found = clients_.find(flow_id);
+  if (found == clients_.end()) return stranger_token_ = tokens_.encode(flow_id);
+  if (found->second.token.empty()) found->second.token = tokens_.encode(flow_id);
+  return found->second.token;
 }
 
 // A client that lost its connection (ours ended, or its network changed) registers anew, and its dialogs go on: their route sets keep the
@@ -118,27 +130,22 @@ uint64_t EdgeRouter::successor_flow(const sip::Message& request) const {
 }
 
 void EdgeRouter::record_route(Inbound& inbound, uint64_t flow_id, bool towards_client) {
-  const std::string token = tokens_.encode(flow_id);
-  const std::string_view scheme = inbound.message.request_uri().starts_with("sips:") ? "sips" : "sip";
-  const std::string client_side = fmt::format("<{}:{}@{}:{};transport=tls;lr>", scheme, token, settings_.client_host, settings_.client_port);
-  const std::string zone_side = fmt::format("<{}:{}@{}:{};transport=tls;lr>", scheme, token, settings_.traversal_host, settings_.traversal_port);
+  const std::string& token = token_of(flow_id);
+  const std::string_view scheme = inbound.message.request_uri().starts_with("sips:") ? "<sips:" : "<sip:";
   // The side of the next hop stands on top (RFC 5658).
-  inbound.edit.push_front(HeaderId::record_route, towards_client ? zone_side : client_side);
-  inbound.edit.push_front(HeaderId::record_route, towards_client ? client_side : zone_side);
+  inbound.edit.push_front(HeaderId::record_route, {scheme, token, towards_client ? traversal_side_ : client_side_, ">"});
+  inbound.edit.push_front(HeaderId::record_route, {scheme, token, towards_client ? client_side_ : traversal_side_, ">"});
 }
 
 void EdgeRouter::add_path(Inbound& inbound) {
   const sip::Message& message = inbound.message;
-  bool has_reg_id = false;
-  for (const sip::HeaderValue& value : sip::values(message, HeaderId::contact)) {
-    const auto contact = sip::parse_name_addr(value.text);
-    has_reg_id = has_reg_id || (contact && contact->params.has("reg-id"));
-  }
+  auto wish = std::make_unique<RegistrationWish>(message, inbound.transaction->request());
+  const bool has_reg_id = std::any_of(wish->contacts.begin(), wish->contacts.end(), [](const auto& contact) { return contact.has_reg_id; });
   // RFC 5626 5.1: "ob" says that this flow is kept by keep-alives, which only an outbound client does.
   const bool outbound = has_reg_id && sip::lists_token(message, HeaderId::supported, "outbound");
-  inbound.edit.push_front(HeaderId::path, fmt::format("<sip:{}@{}:{};transport=tls;lr{}>", tokens_.encode(inbound.hop->id),
-                                                      settings_.client_host, settings_.client_port, outbound ? ";ob" : ""));
+  inbound.edit.push_front(HeaderId::path, {"<sip:", token_of(inbound.hop->id), client_side_, outbound ? ";ob>" : ">"});
   if (!sip::lists_token(message, HeaderId::supported, "path")) inbound.edit.push_back(HeaderId::supported, "path");
+  inbound.transaction->routing = std::move(wish);
 }
 
 std::shared_ptr<Hop> EdgeRouter::pick_peer(const sip::Message& message, const std::optional<sip::Uri>& next) const {
@@ -146,6 +153,7 @@ std::shared_ptr<Hop> EdgeRouter::pick_peer(const sip::Message& message, const st
     for (const Peer& peer : peers_)
       if (same_text(peer.host, next->host)) return peer.hop->is_open() ? peer.hop : nullptr;
   if (peers_.empty() || (next && is_in_dialog(message))) return nullptr;
+  if (peers_.size() == 1) return peers_.front().hop->is_open() ? peers_.front().hop : nullptr;
   // A client stays with one C as long as the set of peers does not change.
   const auto from = sip::parse_name_addr(message.value(HeaderId::from));
   const size_t start = std::hash<std::string_view>{}(from ? from->uri.text : std::string_view{});
@@ -165,10 +173,10 @@ bool EdgeRouter::is_served(std::string_view host) const {
 
 void EdgeRouter::on_response(RelayTransaction& transaction, const sip::Message& response, sip::Edit& edit) {
   if (transaction.method() != Method::register_ || response.status() / 100 != 2 || transaction.server_hop()->side != Side::client) return;
-  sip::Message request;
-  if (!sip::parse(transaction.request(), request).ok()) return;
+  const auto* wish = static_cast<const RegistrationWish*>(transaction.routing.get());
+  if (wish == nullptr) return;
   Hop& client = *transaction.server_hop();
-  const uint32_t granted_s = registrations_.learn(request, response, client.id, client.name, now_ms_());
+  const uint32_t granted_s = registrations_.learn(*wish, response, client.id, client.name, now_ms_());
   uint32_t flow_timer_s = settings_.flow_timer_s;
   if (const sip::Header* timer = response.first(HeaderId::flow_timer))
     std::from_chars(timer->value.data(), timer->value.data() + timer->value.size(), flow_timer_s);

@@ -29,6 +29,11 @@ class Hop : public std::enable_shared_from_this<Hop> {
   virtual void close() = 0;
 
   bool is_reliable() const { return transport != Transport::udp; }
+  // remote's address as text, made once: every request carries it in its Via.
+  const std::string& remote_ip() const {
+    if (remote_ip_.empty()) remote_ip_ = remote.ip();
+    return remote_ip_;
+  }
 
   const uint64_t id;        // never reused in the life of a process; flow tokens carry it
   const Side side;
@@ -38,6 +43,9 @@ class Hop : public std::enable_shared_from_this<Hop> {
   std::string via_head;     // "SIP/2.0/TLS edge.example.com:5061;branch=": our Via towards this hop, up to the branch
   uint32_t transactions = 0;  // client and server transactions that name this hop; lets a lost hop skip the search when 0
   std::string name;         // for logs and status: "198.51.100.7:40112", "edge.example.com:7001", "cm1"
+
+ private:
+  mutable std::string remote_ip_;
 };
 
 }  // namespace sallyport::proxy

@@ -169,7 +169,7 @@ void InnerRouter::on_response(RelayTransaction& transaction, const sip::Message&
     edit.push_front(HeaderId::service_route, fmt::format("<sip:{}:{};transport=tls;lr>", settings_.agent, settings_.traversal_port));
   sip::Message request;
   if (sip::parse(transaction.request(), request).ok())
-    registrations_.learn(request, response, transaction.server_hop()->id, transaction.server_hop()->name, now_ms_());
+    registrations_.learn(RegistrationWish(request, request.text()), response, transaction.server_hop()->id, transaction.server_hop()->name, now_ms_());
 }
 
 bool InnerRouter::may_retry(RelayTransaction& transaction, ClientFailure failure) {

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <openssl/rand.h>
 
+#include <array>
 #include <charconv>
+#include <functional>
 #include <utility>
 
 #include "controlplane/proxy/callback_hop.h"
@@ -37,27 +39,38 @@ std::string random_hex(size_t bytes) {
 std::string server_key(const Message& message, const sip::Via& via, const Hop& hop) {
   const bool invite = message.method() == Method::ack || message.method() == Method::cancel;
   const std::string_view method = invite ? "INVITE" : message.method_text();
-  if (via.is_rfc3261())
-    return fmt::format("{}|{}|{}:{}|{}", hop.id, via.branch, via.host, via.port, method);
+  if (via.is_rfc3261()) {
+    std::string key;
+    key.reserve(sizeof hop.id + sizeof via.port + via.branch.size() + via.host.size() + method.size() + 2);
+    key.append(reinterpret_cast<const char*>(&hop.id), sizeof hop.id).append(reinterpret_cast<const char*>(&via.port), sizeof via.port);
+    return key.append(via.branch).append("|").append(via.host).append("|").append(method);
+  }
   const auto cseq = sip::parse_cseq(message.value(HeaderId::cseq));
   const auto from = sip::parse_name_addr(message.value(HeaderId::from));
   return fmt::format("{}|2543|{}|{}|{}|{}|{}", hop.id, message.value(HeaderId::call_id), cseq ? cseq->number : 0,
                      from ? from->tag() : "", message.request_uri(), method);
 }
 
-void mix(uint32_t& hash, std::string_view text) {
-  for (const char byte : text) hash = (hash ^ static_cast<unsigned char>(byte)) * 16777619u;
-  hash = (hash ^ 0xff) * 16777619u;
+void mix(uint64_t& hash, std::string_view text) {
+  hash = (hash ^ std::hash<std::string_view>{}(text)) * 0x9e3779b97f4a7c15u;
+  hash ^= hash >> 29;
+}
+
+// A number in our branches, as hex of fixed width.
+template <size_t width>
+std::string_view write_hex(std::array<char, width>& digits, uint64_t value) {
+  for (size_t at = width; at-- > 0; value >>= 4) digits[at] = "0123456789abcdef"[value & 15];
+  return {digits.data(), width};
 }
 
 // RFC 3261 16.6 step 8: what decides where a request goes; equal again in our own Via means a loop, different means a spiral.
 uint32_t loop_hash(const Message& message) {
-  uint32_t hash = 2166136261u;
+  uint64_t hash = 0;
   mix(hash, message.request_uri());
   for (const HeaderId id : {HeaderId::from, HeaderId::to, HeaderId::call_id, HeaderId::cseq, HeaderId::proxy_require}) mix(hash, message.value(id));
   for (const sip::Header* route = message.first(HeaderId::route); route != nullptr; route = message.next(*route))
     mix(hash, route->value);
-  return hash;
+  return static_cast<uint32_t>(hash);
 }
 
 bool is_in_dialog(const Message& message) {
@@ -82,18 +95,19 @@ void Proxy::on_message(const std::shared_ptr<Hop>& hop, std::string_view text) {
   table_.reap();
   // Kept between messages: the header vector is the parser's only allocation.
   thread_local Message message;
+  sip::Via via;
   const sip::Verdict verdict = sip::parse(text, message);
   if (message.is_response()) {
     ++counters_.responses;
-    if (!verdict.ok() || !sip::validate_response(message).ok()) {
+    if (!verdict.ok() || !sip::validate_response(message, via).ok()) {
       ++counters_.malformed_responses;
       return;
     }
-    on_response(hop, message);
+    on_response(hop, message, via);
     return;
   }
   ++counters_.requests;
-  const sip::Verdict judged = verdict.ok() ? sip::validate_request(message) : verdict;
+  const sip::Verdict judged = verdict.ok() ? sip::validate_request(message, via) : verdict;
   if (!judged.ok()) {
     ++counters_.malformed_requests;
     tell_refusal(*hop, judged.status, judged.reason);
@@ -101,7 +115,7 @@ void Proxy::on_message(const std::shared_ptr<Hop>& hop, std::string_view text) {
     return;
   }
   ++counters_.by_method[static_cast<size_t>(message.method()) & 15];
-  on_request(hop, message);
+  on_request(hop, message, via);
 }
 
 void Proxy::on_refused(const std::shared_ptr<Hop>& hop, std::string_view head, const sip::Verdict& verdict) {
@@ -117,11 +131,10 @@ void Proxy::tell_refusal(const Hop& hop, int status, std::string_view reason) co
   if (log) log(fmt::format("sip: message from {} refused: {} {}", hop.name, status, reason));
 }
 
-void Proxy::on_request(const std::shared_ptr<Hop>& hop, const Message& message) {
-  if (message.method() == Method::ack) return on_ack(hop, message);
-  if (message.method() == Method::cancel) return on_cancel(hop, message);
-  const auto via = sip::parse_via(sip::first_value(message, HeaderId::via)->text);
-  std::string key = server_key(message, *via, *hop);
+void Proxy::on_request(const std::shared_ptr<Hop>& hop, const Message& message, const sip::Via& via) {
+  if (message.method() == Method::ack) return on_ack(hop, message, via);
+  if (message.method() == Method::cancel) return on_cancel(hop, message, via);
+  std::string key = server_key(message, via, *hop);
   if (RelayTransaction* known = table_.find_server(key)) {
     ++counters_.retransmissions;
     known->on_request_again();
@@ -137,17 +150,18 @@ void Proxy::on_request(const std::shared_ptr<Hop>& hop, const Message& message) 
     answer(hop, message, 503, "Too many transactions", "Retry-After: 5\r\n");
     return;
   }
-  start(*transaction, message);
+  start(*transaction, message, via);
 }
 
-void Proxy::start(RelayTransaction& transaction, const Message& message) {
+void Proxy::start(RelayTransaction& transaction, const Message& message, const sip::Via& via) {
   // Absent means 70 (RFC 3261 16.6 step 3 inserts it); present it is a valid number, or validate_request had refused.
   const std::string_view hops = message.value(HeaderId::max_forwards);
   if (hops == "0") {
     ++counters_.too_many_hops;
     return refuse(transaction, message, 483, {}, {});
   }
-  if (is_loop(message, loop_hash(message))) {
+  transaction.loop_hash = loop_hash(message);
+  if (is_loop(message, transaction.loop_hash)) {
     ++counters_.loops;
     return refuse(transaction, message, 482, {}, {});
   }
@@ -160,19 +174,19 @@ void Proxy::start(RelayTransaction& transaction, const Message& message) {
     return refuse(transaction, message, 503, "This node is being stopped", "Retry-After: 10\r\n");
   }
   if (message.method() == Method::invite) transaction.respond(100, local_response(*transaction.server_hop(), message, 100, "Trying", {}));
-  attempt(transaction, message);
+  attempt(transaction, message, via);
 }
 
-void Proxy::attempt(RelayTransaction& transaction, const Message& message) {
-  sip::Edit edit(message);
-  Inbound inbound{message, transaction.server_hop(), edit, transaction.attempts, &transaction};
+void Proxy::attempt(RelayTransaction& transaction, const Message& message, const sip::Via& via) {
+  edit_.reset(message);
+  Inbound inbound{message, transaction.server_hop(), edit_, transaction.attempts, &transaction};
   const Route route = router_.route(inbound);
   if (route.target == nullptr) return refuse(transaction, message, route.status, route.reason, route.extra_lines);
-  const AnchorVerdict anchored = anchor_.on_request(&transaction, message, *transaction.server_hop(), *route.target, edit);
+  const AnchorVerdict anchored = anchor_.on_request(&transaction, message, *transaction.server_hop(), *route.target, edit_);
   if (anchored.status != 0) return refuse(transaction, message, anchored.status, anchored.reason, anchored.extra_lines);
-  prepare(inbound, *route.target, transaction.id());
+  prepare(inbound, via, *route.target, transaction.id(), transaction.loop_hash);
   std::string out;
-  edit.serialise(out);
+  edit_.serialise(out);
   send_attempt(transaction, route.target, std::move(out));
 }
 
@@ -207,18 +221,21 @@ bool Proxy::originate(std::shared_ptr<Hop> target, std::string_view request, std
   return true;
 }
 
-void Proxy::prepare(Inbound& inbound, const Hop& target, uint64_t branch_id) {
+void Proxy::prepare(Inbound& inbound, const sip::Via& via, const Hop& target, uint64_t branch_id, uint32_t loop_hash) {
   const Message& message = inbound.message;
-  const std::string address = inbound.hop->remote.ip();
-  sip::stamp_source(inbound.edit, message, address, inbound.hop->remote.port());
+  sip::stamp_source(inbound.edit, via, inbound.hop->remote_ip(), inbound.hop->remote.port());
   if (const sip::Header* header = message.first(HeaderId::max_forwards)) {
     unsigned hops = 70;
     std::from_chars(header->value.data(), header->value.data() + header->value.size(), hops);
-    inbound.edit.replace(*header, fmt::format("{}", hops > 0 ? hops - 1 : 0));
+    char digits[4];
+    const auto end = std::to_chars(digits, digits + sizeof digits, hops > 0 ? hops - 1 : 0).ptr;
+    inbound.edit.replace(*header, {digits, static_cast<size_t>(end - digits)});
   } else {
     inbound.edit.push_back(HeaderId::max_forwards, "70");
   }
-  inbound.edit.push_front(HeaderId::via, fmt::format("{}{}{:016x}{:08x};rport", target.via_head, branch_start_, branch_id, loop_hash(message)));
+  std::array<char, id_digits> id;
+  std::array<char, loop_digits> loop;
+  inbound.edit.push_front(HeaderId::via, {target.via_head, branch_start_, write_hex(id, branch_id), write_hex(loop, loop_hash), ";rport"});
 }
 
 bool Proxy::is_loop(const Message& message, uint32_t hash) const {
@@ -232,42 +249,39 @@ bool Proxy::is_loop(const Message& message, uint32_t hash) const {
   return false;
 }
 
-void Proxy::on_ack(const std::shared_ptr<Hop>& hop, const Message& message) {
-  const auto via = sip::parse_via(sip::first_value(message, HeaderId::via)->text);
-  RelayTransaction* transaction = table_.find_server(server_key(message, *via, *hop));
+void Proxy::on_ack(const std::shared_ptr<Hop>& hop, const Message& message, const sip::Via& via) {
+  RelayTransaction* transaction = table_.find_server(server_key(message, via, *hop));
   if (transaction != nullptr && transaction->server_state() != ServerState::accepted) {
     transaction->on_ack();
     return;
   }
   // The ACK of a 2xx travels end to end, outside any transaction (RFC 3261 16.10, 13.2.2.4).
-  if (message.value(HeaderId::max_forwards) == "0" || is_loop(message, loop_hash(message))) return;
-  sip::Edit edit(message);
-  Inbound inbound{message, hop, edit, 0, nullptr};
+  const uint32_t hash = loop_hash(message);
+  if (message.value(HeaderId::max_forwards) == "0" || is_loop(message, hash)) return;
+  edit_.reset(message);
+  Inbound inbound{message, hop, edit_, 0, nullptr};
   const Route route = router_.route(inbound);
   if (route.target == nullptr) return;
-  if (anchor_.on_request(nullptr, message, *hop, *route.target, edit).status != 0) return;
-  prepare(inbound, *route.target, 0);
+  if (anchor_.on_request(nullptr, message, *hop, *route.target, edit_).status != 0) return;
+  prepare(inbound, via, *route.target, 0, hash);
   ++counters_.forwarded_requests;
-  if (!route.target->send(edit.serialise())) ++counters_.send_failed;
+  if (!route.target->send(edit_.serialise())) ++counters_.send_failed;
 }
 
-void Proxy::on_cancel(const std::shared_ptr<Hop>& hop, const Message& message) {
-  const auto via = sip::parse_via(sip::first_value(message, HeaderId::via)->text);
-  RelayTransaction* transaction = table_.find_server(server_key(message, *via, *hop));
+void Proxy::on_cancel(const std::shared_ptr<Hop>& hop, const Message& message, const sip::Via& via) {
+  RelayTransaction* transaction = table_.find_server(server_key(message, via, *hop));
   if (transaction == nullptr) return answer(hop, message, 481);
   answer(hop, message, 200);
   if (!transaction->has_final()) transaction->cancel();
 }
 
-void Proxy::on_response(const std::shared_ptr<Hop>& hop, const Message& message) {
-  const auto top = sip::first_value(message, HeaderId::via);
-  const auto via = top ? sip::parse_via(top->text) : std::nullopt;
+void Proxy::on_response(const std::shared_ptr<Hop>& hop, const Message& message, const sip::Via& via) {
   uint64_t id = 0;
-  if (!via || !via->branch.starts_with(branch_start_) || via->branch.size() != branch_start_.size() + id_digits + loop_digits) {
+  if (!via.branch.starts_with(branch_start_) || via.branch.size() != branch_start_.size() + id_digits + loop_digits) {
     ++counters_.stray_responses;
     return;
   }
-  const char* digits = via->branch.data() + branch_start_.size();
+  const char* digits = via.branch.data() + branch_start_.size();
   std::from_chars(digits, digits + id_digits, id, 16);
   RelayTransaction* transaction = id == 0 ? nullptr : table_.find_client(id);
   if (transaction == nullptr) {
@@ -284,20 +298,20 @@ void Proxy::on_response(const std::shared_ptr<Hop>& hop, const Message& message)
   const auto cseq = sip::parse_cseq(message.value(HeaderId::cseq));
   if (!cseq || cseq->method != transaction->method()) return;
   if (!transaction->on_response(message)) return;
-  sip::Edit edit(message);
-  edit.remove(*top);
-  if (transaction->is_local) return transaction->respond(message.status(), edit.serialise());
+  edit_.reset(message);
+  edit_.remove(*sip::first_value(message, HeaderId::via));
+  if (transaction->is_local) return transaction->respond(message.status(), edit_.serialise());
   const bool accepts = message.status() >= 200 && message.status() < 300 && transaction->method() == Method::invite;
   if (accepts && transaction->has_final() && transaction->server_state() != ServerState::accepted) {
     // The caller has been told that the call failed, or is gone: the callee must not go on alone.
     anchor_.on_failed(*transaction, 487);
     return release(*transaction, message);
   }
-  router_.on_response(*transaction, message, edit);
-  const AnchorVerdict anchored = anchor_.on_response(*transaction, message, hop->side, edit);
+  router_.on_response(*transaction, message, edit_);
+  const AnchorVerdict anchored = anchor_.on_response(*transaction, message, hop->side, edit_);
   if (anchored.status != 0) return refuse_answer(*transaction, message, anchored);
   std::string out;
-  edit.serialise(out);
+  edit_.serialise(out);
   ++counters_.forwarded_responses;
   transaction->respond(message.status(), std::move(out));
 }
@@ -342,7 +356,8 @@ void Proxy::on_client_failure(RelayTransaction& transaction, ClientFailure failu
   if (failure == ClientFailure::timeout) ++counters_.timeouts;
   Message message;
   if (!sip::parse(transaction.request(), message).ok()) return;
-  if (!transaction.is_local && !transaction.is_cancelled() && router_.may_retry(transaction, failure)) return attempt(transaction, message);
+  const auto via = sip::parse_via(sip::first_value(message, HeaderId::via)->text);
+  if (via && !transaction.is_local && !transaction.is_cancelled() && router_.may_retry(transaction, failure)) return attempt(transaction, message, *via);
   // RFC 3261 16.7 step 4, RFC 5626 5.3.1: a flow that is gone is 430, a silent next hop is 408, a broken one 503.
   const bool cancelled = transaction.is_cancelled();
   const int status = cancelled ? 487 : failure == ClientFailure::timeout ? 408 : transaction.server_hop()->side == Side::traversal ? 430 : 503;
@@ -357,19 +372,16 @@ void Proxy::answer(const std::shared_ptr<Hop>& hop, const Message& request, int 
 
 std::string Proxy::local_response(const Hop& hop, const Message& request, int status, std::string_view reason,
                                   std::string_view extra_lines) const {
-  // The answer carries where the request really came from (RFC 3581 4), so it is made from the stamped form.
-  sip::Edit edit(request);
-  sip::stamp_source(edit, request, hop.remote.ip(), hop.remote.port());
-  const std::string stamped_text = edit.serialise();
-  Message stamped;
-  const bool usable = sip::parse(stamped_text, stamped).ok();
+  // RFC 3581 4: the answer carries where the request really came from.
+  const auto top = sip::first_value(request, HeaderId::via);
+  const std::string via = top ? sip::stamped_via(top->text, hop.remote_ip(), hop.remote.port()) : std::string{};
   sip::ResponseSpec spec;
   spec.status = status;
   spec.reason = reason;
   spec.to_tag = own_to_tag_;
   spec.extra_lines = extra_lines;
   std::string out;
-  sip::write_response(usable ? stamped : request, spec, out);
+  sip::write_response(request, spec, out, via);
   return out;
 }
 

@@ -50,12 +50,13 @@ class Proxy final : public TransactionOwner {
   std::function<void(const std::string& line)> log;
 
  private:
-  void on_request(const std::shared_ptr<Hop>& hop, const sip::Message& message);
-  void on_response(const std::shared_ptr<Hop>& hop, const sip::Message& message);
-  void on_ack(const std::shared_ptr<Hop>& hop, const sip::Message& message);
-  void on_cancel(const std::shared_ptr<Hop>& hop, const sip::Message& message);
-  void start(RelayTransaction& transaction, const sip::Message& message);
-  void attempt(RelayTransaction& transaction, const sip::Message& message);
+  // `via` is the message's top Via.
+  void on_request(const std::shared_ptr<Hop>& hop, const sip::Message& message, const sip::Via& via);
+  void on_response(const std::shared_ptr<Hop>& hop, const sip::Message& message, const sip::Via& via);
+  void on_ack(const std::shared_ptr<Hop>& hop, const sip::Message& message, const sip::Via& via);
+  void on_cancel(const std::shared_ptr<Hop>& hop, const sip::Message& message, const sip::Via& via);
+  void start(RelayTransaction& transaction, const sip::Message& message, const sip::Via& via);
+  void attempt(RelayTransaction& transaction, const sip::Message& message, const sip::Via& via);
   void tell_refusal(const Hop& hop, int status, std::string_view reason) const;
   void refuse(RelayTransaction& transaction, const sip::Message& message, int status, std::string_view reason,
               std::string_view extra_lines);
@@ -63,7 +64,7 @@ class Proxy final : public TransactionOwner {
   void release(RelayTransaction& transaction, const sip::Message& response);
   void send_attempt(RelayTransaction& transaction, const std::shared_ptr<Hop>& target, std::string text);
   bool is_loop(const sip::Message& message, uint32_t loop_hash) const;
-  void prepare(Inbound& inbound, const Hop& target, uint64_t branch_id);
+  void prepare(Inbound& inbound, const sip::Via& via, const Hop& target, uint64_t branch_id, uint32_t loop_hash);
   std::string local_response(const Hop& hop, const sip::Message& request, int status, std::string_view reason,
                              std::string_view extra_lines) const;
 
@@ -76,6 +77,8 @@ class Proxy final : public TransactionOwner {
   ProxyCounters counters_;
   bool draining_ = false;
   std::string own_to_tag_;   // of local answers; one a process suffices, dialogs are never made here
+  sip::Message none_;
+  sip::Edit edit_{none_};    // of the message in hand, kept for its memory; free again once the message was sent
   std::string branch_start_; // magic cookie and a process-random mark: tells our Vias in loops and responses
 };
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <tuple>
 
 #include "controlplane/sip/header_values.h"
 #include "controlplane/sip/name_addr.h"
@@ -22,12 +23,11 @@ uint32_t number(std::string_view text, uint32_t otherwise) {
 }
 
 // What the registrar granted this contact: its own expires parameter in the 200, else the Expires header.
-uint32_t granted_s(const sip::NameAddr& wanted, const sip::Message& response) {
-  const std::string_view instance = wanted.params.value("+sip.instance");
+uint32_t granted_s(const RegistrationWish::Contact& wanted, const sip::Message& response) {
   for (const sip::HeaderValue& value : sip::values(response, HeaderId::contact)) {
     const auto contact = sip::parse_name_addr(value.text);
     if (!contact) continue;
-    const bool same = instance.empty() ? contact->uri.text == wanted.uri.text : contact->params.value("+sip.instance") == instance;
+    const bool same = wanted.instance.empty() ? contact->uri.text == wanted.uri : contact->params.value("+sip.instance") == wanted.instance;
     if (same) return number(contact->params.value("expires"), number(response.value(HeaderId::expires), 3600));
   }
   return 0;  // RFC 3261 10.3: the 200 lists every binding; one that is not there is gone
@@ -35,45 +35,45 @@ uint32_t granted_s(const sip::NameAddr& wanted, const sip::Message& response) {
 
 }  // namespace
 
-uint32_t RegistrationTable::learn(const sip::Message& request, const sip::Message& response, uint64_t flow_id,
-                                  std::string_view source, uint64_t now_ms) {
-  const auto to = sip::parse_name_addr(request.value(HeaderId::to));
-  if (!to) return 0;
+uint32_t RegistrationTable::learn(const RegistrationWish& wish, const sip::Message& response, uint64_t flow_id, std::string_view source,
+                                  uint64_t now_ms) {
+  if (wish.aor.empty()) return 0;
+  if (wish.is_star) {
+    std::erase_if(by_key_, [&](const auto& entry) { return entry.second.aor == wish.aor; });
+    return 0;
+  }
   uint32_t longest_s = 0;
-  int contacts = 0;
-  for (const sip::HeaderValue& value : sip::values(request, HeaderId::contact)) {
-    const auto contact = sip::parse_name_addr(value.text);
-    if (!contact || ++contacts > 8) break;
-    if (contact->is_star) {
-      std::erase_if(by_key_, [&](const auto& entry) { return entry.second.aor == to->uri.text; });
-      return 0;
-    }
-    const std::string_view instance = contact->params.value("+sip.instance");
-    std::string key(to->uri.text);
-    key.append("|").append(instance.empty() ? contact->uri.text : instance);
-    const uint32_t seconds = granted_s(*contact, response);
+  for (const RegistrationWish::Contact& contact : wish.contacts) {
+    key_.assign(wish.aor).append("|").append(contact.instance.empty() ? contact.uri : contact.instance);
+    const uint32_t seconds = granted_s(contact, response);
     if (seconds == 0) {
-      by_key_.erase(key);
+      by_key_.erase(key_);
       continue;
     }
     longest_s = std::max(longest_s, seconds);
-    if (by_key_.size() >= capacity_ && !by_key_.contains(key)) expire(now_ms);
-    if (by_key_.size() >= capacity_ && !by_key_.contains(key)) {
-      const auto first = std::min_element(by_key_.begin(), by_key_.end(), [](const auto& a, const auto& b) { return a.second.expires_ms < b.second.expires_ms; });
-      by_key_.erase(first);
-    }
-    Registration& entry = by_key_[key];
-    if (entry.since_ms == 0) entry.since_ms = now_ms;
-    entry.aor = to->uri.text;
-    entry.contact = contact->uri.text;
-    entry.instance = instance;
-    entry.reg_id = number(contact->params.value("reg-id"), 0);
-    entry.user_agent = request.value(HeaderId::user_agent).substr(0, 128);
-    entry.source = source;
-    entry.flow_id = flow_id;
-    entry.expires_ms = now_ms + uint64_t{seconds} * 1000;
+    Registration& known = entry(now_ms);
+    known.aor = wish.aor;
+    known.contact = contact.uri;
+    known.instance = contact.instance;
+    known.reg_id = contact.reg_id;
+    known.user_agent = wish.user_agent.substr(0, 128);
+    known.source = source;
+    known.flow_id = flow_id;
+    known.expires_ms = now_ms + uint64_t{seconds} * 1000;
   }
   return longest_s;
+}
+
+// The entry of key_, a new one if there is none; a full table gives up the one that expires first.
+Registration& RegistrationTable::entry(uint64_t now_ms) {
+  const auto found = by_key_.find(key_);
+  if (found != by_key_.end()) return found->second;
+  if (by_key_.size() >= capacity_) expire(now_ms);
+  if (by_key_.size() >= capacity_)
+    by_key_.erase(std::min_element(by_key_.begin(), by_key_.end(), [](const auto& a, const auto& b) { return a.second.expires_ms < b.second.expires_ms; }));
+  Registration& made = by_key_[key_];
+  made.since_ms = now_ms;
+  return made;
 }
 
 void RegistrationTable::forget_flow(uint64_t flow_id) {
@@ -101,6 +101,7 @@ std::vector<Registration> RegistrationTable::list(uint64_t now_ms) const {
   std::vector<Registration> entries;
   for (const auto& [key, entry] : by_key_)
     if (entry.expires_ms > now_ms) entries.push_back(entry);
+  std::sort(entries.begin(), entries.end(), [](const Registration& a, const Registration& b) { return std::tie(a.aor, a.contact) < std::tie(b.aor, b.contact); });
   return entries;
 }
 

@@ -5,11 +5,12 @@
 // registrar does. Bounded; the entry that expires first gives way. One thread. Times are CLOCK_MONOTONIC milliseconds.
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
+#include "controlplane/proxy/registration_wish.h"
 #include "controlplane/sip/message.h"
 #include "controlplane/sip/uri.h"
 
@@ -31,18 +32,21 @@ class RegistrationTable {
  public:
   explicit RegistrationTable(size_t capacity) : capacity_(capacity == 0 ? 1 : capacity) {}
 
-  // `request` is the REGISTER as received, `response` its 200. Returns the seconds the binding was granted; 0: removed.
-  uint32_t learn(const sip::Message& request, const sip::Message& response, uint64_t flow_id, std::string_view source, uint64_t now_ms);
+  // `response` is the 200 to the REGISTER that asked for `wish`. Returns the seconds the binding was granted; 0: removed.
+  uint32_t learn(const RegistrationWish& wish, const sip::Message& response, uint64_t flow_id, std::string_view source, uint64_t now_ms);
   void forget_flow(uint64_t flow_id);
   void expire(uint64_t now_ms);
-  std::vector<Registration> list(uint64_t now_ms) const;
+  std::vector<Registration> list(uint64_t now_ms) const;  // by address of record
   // The flow of the one binding of that address of record whose contact has this user part; 0: none, or not only one.
   uint64_t flow_of(const sip::Uri& aor, std::string_view contact_user, uint64_t now_ms) const;
   size_t size() const { return by_key_.size(); }
 
  private:
+  Registration& entry(uint64_t now_ms);
+
   const size_t capacity_;
-  std::map<std::string, Registration> by_key_;  // AOR and instance or contact
+  std::unordered_map<std::string, Registration> by_key_;  // AOR and instance or contact
+  std::string key_;                                       // of the binding in hand; kept for its memory
 };
 
 }  // namespace sallyport::proxy

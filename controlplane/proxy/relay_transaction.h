@@ -78,8 +78,10 @@ class RelayTransaction {
   bool is_cancelled() const { return cancel_wanted_; }
   bool is_over() const { return server_state_ == ServerState::terminated && (client_state_ == ClientState::terminated || client_state_ == ClientState::idle); }
 
-  std::unique_ptr<TransactionContext> context;
-  uint32_t attempts = 0;  // targets tried
+  std::unique_ptr<TransactionContext> context;  // the Anchor's
+  std::unique_ptr<TransactionContext> routing;  // the Router's
+  uint32_t attempts = 0;   // targets tried
+  uint32_t loop_hash = 0;  // of the request, for our Via
   bool callee_released = false;  // its 2xx could not go upstream, and it was told BYE
   bool is_local = false;  // made by this node: no routing, no media
 

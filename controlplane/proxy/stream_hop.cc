@@ -28,13 +28,10 @@ bool StreamHop::send(std::string message) {
 }
 
 boost::asio::awaitable<void> StreamHop::serve(std::shared_ptr<StreamHop> hop, MessageSink& sink) {
-  bool by_peer = false;
-  for (;;) {
-    const Outcome<std::string_view> bytes = co_await hop->stream_->receive();
-    by_peer = bytes && bytes->empty() && hop->stream_->is_open();
-    if (!bytes || bytes->empty()) break;
-    if (!hop->take(*bytes, sink)) break;
-  }
+  bool refused = false;
+  tls::ByteReader reader = [&](std::string_view bytes) { return !(refused = !hop->take(bytes, sink)); };
+  const Outcome<> ended = co_await hop->stream_->receive_each(std::move(reader));
+  const bool by_peer = ended && !refused && hop->stream_->is_open();
   if (hop->stream_->is_open()) hop->stream_->close_after_send();
   const std::string reason = by_peer ? std::string("closed by the peer") : hop->stream_->close_reason();
   sink.on_closed(hop, reason);

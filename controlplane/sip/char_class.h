@@ -22,6 +22,7 @@ enum CharClass : std::uint8_t {
   char_host = 16,     // reg-name; '_' stands in real host names
   char_not_uri = 32,  // blanks, controls, quotes, angle brackets
   char_hex = 64,
+  char_uri_mark = 128,  // what divides a URI into its parts
 };
 
 namespace char_class_detail {
@@ -45,6 +46,7 @@ constexpr std::array<std::uint8_t, 256> make_table() {
     if (!is_lws && !contains("\",;<>", c)) bits |= char_param_value;
     if (is_alnum || c == '-' || c == '.' || c == '_') bits |= char_host;
     if (i <= ' ' || i == 0x7f || contains("<>\"", c)) bits |= char_not_uri;
+    if (c != 0 && contains(":@;?%", c)) bits |= char_uri_mark;
     if (is_digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')) bits |= char_hex;
     table[static_cast<std::size_t>(i)] = bits;
   }

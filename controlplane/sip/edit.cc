@@ -103,13 +103,13 @@ void Edit::cut_removed_values(const Header& header) {
   }
 }
 
-void Edit::replace_part(std::string_view part, std::string_view text) {
+void Edit::replace_part(std::string_view part, Parts text) {
   const std::uint32_t begin = message_->offset(part);
-  splice_.replace(begin, begin + static_cast<std::uint32_t>(part.size()), {text});
+  splice_.replace(begin, begin + static_cast<std::uint32_t>(part.size()), text);
 }
 
-void Edit::insert_after(std::string_view part, std::string_view text) {
-  splice_.insert_below(message_->offset(part) + static_cast<std::uint32_t>(part.size()), {text});
+void Edit::insert_after(std::string_view part, Parts text) {
+  splice_.insert_below(message_->offset(part) + static_cast<std::uint32_t>(part.size()), text);
 }
 
 void Edit::correct_content_length() {

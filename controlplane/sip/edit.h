@@ -48,8 +48,10 @@ class Edit {
   void remove(const HeaderValue& value);
 
   // Any part of the message's head, given as the view the parser returned (a URI, a Param::whole ...).
-  void replace_part(std::string_view part, std::string_view text);
-  void insert_after(std::string_view part, std::string_view text);
+  void replace_part(std::string_view part, std::string_view text) { replace_part(part, Parts{text}); }
+  void replace_part(std::string_view part, Parts text);
+  void insert_after(std::string_view part, std::string_view text) { insert_after(part, Parts{text}); }
+  void insert_after(std::string_view part, Parts text);
 
   // Content-Length is corrected or added. An empty content_type keeps the present one; an empty body drops
   // Content-Type.

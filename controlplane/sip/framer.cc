@@ -2,6 +2,7 @@
 #include "controlplane/sip/framer.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "controlplane/sip/grammar.h"
 
@@ -59,8 +60,9 @@ void Framer::consume(std::size_t bytes) {
   } else {
     held_read_ += bytes;
   }
-  scanned_ = head_bytes_ = body_bytes_ = 0;
-  start_judged_ = false;
+  scanned_ = line_ = field_ = fields_ = head_bytes_ = body_bytes_ = 0;
+  start_judged_ = has_length_ = false;
+  head_verdict_ = {};
 }
 
 // Keeps what is left of the fed bytes, or gives memory back when nothing is.
@@ -125,37 +127,54 @@ Verdict Framer::judge_start(std::string_view window) {
   return names_sip(window.substr(0, line_end)) ? Verdict{} : Verdict{400, "Not SIP"};
 }
 
+// One pass over lines, which also finds Content-Length: on a stream it is what ends the message (RFC 3261 18.3).
 bool Framer::find_head_end(std::string_view window) {
-  const std::size_t from = scanned_ < 3 ? 0 : scanned_ - 3;
-  const std::size_t end = window.find("\r\n\r\n", from);
-  scanned_ = window.size();
-  if (end == std::string_view::npos) return false;
-  head_bytes_ = end + 4;
-  return true;
+  for (;;) {
+    const void* const found = scanned_ < window.size() ? std::memchr(window.data() + scanned_, '\n', window.size() - scanned_) : nullptr;
+    if (found == nullptr) {
+      scanned_ = window.size();
+      return false;
+    }
+    const auto at = static_cast<std::size_t>(static_cast<const char*>(found) - window.data());
+    scanned_ = at + 1;
+    if (at == 0 || window[at - 1] != '\r') continue;  // no line end; parse() refuses it
+    const bool is_folded = line_ != 0 && (window[line_] == ' ' || window[line_] == '\t');
+    // A field ends where the next line is no continuation of it.
+    if (line_ != 0 && !is_folded) {
+      if (field_ != 0) judge_field(window.substr(field_, line_ - 2 - field_));
+      field_ = line_;
+    }
+    const bool is_empty = line_ + 1 == at;
+    line_ = scanned_;
+    if (is_empty && scanned_ > 2) {
+      head_bytes_ = scanned_;
+      return true;
+    }
+  }
 }
 
-// Finds Content-Length; on a stream it is what ends the message (RFC 3261 18.3).
-Verdict Framer::judge_head(std::string_view head) {
-  std::size_t fields = 0;
-  bool found = false;
-  std::size_t at = head.find("\r\n") + 2;
-  const std::size_t end = head.size() - 2;
-  while (at < end) {
-    std::size_t field_end = head.find("\r\n", at);
-    while (field_end + 2 < end && (head[field_end + 2] == ' ' || head[field_end + 2] == '\t')) {
-      field_end = head.find("\r\n", field_end + 2);
-    }
-    if (++fields > limits_.headers) return {513, "Too many header fields"};
-    const std::string_view value = content_length_value(head.substr(at, field_end - at));
-    at = field_end + 2;
-    if (value.data() == nullptr) continue;
-    const auto length = parse_number(value);
-    if (!length) return {400, "Malformed Content-Length"};
-    if (found) return {400, "Repeated Content-Length"};
-    found = true;
+void Framer::judge_field(std::string_view field) {
+  if (!head_verdict_.ok()) return;
+  if (++fields_ > limits_.headers) {
+    head_verdict_ = {513, "Too many header fields"};
+    return;
+  }
+  const std::string_view value = content_length_value(field);
+  if (value.data() == nullptr) return;
+  const auto length = parse_number(value);
+  if (!length) {
+    head_verdict_ = {400, "Malformed Content-Length"};
+  } else if (has_length_) {
+    head_verdict_ = {400, "Repeated Content-Length"};
+  } else {
+    has_length_ = true;
     body_bytes_ = *length;
   }
-  if (!found) return {400, "Missing Content-Length"};
+}
+
+Verdict Framer::judge_head() const {
+  if (!head_verdict_.ok()) return head_verdict_;
+  if (!has_length_) return {400, "Missing Content-Length"};
   if (body_bytes_ > limits_.body_bytes) return {413, "Request Entity Too Large"};
   return {};
 }
@@ -176,7 +195,7 @@ Framer::Event Framer::next(std::string_view& frame) {
     }
     if (!found) return wait();
     frame = rest.substr(0, head_bytes_);
-    if (const Verdict head = judge_head(frame); !head) return refuse(head.status, head.reason);
+    if (const Verdict head = judge_head(); !head) return refuse(head.status, head.reason);
   }
   const std::string_view rest = window();
   const std::size_t bytes = head_bytes_ + body_bytes_;

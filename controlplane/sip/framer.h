@@ -47,16 +47,22 @@ class Framer {
   Event refuse(std::uint16_t status, std::string_view reason);
   bool skip_keep_alive(Event& event);
   bool find_head_end(std::string_view window);
+  void judge_field(std::string_view field);
   Verdict judge_start(std::string_view window);
-  Verdict judge_head(std::string_view head);
+  Verdict judge_head() const;
 
   FramerLimits limits_;
   std::string held_;            // bytes kept over feeds
   std::size_t held_read_ = 0;   // consumed prefix of held_
   std::string_view fed_;        // used while held_ is empty
   std::size_t scanned_ = 0;     // of the window, looked through for the end of the head
+  std::size_t line_ = 0;        // where in the window the line begins that is being looked through
+  std::size_t field_ = 0;       // and the header field, which may have several lines; 0: still the start line
+  std::size_t fields_ = 0;
   std::size_t head_bytes_ = 0;  // 0: end of head not found yet
   std::size_t body_bytes_ = 0;
+  bool has_length_ = false;
+  Verdict head_verdict_;  // the first fault of the head; told when the head is whole, so that it can be answered
   Verdict verdict_;
   Side side_;
   bool start_judged_ = false;

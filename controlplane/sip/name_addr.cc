@@ -24,8 +24,9 @@ bool parse_bracketed(std::string_view text, std::size_t open, NameAddr& parsed) 
   parsed.display = trim(text.substr(0, open));
   const bool is_quoted = !parsed.display.empty() && parsed.display.front() == '"';
   if (!is_quoted && !is_token_list(parsed.display)) return false;
-  const std::size_t close = text.find('>', open);
-  if (close == std::string_view::npos || !parse_uri(text.substr(open + 1, close - open - 1), parsed.uri)) return false;
+  const char* const end = text.data() + text.size();
+  const auto close = static_cast<std::size_t>(find_near(text.data() + open, end, '>') - text.data());
+  if (close == text.size() || !parse_uri(text.substr(open + 1, close - open - 1), parsed.uri)) return false;
   parsed.params = Params(trim(text.substr(close + 1)));
   return parsed.params.is_valid();
 }
@@ -52,8 +53,9 @@ bool parse_into(std::string_view text, NameAddr& parsed) {
     return open < text.size() && text[open] == '<' && parse_bracketed(text, open, parsed);
   }
   // '<' may also occur in a quoted parameter of the bare form; then it stands behind a ';'.
-  const std::size_t open = text.find('<');
-  if (open != std::string_view::npos && text.find(';') > open) return parse_bracketed(text, open, parsed);
+  std::size_t open = 0;
+  while (open < text.size() && text[open] != '<' && text[open] != ';') ++open;
+  if (open < text.size() && text[open] == '<') return parse_bracketed(text, open, parsed);
   return parse_bare(text, parsed);
 }
 

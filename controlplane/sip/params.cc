@@ -22,18 +22,19 @@ std::size_t end_of_value(std::string_view text, std::size_t at) {
 
 }  // namespace
 
-std::optional<Param> Params::Cursor::next() {
+bool Params::Cursor::next(Param& param) {
   const std::size_t semicolon = skip_lws(rest_, 0);
-  if (semicolon == rest_.size() || failed_) return std::nullopt;
+  if (semicolon == rest_.size() || failed_) return false;
   if (rest_[semicolon] != ';') {
     failed_ = true;
-    return std::nullopt;
+    return false;
   }
   const std::size_t name_begin = skip_lws(rest_, semicolon + 1);
   std::size_t at = name_begin;
   while (at < rest_.size() && rest_[at] != ';' && rest_[at] != '=' && !is_lws(rest_[at])) ++at;
-  Param param;
   param.name = rest_.substr(name_begin, at - name_begin);
+  param.value = {};
+  param.has_value = false;
   std::size_t end = at;
   at = skip_lws(rest_, at);
   if (at < rest_.size() && rest_[at] == '=') {
@@ -41,27 +42,38 @@ std::optional<Param> Params::Cursor::next() {
     end = end_of_value(rest_, value_begin);
     if (end == std::string_view::npos) {
       failed_ = true;
-      return std::nullopt;
+      return false;
     }
     param.has_value = true;
     param.value = rest_.substr(value_begin, end - value_begin);
   }
   param.whole = rest_.substr(semicolon, end - semicolon);
   rest_.remove_prefix(end);
-  return param;
+  return true;
+}
+
+bool Params::find(std::string_view name, Param& param) const {
+  if (text_.empty()) return false;
+  for (Cursor rest = cursor(); rest.next(param);) {
+    if (equals_ignoring_case(param.name, name)) return true;
+  }
+  return false;
 }
 
 std::optional<Param> Params::find(std::string_view name) const {
-  if (text_.empty()) return std::nullopt;
-  for (Cursor rest = cursor(); auto param = rest.next();) {
-    if (equals_ignoring_case(param->name, name)) return param;
-  }
-  return std::nullopt;
+  std::optional<Param> param(std::in_place);
+  if (!find(name, *param)) param.reset();
+  return param;
+}
+
+bool Params::has(std::string_view name) const {
+  Param param;
+  return find(name, param);
 }
 
 std::string_view Params::value(std::string_view name) const {
-  const auto param = find(name);
-  return param ? param->value : std::string_view();
+  Param param;
+  return find(name, param) ? param.value : std::string_view();
 }
 
 // One pass without cutting anything out: every request has a dozen of these.

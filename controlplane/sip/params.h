@@ -25,15 +25,16 @@ class Params {
   std::string_view text() const { return text_; }
   bool empty() const { return text_.empty(); }
   std::optional<Param> find(std::string_view name) const;
-  bool has(std::string_view name) const { return find(name).has_value(); }
+  bool has(std::string_view name) const;
   // "" when absent or without value.
   std::string_view value(std::string_view name) const;
 
-  // for (auto rest = params.cursor(); auto p = rest.next();) ...
+  // Param param; for (auto rest = params.cursor(); rest.next(param);) ...
   class Cursor {
    public:
     explicit Cursor(std::string_view text) : rest_(text) {}
-    std::optional<Param> next();
+    // Into a place of the caller: an optional would be copied while its stores are still on their way.
+    bool next(Param& param);
     bool failed() const { return failed_; }
 
    private:
@@ -45,6 +46,7 @@ class Params {
   bool is_valid() const;
 
  private:
+  bool find(std::string_view name, Param& param) const;
   std::string_view text_;
 };
 

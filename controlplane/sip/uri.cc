@@ -23,12 +23,32 @@ bool are_escapes_whole(std::string_view text) {
   return true;
 }
 
-// No blanks, controls, quotes or angle brackets anywhere in a URI (RFC 4475 3.1.2.7, 3.1.2.8).
-bool has_foreign_char(std::string_view text) {
-  for (const char c : text) {
-    if (is_in(c, char_not_uri)) return true;
+// Where the marks of a URI stand, npos if nowhere. One pass for all: a message holds a dozen URIs.
+struct Marks {
+  std::size_t colon = std::string_view::npos;      // the first, behind the scheme
+  std::size_t at = std::string_view::npos;         // the first
+  std::size_t semicolon = std::string_view::npos;  // the first behind '@' and before '?'
+  std::size_t question = std::string_view::npos;   // the first behind '@'
+  bool has_escape = false;                         // before '@'
+};
+
+// False: a blank, control, quote or angle bracket, which may stand nowhere in a URI (RFC 4475 3.1.2.7, 3.1.2.8).
+bool find_marks(std::string_view text, Marks& marks) {
+  constexpr std::size_t none = std::string_view::npos;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (!is_in(c, char_not_uri | char_uri_mark)) continue;
+    if (is_in(c, char_not_uri)) return false;
+    if (c == ':' && marks.colon == none) marks.colon = i;
+    if (c == '%' && marks.at == none) marks.has_escape = true;
+    if (c == '?' && marks.question == none) marks.question = i;
+    if (c == ';' && marks.question == none && marks.semicolon == none) marks.semicolon = i;
+    if (c != '@' || marks.at != none) continue;
+    // RFC 3261 19.1.1: the userinfo may hold ';' and '?', so the '@' decides.
+    marks.at = i;
+    marks.semicolon = marks.question = none;
   }
-  return false;
+  return true;
 }
 
 bool is_scheme(std::string_view text) {
@@ -48,30 +68,49 @@ bool is_ipv6_text(std::string_view text) {
   return text.find(':') != std::string_view::npos;
 }
 
-bool parse_sip(Uri& uri, std::string_view rest) {
-  // RFC 3261 19.1.1: the userinfo may hold ';' and '?', so the '@' decides first.
-  if (const std::size_t at = rest.find('@'); at != std::string_view::npos) {
-    const std::string_view userinfo = rest.substr(0, at);
+// host [ ":" port ]; false when malformed. port is 0 when absent.
+bool take_host_port(std::string_view text, std::string_view& host, std::uint16_t& port) {
+  std::size_t end = 0;
+  if (!text.empty() && text.front() == '[') {
+    end = text.find(']');
+    if (end == std::string_view::npos) return false;
+    ++end;
+  } else {
+    while (end < text.size() && text[end] != ':') ++end;
+  }
+  host = text.substr(0, end);
+  if (!is_host(host)) return false;
+  if (end == text.size()) return true;
+  if (text[end] != ':') return false;
+  const auto number = parse_number(text.substr(end + 1), 65535);
+  if (!number || *number == 0) return false;
+  port = static_cast<std::uint16_t>(*number);
+  return true;
+}
+
+bool parse_sip(Uri& uri, std::string_view text, const Marks& marks) {
+  constexpr std::size_t none = std::string_view::npos;
+  std::size_t host = marks.colon + 1;
+  // An '@' before the scheme's colon would have made the scheme none of ours.
+  if (marks.at != none) {
+    const std::string_view userinfo = text.substr(host, marks.at - host);
     const std::size_t colon = userinfo.find(':');
     uri.user = userinfo.substr(0, colon);
-    if (colon != std::string_view::npos) uri.password = userinfo.substr(colon + 1);
-    if (uri.user.empty() || !are_escapes_whole(userinfo)) return false;
-    rest.remove_prefix(at + 1);
+    if (colon != none) uri.password = userinfo.substr(colon + 1);
+    if (uri.user.empty() || (marks.has_escape && !are_escapes_whole(userinfo))) return false;
+    host = marks.at + 1;
   }
-  if (const std::size_t question = rest.find('?'); question != std::string_view::npos) {
-    uri.headers = rest.substr(question + 1);
-    rest = rest.substr(0, question);
+  std::size_t end = text.size();
+  if (marks.question != none) {
+    uri.headers = text.substr(marks.question + 1);
+    end = marks.question;
   }
-  if (const std::size_t semicolon = rest.find(';'); semicolon != std::string_view::npos) {
-    uri.params = Params(rest.substr(semicolon));
-    rest = rest.substr(0, semicolon);
+  if (marks.semicolon != none) {
+    uri.params = Params(text.substr(marks.semicolon, end - marks.semicolon));
     if (!uri.params.is_valid()) return false;
+    end = marks.semicolon;
   }
-  const auto host_port = parse_host_port(rest);
-  if (!host_port) return false;
-  uri.host = host_port->host;
-  uri.port = host_port->port;
-  return true;
+  return take_host_port(text.substr(host, end - host), uri.host, uri.port);
 }
 
 bool parse_tel(Uri& uri, std::string_view rest) {
@@ -97,11 +136,12 @@ bool must_match(std::string_view name) {
 
 // Parameters in both must match; user, ttl, method, maddr and transport also when only one side has them.
 bool params_fit(const Params& a, const Params& b) {
-  for (auto rest = a.cursor(); auto param = rest.next();) {
-    const auto other = b.find(param->name);
+  Param param;
+  for (auto rest = a.cursor(); rest.next(param);) {
+    const auto other = b.find(param.name);
     if (!other) {
-      if (must_match(param->name)) return false;
-    } else if (!equal_escaped(param->value, other->value, true)) {
+      if (must_match(param.name)) return false;
+    } else if (!equal_escaped(param.value, other->value, true)) {
       return false;
     }
   }
@@ -148,36 +188,24 @@ bool is_host(std::string_view text) {
 
 std::optional<HostPort> parse_host_port(std::string_view text) {
   HostPort result;
-  std::size_t host_end = text.find(':');
-  if (!text.empty() && text.front() == '[') {
-    const std::size_t bracket = text.find(']');
-    if (bracket == std::string_view::npos) return std::nullopt;
-    host_end = bracket + 1 == text.size() ? std::string_view::npos : bracket + 1;
-  }
-  result.host = text.substr(0, host_end);
-  if (!is_host(result.host)) return std::nullopt;
-  if (host_end == std::string_view::npos) return result;
-  if (text[host_end] != ':') return std::nullopt;
-  const auto port = parse_number(text.substr(host_end + 1), 65535);
-  if (!port || *port == 0) return std::nullopt;
-  result.port = static_cast<std::uint16_t>(*port);
+  if (!take_host_port(text, result.host, result.port)) return std::nullopt;
   return result;
 }
 
 bool parse_uri(std::string_view text, Uri& uri) {
   uri = Uri{};
-  const std::size_t colon = text.find(':');
-  if (colon == std::string_view::npos || has_foreign_char(text)) return false;
+  Marks marks;
+  if (!find_marks(text, marks) || marks.colon == std::string_view::npos) return false;
   uri.text = text;
-  const std::string_view scheme = text.substr(0, colon);
-  const std::string_view rest = text.substr(colon + 1);
+  const std::string_view scheme = text.substr(0, marks.colon);
+  const std::string_view rest = text.substr(marks.colon + 1);
   if (equals_ignoring_case(scheme, "sip")) {
     uri.scheme = Scheme::sip;
-    return parse_sip(uri, rest);
+    return parse_sip(uri, text, marks);
   }
   if (equals_ignoring_case(scheme, "sips")) {
     uri.scheme = Scheme::sips;
-    return parse_sip(uri, rest);
+    return parse_sip(uri, text, marks);
   }
   if (equals_ignoring_case(scheme, "tel")) {
     uri.scheme = Scheme::tel;

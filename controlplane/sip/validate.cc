@@ -36,10 +36,10 @@ bool is_party(std::string_view value) {
   return party && !party->is_star;
 }
 
-Verdict check_identity(const Message& message) {
+Verdict check_identity(const Message& message, Via& via) {
   const auto top_via = first_value(message, HeaderId::via);
   if (!top_via) return refuse("Missing Via");
-  if (!parse_via(top_via->text)) return refuse("Malformed Via");
+  if (!parse_via(top_via->text, via)) return refuse("Malformed Via");
   if (!message.has(HeaderId::from)) return refuse("Missing From");
   if (!is_party(message.value(HeaderId::from))) return refuse("Malformed From");
   if (!message.has(HeaderId::to)) return refuse("Missing To");
@@ -81,9 +81,14 @@ Verdict check_request_uri(std::string_view text) {
 }  // namespace
 
 Verdict validate_request(const Message& request) {
+  Via via;
+  return validate_request(request, via);
+}
+
+Verdict validate_request(const Message& request, Via& top_via) {
   if (!request.is_request()) return refuse("Not a request");
   if (const Verdict singles = check_singles(request); !singles) return singles;
-  if (const Verdict identity = check_identity(request); !identity) return identity;
+  if (const Verdict identity = check_identity(request, top_via); !identity) return identity;
   const auto cseq = parse_cseq(request.value(HeaderId::cseq));
   if (!cseq) return refuse("Malformed CSeq");
   if (cseq->method_text != request.method_text()) return refuse("CSeq does not match the method");
@@ -99,10 +104,15 @@ Verdict validate_request(const Message& request) {
 }
 
 Verdict validate_response(const Message& response) {
+  Via via;
+  return validate_response(response, via);
+}
+
+Verdict validate_response(const Message& response, Via& top_via) {
   if (!response.is_response()) return refuse("Not a response");
   if (response.status() < 100) return refuse("Malformed status code");
   if (const Verdict singles = check_singles(response); !singles) return singles;
-  if (const Verdict identity = check_identity(response); !identity) return identity;
+  if (const Verdict identity = check_identity(response, top_via); !identity) return identity;
   if (!parse_cseq(response.value(HeaderId::cseq))) return refuse("Malformed CSeq");
   return {};
 }

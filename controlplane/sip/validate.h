@@ -6,13 +6,17 @@
 // loops, a foreign top Via.
 
 #include "controlplane/sip/message.h"
+#include "controlplane/sip/via.h"
 
 namespace sallyport::sip {
 
 // 400 for what is missing, repeated or malformed (Via, From, To, Call-ID, CSeq, Max-Forwards range, routing headers),
 // 416 for a Request-URI scheme other than sip, sips, tel.
 Verdict validate_request(const Message& request);
+// The same, and leaves the top Via, which has to be parsed for it; set when the verdict is ok.
+Verdict validate_request(const Message& request, Via& top_via);
 // Not ok: discard the response, with the reason for the counter.
 Verdict validate_response(const Message& response);
+Verdict validate_response(const Message& response, Via& top_via);
 
 }  // namespace sallyport::sip

@@ -2,10 +2,11 @@
 #include "controlplane/sip/via.h"
 
 #include <array>
-#include <string>
+#include <charconv>
 
 #include "controlplane/sip/edit.h"
 #include "controlplane/sip/grammar.h"
+#include "controlplane/sip/splice.h"
 #include "controlplane/sip/uri.h"
 
 namespace sallyport::sip {
@@ -57,24 +58,61 @@ bool take_sent_by(std::string_view text, std::size_t& at, Via& via) {
 
 bool read_params(Via& via) {
   auto rest = via.params.cursor();
-  while (const auto param = rest.next()) {
-    if (param->name.empty() || !is_token(param->name)) return false;
-    if (param->has_value && param->value.empty()) return false;
-    if (equals_ignoring_case(param->name, "branch")) {
-      via.branch = param->value;
-    } else if (equals_ignoring_case(param->name, "received")) {
-      via.received = param->value;
-    } else if (equals_ignoring_case(param->name, "rport")) {
+  Param param;
+  while (rest.next(param)) {
+    if (param.name.empty() || !is_token(param.name)) return false;
+    if (param.has_value && param.value.empty()) return false;
+    if (equals_ignoring_case(param.name, "branch")) {
+      via.branch = param.value;
+    } else if (equals_ignoring_case(param.name, "received")) {
+      via.received = param.value;
+      if (via.received_whole.empty()) via.received_whole = param.whole;
+    } else if (equals_ignoring_case(param.name, "rport")) {
       via.has_rport = true;
-      const auto port = parse_number(param->value, 65535);
-      if (param->has_value && !port) return false;
+      const auto port = parse_number(param.value, 65535);
+      if (param.has_value && !port) return false;
       via.rport = static_cast<std::uint16_t>(port.value_or(0));
+      if (via.rport_whole.empty()) via.rport_whole = param.whole;
     }
   }
   return !rest.failed();
 }
 
+// Says which parts of the Via become what; an empty part stands for its end.
+template <class Change>
+void stamp(const Via& via, std::string_view address, std::uint16_t port, Change change) {
+  const bool differs = via.host != address && !(via.host.size() > 2 && via.host.front() == '[' &&
+                                                via.host.substr(1, via.host.size() - 2) == address);
+  // The sender cannot know these; whatever it wrote there is overwritten.
+  if (!via.received_whole.empty()) change(via.received_whole, Splice::Parts{});
+  if (via.has_rport) {
+    char digits[8];
+    const auto end = std::to_chars(digits, digits + sizeof digits, port).ptr;
+    change(via.rport_whole, {";rport=", std::string_view(digits, static_cast<std::size_t>(end - digits))});
+  }
+  const std::string_view params = via.params.text();
+  if (differs || via.has_rport) change(std::string_view(params.data() + params.size(), 0), {";received=", address});
+}
+
 }  // namespace
+
+bool parse_via(std::string_view text, Via& via) {
+  via = Via{};
+  std::size_t at = 0;
+  if (!take_token(text, at, true, via.protocol) || !take_token(text, at, true, via.version) ||
+      !take_token(text, at, false, via.transport_text)) {
+    return false;
+  }
+  via.transport = transport_of(via.transport_text);
+  const std::size_t sent_by = skip_lws(text, at);
+  if (sent_by == at) return false;
+  at = sent_by;
+  if (!take_sent_by(text, at, via)) return false;
+  at = skip_lws(text, at);
+  via.params = Params(text.substr(at));
+  if (at < text.size() && text[at] != ';') return false;
+  return read_params(via);
+}
 
 Transport transport_of(std::string_view text) {
   for (std::size_t i = 0; i + 1 < transports.size(); ++i) {
@@ -92,40 +130,36 @@ bool Via::is_rfc3261() const {
 }
 
 std::optional<Via> parse_via(std::string_view text) {
-  Via via;
-  std::size_t at = 0;
-  if (!take_token(text, at, true, via.protocol) || !take_token(text, at, true, via.version) ||
-      !take_token(text, at, false, via.transport_text)) {
-    return std::nullopt;
-  }
-  via.transport = transport_of(via.transport_text);
-  const std::size_t sent_by = skip_lws(text, at);
-  if (sent_by == at) return std::nullopt;
-  at = sent_by;
-  if (!take_sent_by(text, at, via)) return std::nullopt;
-  at = skip_lws(text, at);
-  via.params = Params(text.substr(at));
-  if (at < text.size() && text[at] != ';') return std::nullopt;
-  if (!read_params(via)) return std::nullopt;
+  std::optional<Via> via(std::in_place);
+  if (!parse_via(text, *via)) via.reset();
   return via;
+}
+
+std::string stamped_via(std::string_view value, std::string_view address, std::uint16_t port) {
+  std::string stamped(value);
+  Via via;
+  if (!parse_via(value, via)) return stamped;
+  Splice splice(value);
+  stamp(via, address, port, [&](std::string_view part, Splice::Parts text) {
+    const auto begin = static_cast<std::uint32_t>(part.data() - value.data());
+    splice.replace(begin, begin + static_cast<std::uint32_t>(part.size()), text);
+  });
+  stamped.clear();
+  splice.serialise(stamped);
+  return stamped;
+}
+
+void stamp_source(Edit& edit, const Via& top_via, std::string_view address, std::uint16_t port) {
+  stamp(top_via, address, port, [&](std::string_view part, Splice::Parts text) {
+    if (part.empty()) edit.insert_after(part, text);
+    else edit.replace_part(part, text);
+  });
 }
 
 void stamp_source(Edit& edit, const Message& request, std::string_view address, std::uint16_t port) {
   const auto top = first_value(request, HeaderId::via);
-  if (!top) return;
-  const auto via = parse_via(top->text);
-  if (!via) return;
-  const bool differs = via->host != address && !(via->host.size() > 2 && via->host.front() == '[' &&
-                                                 via->host.substr(1, via->host.size() - 2) == address);
-  std::string added;
-  // The sender cannot know these; whatever it wrote there is overwritten.
-  if (const auto received = via->params.find("received")) edit.replace_part(received->whole, "");
-  if (const auto rport = via->params.find("rport")) {
-    edit.replace_part(rport->whole, ";rport=" + std::to_string(port));
-  }
-  if (!differs && !via->has_rport) return;
-  added.append(";received=").append(address);
-  edit.insert_after(top->text, added);
+  Via via;
+  if (top && parse_via(top->text, via)) stamp_source(edit, via, address, port);
 }
 
 }  // namespace sallyport::sip

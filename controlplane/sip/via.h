@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "controlplane/sip/params.h"
@@ -29,6 +30,7 @@ struct Via {
   std::string_view received;
   bool has_rport = false;
   std::uint16_t rport = 0;  // 0: asked for, not filled in
+  std::string_view received_whole, rport_whole;  // the first of each as Param::whole
   Params params;
 
   // Branch with the magic cookie and something behind it (RFC 3261 8.1.1.7); without, match transactions by RFC 2543
@@ -37,10 +39,16 @@ struct Via {
 };
 
 std::optional<Via> parse_via(std::string_view text);
+// The same into a Via of the caller, fresh or used; on false it holds nothing of use.
+bool parse_via(std::string_view text, Via& via);
 
 // RFC 3261 18.2.1 and RFC 3581 4: adds or overwrites received (when it differs from sent-by or rport was asked for) and
 // fills rport. `address` is the source's numeric address, IPv6 without brackets. Does nothing if the top Via is
 // malformed.
+// The value of the top Via alone, stamped so; the value as it is when it is malformed.
+std::string stamped_via(std::string_view value, std::string_view address, std::uint16_t port);
 void stamp_source(Edit& edit, const Message& request, std::string_view address, std::uint16_t port);
+// The same for whoever has the top Via parsed.
+void stamp_source(Edit& edit, const Via& top_via, std::string_view address, std::uint16_t port);
 
 }  // namespace sallyport::sip

@@ -96,7 +96,14 @@ void SocketAddress::set_port(uint16_t port) {
 
 std::string SocketAddress::ip() const {
   char text[INET6_ADDRSTRLEN] = "";
-  if (is_v4()) inet_ntop(AF_INET, &storage_.v4.sin_addr, text, sizeof text);
+  if (is_v4()) {  // inet_ntop() goes through sprintf, and every call asks for this
+    char* end = text;
+    for (const char byte : ip_bytes()) {
+      if (end != text) *end++ = '.';
+      end = std::to_chars(end, text + sizeof text, static_cast<unsigned char>(byte)).ptr;
+    }
+    return {text, end};
+  }
   if (is_v6()) inet_ntop(AF_INET6, &storage_.v6.sin6_addr, text, sizeof text);
   if (!is_unix()) return text;
   const size_t room = length_ - std::min<size_t>(length_, offsetof(sockaddr_un, sun_path));

@@ -42,6 +42,50 @@ asio::awaitable<Outcome<std::string_view>> Stream::receive() {
   co_return co_await wait_for<Received>([this](Waiter<Received> waiter) { wait_for_bytes(std::move(waiter)); });
 }
 
+asio::awaitable<Outcome<>> Stream::receive_each(ByteReader reader) {
+  const auto self = shared_from_this();
+  // What waits already, by the ordinary way.
+  while (auto ready = take_ready()) {
+    if (!*ready) co_return ready->fault();
+    if ((*ready)->empty() || !reader(**ready)) co_return Done{};
+  }
+  co_return co_await wait_for<Outcome<>>([this, &reader](Waiter<Outcome<>> waiter) {
+    if (receiver_ || each_) return waiter.post(core_->context(), Fault{FaultCode::conflict, "stream", "another receive() is waiting", ""});
+    reader_ = std::move(reader);
+    each_ = std::move(waiter);
+    each_.on_cancel([this] {
+      reader_ = nullptr;
+      if (each_ && core_ != nullptr) each_.post(core_->context(), cancelled_fault());
+    });
+  });
+}
+
+// Feeds the reader as long as it wants; what it leaves stays in `bytes`.
+void Stream::read_each(std::string_view& bytes) {
+  if (session_ == nullptr) {
+    const std::string_view run = std::exchange(bytes, {});
+    received_bytes_ += run.size();
+    if (!reader_(run)) finish_each(Done{});
+    return;
+  }
+  while (reader_) {
+    const auto ready = decrypt(bytes);
+    if (!ready) return;
+    if (!*ready) return finish_each(ready->fault());
+    if ((*ready)->empty() || !reader_(**ready)) return finish_each(Done{});
+    if (core_ == nullptr) return;
+    core_->chunks().give(std::move(lent_));
+    if (!bytes.empty() || more_plain_) continue;
+    if (ended_) finish_each(Done{});
+    return;
+  }
+}
+
+void Stream::finish_each(Outcome<> outcome) {
+  reader_ = nullptr;
+  if (each_) each_.resume(std::move(outcome));
+}
+
 asio::awaitable<Outcome<size_t>> Stream::read_some(char* buffer, size_t size) {
   const auto self = shared_from_this();
   if (size == 0) co_return size;
@@ -116,7 +160,7 @@ std::optional<Stream::Received> Stream::decrypt(std::string_view& input) {
 }
 
 void Stream::wait_for_bytes(Waiter<Received> waiter) {
-  if (receiver_) return waiter.post(core_->context(), Fault{FaultCode::conflict, "stream", "another receive() is waiting", ""});
+  if (receiver_ || each_) return waiter.post(core_->context(), Fault{FaultCode::conflict, "stream", "another receive() is waiting", ""});
   receiver_ = std::move(waiter);
   receiver_.on_cancel([this] {
     if (receiver_ && core_ != nullptr) receiver_.post(core_->context(), cancelled_fault());
@@ -136,7 +180,12 @@ void Stream::on_bytes(std::string_view bytes) {
     step_handshake(bytes);
     if (core_ == nullptr || bytes.empty()) return;
   }
-  if (closing_ && !receiver_) return;
+  if (closing_ && !receiver_ && !reader_) return;
+  if (reader_) {
+    read_each(bytes);
+    if (!bytes.empty() && core_ != nullptr && !closing_) unread_.append(bytes);
+    return;
+  }
   if (receiver_ && unread_.empty()) {
     if (session_ == nullptr) {
       lent_ = core_->chunks().take();
@@ -175,6 +224,7 @@ void Stream::on_end(int error) {
   ended_ = true;
   if (closing_ && fin_sent_) return close(close_reason_);
   if (receiver_) receiver_.resume(std::string_view());
+  else if (each_) finish_each(Done{});
 }
 
 // --- sending ---------------------------------------------------------------------------------------------------------------------
@@ -358,6 +408,7 @@ void Stream::close(std::string_view reason) {
   core.release(slot_);
   // Posted, never called here: the caller may be one of these coroutines, or hold references it still needs.
   if (receiver_) receiver_.post(core.context(), closed_fault());
+  if (each_) each_.post(core.context(), closed_fault());
   for (Draining& one : std::exchange(draining_, {})) one.waiter.post(core.context(), one.until_closed ? Outcome<>(Done{}) : Outcome<>(closed_fault()));
   if (securing_ != nullptr && !securing_->finished) {
     HandshakeFailure failure;

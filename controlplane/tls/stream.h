@@ -8,6 +8,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +27,8 @@ class StreamEngine;
 class EngineCore;
 class TlsSession;
 
+using ByteReader = std::function<bool(std::string_view)>;
+
 enum class SendVerdict : uint8_t { queued, queue_full, closed };
 
 struct StreamLimits {
@@ -43,6 +46,9 @@ class Stream : public std::enable_shared_from_this<Stream> {
   // The next bytes, valid until the next receive(), close() or release of the Stream; empty: the peer ended its side.
   // One receive() at a time. Cancellation (operator||, cancel_after) leaves the stream usable and loses no byte.
   boost::asio::awaitable<Outcome<std::string_view>> receive();
+  // Hands every run of bytes to the reader as it arrives, within the engine's turn and without resuming a coroutine for each, until
+  // the reader returns false or the peer ends its side (Done), or the stream closes (Fault). A view lasts as long as the reader's call.
+  boost::asio::awaitable<Outcome<>> receive_each(ByteReader reader);
   // Copies into a caller's buffer, for parsers that own theirs; 0: the peer ended its side.
   boost::asio::awaitable<Outcome<size_t>> read_some(char* buffer, size_t size);
 
@@ -131,6 +137,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void step_handshake(std::string_view& input);
   void finish_handshake(HandshakeResult result, bool resume_now);
   void resume_receiving();
+  void read_each(std::string_view& bytes);
+  void finish_each(Outcome<> outcome);
   void linger(std::chrono::milliseconds deadline);
   void release_chunks();
   Fault closed_fault() const;
@@ -152,6 +160,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   Chunk queue_;   // application bytes to send
   Chunk wire_;    // bytes for the wire, before what is in flight (that is the engine's)
   Waiter<Received> receiver_;
+  ByteReader reader_;  // of receive_each(), with its waiter
+  Waiter<Outcome<>> each_;
   std::vector<Draining> draining_;
   std::shared_ptr<void> guard_;
   std::shared_ptr<Stream> self_;  // while closing in the background
