@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/proxy/registration_table.h"
 
-#include <strings.h>
-
 #include <algorithm>
 #include <charconv>
 #include <tuple>
@@ -33,66 +31,98 @@ uint32_t granted_s(const RegistrationWish::Contact& wanted, const sip::Message& 
   return 0;  // RFC 3261 10.3: the 200 lists every binding; one that is not there is gone
 }
 
+// One text for every way to write an address of record: RFC 3261 19.1.4 compares the user part as it is, the host without case.
+constexpr char end_of_aor = '\n';  // in no header value
+void write_aor(std::string& key, const sip::Uri& aor) {
+  key.assign(aor.user).push_back('@');
+  for (const char c : aor.host) key.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c);
+}
+
 }  // namespace
 
 uint32_t RegistrationTable::learn(const RegistrationWish& wish, const sip::Message& response, uint64_t flow_id, std::string_view source,
                                   uint64_t now_ms) {
-  if (wish.aor.empty()) return 0;
+  const auto aor = sip::parse_uri(wish.aor);
+  if (!aor) return 0;
+  write_aor(aor_, *aor);
   if (wish.is_star) {
-    std::erase_if(by_key_, [&](const auto& entry) { return entry.second.aor == wish.aor; });
+    for (auto found = by_aor_.find(aor_); found != by_aor_.end(); found = by_aor_.find(aor_)) remove(*found->second.back());
     return 0;
   }
   uint32_t longest_s = 0;
   for (const RegistrationWish::Contact& contact : wish.contacts) {
-    key_.assign(wish.aor).append("|").append(contact.instance.empty() ? contact.uri : contact.instance);
+    key_.assign(aor_).append(1, end_of_aor).append(contact.instance.empty() ? contact.uri : contact.instance);
     const uint32_t seconds = granted_s(contact, response);
     if (seconds == 0) {
-      by_key_.erase(key_);
+      if (const auto found = by_key_.find(key_); found != by_key_.end()) remove(*found);
       continue;
     }
     longest_s = std::max(longest_s, seconds);
-    Registration& known = entry(now_ms);
+    Binding& binding = entry(now_ms);
+    serve_by(binding, flow_id);
+    Registration& known = binding.second;
     known.aor = wish.aor;
     known.contact = contact.uri;
     known.instance = contact.instance;
     known.reg_id = contact.reg_id;
     known.user_agent = wish.user_agent.substr(0, 128);
     known.source = source;
-    known.flow_id = flow_id;
     known.expires_ms = now_ms + uint64_t{seconds} * 1000;
   }
   return longest_s;
 }
 
-// The entry of key_, a new one if there is none; a full table gives up the one that expires first.
-Registration& RegistrationTable::entry(uint64_t now_ms) {
-  const auto found = by_key_.find(key_);
-  if (found != by_key_.end()) return found->second;
+// The binding of key_, a new one if there is none; a full table gives up the one that expires first.
+RegistrationTable::Binding& RegistrationTable::entry(uint64_t now_ms) {
+  if (const auto found = by_key_.find(key_); found != by_key_.end()) return *found;
   if (by_key_.size() >= capacity_) expire(now_ms);
   if (by_key_.size() >= capacity_)
-    by_key_.erase(std::min_element(by_key_.begin(), by_key_.end(), [](const auto& a, const auto& b) { return a.second.expires_ms < b.second.expires_ms; }));
-  Registration& made = by_key_[key_];
-  made.since_ms = now_ms;
+    remove(*std::min_element(by_key_.begin(), by_key_.end(), [](const auto& a, const auto& b) { return a.second.expires_ms < b.second.expires_ms; }));
+  Binding& made = *by_key_.try_emplace(key_).first;
+  made.second.since_ms = now_ms;
+  by_aor_[aor_].push_back(&made);
   return made;
 }
 
+void RegistrationTable::serve_by(Binding& binding, uint64_t flow_id) {
+  if (binding.second.flow_id == flow_id) return;
+  by_flow_.erase({binding.second.flow_id, &binding});
+  binding.second.flow_id = flow_id;
+  by_flow_.emplace(flow_id, &binding);
+}
+
+void RegistrationTable::remove(Binding& binding) {
+  by_flow_.erase({binding.second.flow_id, &binding});
+  const auto siblings = by_aor_.find(binding.first.substr(0, binding.first.find(end_of_aor)));
+  std::erase(siblings->second, &binding);
+  if (siblings->second.empty()) by_aor_.erase(siblings);
+  by_key_.erase(by_key_.find(binding.first));
+}
+
 void RegistrationTable::forget_flow(uint64_t flow_id) {
-  std::erase_if(by_key_, [&](const auto& entry) { return entry.second.flow_id == flow_id; });
+  const std::pair<uint64_t, Binding*> first{flow_id, nullptr};
+  for (auto next = by_flow_.lower_bound(first); next != by_flow_.end() && next->first == flow_id; next = by_flow_.lower_bound(first)) remove(*next->second);
 }
 
 void RegistrationTable::expire(uint64_t now_ms) {
-  std::erase_if(by_key_, [&](const auto& entry) { return entry.second.expires_ms <= now_ms; });
+  for (auto next = by_key_.begin(); next != by_key_.end();) {
+    Binding& binding = *next++;
+    if (binding.second.expires_ms <= now_ms) remove(binding);
+  }
 }
 
 uint64_t RegistrationTable::flow_of(const sip::Uri& aor, std::string_view contact_user, uint64_t now_ms) const {
+  std::string key;
+  write_aor(key, aor);
+  const auto found = by_aor_.find(key);
+  if (found == by_aor_.end()) return 0;
   uint64_t flow_id = 0;
-  for (const auto& [key, entry] : by_key_) {
-    const auto own = sip::parse_uri(entry.aor);
-    const auto contact = sip::parse_uri(entry.contact);
-    if (entry.expires_ms <= now_ms || !own || !contact || own->user != aor.user || contact->user != contact_user) continue;
-    if (own->host.size() != aor.host.size() || strncasecmp(own->host.data(), aor.host.data(), aor.host.size()) != 0) continue;
-    if (flow_id != 0 && flow_id != entry.flow_id) return 0;
-    flow_id = entry.flow_id;
+  for (const Binding* binding : found->second) {
+    const Registration& known = binding->second;
+    const auto contact = sip::parse_uri(known.contact);
+    if (known.expires_ms <= now_ms || !contact || contact->user != contact_user) continue;
+    if (flow_id != 0 && flow_id != known.flow_id) return 0;
+    flow_id = known.flow_id;
   }
   return flow_id;
 }

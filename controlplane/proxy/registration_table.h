@@ -5,9 +5,11 @@
 // registrar does. Bounded; the entry that expires first gives way. One thread. Times are CLOCK_MONOTONIC milliseconds.
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "controlplane/proxy/registration_wish.h"
@@ -42,11 +44,20 @@ class RegistrationTable {
   size_t size() const { return by_key_.size(); }
 
  private:
-  Registration& entry(uint64_t now_ms);
+  // By address of record and instance or contact. Nodes stay where they are: the indexes below point to them.
+  using Bindings = std::unordered_map<std::string, Registration>;
+  using Binding = Bindings::value_type;
+
+  Binding& entry(uint64_t now_ms);
+  void serve_by(Binding& binding, uint64_t flow_id);
+  void remove(Binding& binding);
 
   const size_t capacity_;
-  std::unordered_map<std::string, Registration> by_key_;  // AOR and instance or contact
-  std::string key_;                                       // of the binding in hand; kept for its memory
+  Bindings by_key_;
+  std::unordered_map<std::string, std::vector<Binding*>> by_aor_;
+  std::set<std::pair<uint64_t, Binding*>> by_flow_;  // on C one flow serves every client of an E: no list that is searched
+  std::string aor_;  // of the REGISTER in hand, and the key of its binding; kept for their memory
+  std::string key_;
 };
 
 }  // namespace sallyport::proxy

@@ -259,7 +259,7 @@ def test_a11_a_ca_that_is_installed_and_reloaded_lets_the_peer_in(stage):
     mark = stage.lab.edge.controlplane.mark()
     stage.lab.edge.reload()
     # Withdrawn again it counts for the next handshake: the test's own, not the running connection.
-    stage.lab.edge.controlplane.wait_for("reload: done", 15, since=mark)
+    stage.lab.edge.controlplane.wait_for("reload done", 15, since=mark)
     steps, _ = traversal_test(stage.lab.core)
     require(failed_layers(steps) == ["tls"], f"after the CA was withdrawn: {steps}")
     peer = peers_of(stage.lab.core.ask("zones"))[0]
