@@ -24,7 +24,7 @@ constexpr uint32_t commands_per_poll = 64;
 constexpr uint64_t tick_ns = 5'000'000;
 constexpr uint32_t flows_per_tick = 64;
 constexpr uint32_t spins_before_rest = 64;
-constexpr uint64_t rest_limit_us = 1000;
+constexpr uint64_t rest_limit_us = 16'000;  // the heartbeat is due ten times a second
 
 }  // namespace
 
@@ -137,8 +137,8 @@ void Worker::rest(uint32_t idle_rounds) {
     return;
   }
   uint64_t rest_us = node.sleep_idle_us;
-  // Without flows nobody waits for a packet but the link; back off to a millisecond.
-  if (flows->live_flows == 0) rest_us = std::min(rest_us << std::min((idle_rounds - spins_before_rest) / 16, 8u), rest_limit_us);
+  // Without flows nobody waits for a packet but the link, and a command wakes us: back off within half a second.
+  if (flows->live_flows == 0) rest_us = std::min(rest_us << std::min((idle_rounds - spins_before_rest) / 16, 9u), std::max(rest_us, rest_limit_us));
   area->asleep.store(1, std::memory_order_seq_cst);
   if (area->commands.size() == 0) {
     ++area->counters.sleeps;
