@@ -27,8 +27,8 @@ void Call::add_callee(std::string_view tag) {
 }
 
 std::string tag_of(const sip::Message& message, HeaderId id) {
-  const auto value = sip::parse_name_addr(message.value(id));
-  return value ? std::string(value->tag()) : std::string{};
+  const sip::NameAddr* party = id == HeaderId::from ? message.from() : message.to();
+  return party != nullptr ? std::string(party->tag()) : std::string{};
 }
 
 void CallList::add(const CallPtr& call) { by_call_id_.emplace(call->call_id, call); }

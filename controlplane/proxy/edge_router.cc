@@ -29,11 +29,6 @@ bool makes_dialog(Method method) {
 
 std::string uri_end(const std::string& host, uint16_t port) { return fmt::format("@{}:{};transport=tls;lr", host, port); }
 
-bool is_in_dialog(const sip::Message& message) {
-  const auto to = sip::parse_name_addr(message.value(HeaderId::to));
-  return to && !to->tag().empty();
-}
-
 }  // namespace
 
 EdgeRouter::EdgeRouter(EdgeSettings settings, OwnNames own, sip::FlowTokens tokens, RegistrationTable& registrations,
@@ -123,10 +118,9 @@ const std::string& EdgeRouter::token_of(uint64_t flow_id) {
 // A client that lost its connection (ours ended, or its network changed) registers anew, and its dialogs go on: their route sets keep the
 // old flow's token. The registrar vouches that it is the same user, the contact that it is the same device.
 uint64_t EdgeRouter::successor_flow(const sip::Message& request) const {
-  const auto to = sip::parse_name_addr(request.value(HeaderId::to));
   const auto target = sip::parse_uri(request.request_uri());
-  if (!to || to->tag().empty() || !target || !target->has_user()) return 0;
-  return registrations_.flow_of(to->uri, target->user, now_ms_());
+  if (!request.is_in_dialog() || !target || !target->has_user()) return 0;
+  return registrations_.flow_of(request.to()->uri, target->user, now_ms_());
 }
 
 void EdgeRouter::record_route(Inbound& inbound, uint64_t flow_id, bool towards_client) {
@@ -152,11 +146,11 @@ std::shared_ptr<Hop> EdgeRouter::pick_peer(const sip::Message& message, const st
   if (next)
     for (const Peer& peer : peers_)
       if (same_text(peer.host, next->host)) return peer.hop->is_open() ? peer.hop : nullptr;
-  if (peers_.empty() || (next && is_in_dialog(message))) return nullptr;
+  if (peers_.empty() || (next && message.is_in_dialog())) return nullptr;
   if (peers_.size() == 1) return peers_.front().hop->is_open() ? peers_.front().hop : nullptr;
   // A client stays with one C as long as the set of peers does not change.
-  const auto from = sip::parse_name_addr(message.value(HeaderId::from));
-  const size_t start = std::hash<std::string_view>{}(from ? from->uri.text : std::string_view{});
+  const sip::NameAddr* from = message.from();
+  const size_t start = std::hash<std::string_view>{}(from != nullptr ? from->uri.text : std::string_view{});
   for (size_t step = 0; step < peers_.size(); ++step) {
     const Peer& peer = peers_[(start + step) % peers_.size()];
     if (peer.hop->is_open()) return peer.hop;

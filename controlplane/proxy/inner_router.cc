@@ -19,8 +19,8 @@ bool makes_dialog(Method method) {
 }
 
 size_t affinity_of(const sip::Message& message) {
-  const auto from = sip::parse_name_addr(message.value(HeaderId::from));
-  return std::hash<std::string_view>{}(from ? from->uri.text : std::string_view{});
+  const sip::NameAddr* from = message.from();
+  return std::hash<std::string_view>{}(from != nullptr ? from->uri.text : std::string_view{});
 }
 
 }  // namespace

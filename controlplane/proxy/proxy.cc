@@ -46,7 +46,7 @@ std::string server_key(const Message& message, const sip::Via& via, const Hop& h
     return key.append(via.branch).append("|").append(via.host).append("|").append(method);
   }
   const auto cseq = sip::parse_cseq(message.value(HeaderId::cseq));
-  const auto from = sip::parse_name_addr(message.value(HeaderId::from));
+  const sip::NameAddr* from = message.from();
   return fmt::format("{}|2543|{}|{}|{}|{}|{}", hop.id, message.value(HeaderId::call_id), cseq ? cseq->number : 0,
                      from ? from->tag() : "", message.request_uri(), method);
 }
@@ -71,11 +71,6 @@ uint32_t loop_hash(const Message& message) {
   for (const sip::Header* route = message.first(HeaderId::route); route != nullptr; route = message.next(*route))
     mix(hash, route->value);
   return static_cast<uint32_t>(hash);
-}
-
-bool is_in_dialog(const Message& message) {
-  const auto to = sip::parse_name_addr(message.value(HeaderId::to));
-  return to && !to->tag().empty();
 }
 
 constexpr size_t max_datagram_bytes = 65'507;  // what UDP over IPv4 can carry
@@ -169,7 +164,7 @@ void Proxy::start(RelayTransaction& transaction, const Message& message, const s
     // RFC 3261 16.3 step 5: this proxy implements no option that needs its consent.
     return refuse(transaction, message, 420, {}, fmt::format("Unsupported: {}\r\n", wanted->value));
   }
-  if (draining_ && message.method() == Method::invite && !is_in_dialog(message)) {
+  if (draining_ && message.method() == Method::invite && !message.is_in_dialog()) {
     ++counters_.drained;
     return refuse(transaction, message, 503, "This node is being stopped", "Retry-After: 10\r\n");
   }
@@ -239,7 +234,8 @@ void Proxy::prepare(Inbound& inbound, const sip::Via& via, const Hop& target, ui
 }
 
 bool Proxy::is_loop(const Message& message, uint32_t hash) const {
-  const std::string mark = fmt::format("{:08x}", hash);
+  std::array<char, loop_digits> digits;
+  const std::string_view mark = write_hex(digits, hash);
   for (const sip::HeaderValue& value : sip::values(message, HeaderId::via)) {
     const size_t at = value.text.find(branch_start_);
     if (at == std::string_view::npos) continue;
@@ -295,8 +291,7 @@ void Proxy::on_response(const std::shared_ptr<Hop>& hop, const Message& message,
     return;
   }
   // The answer to our CANCEL carries the branch of its INVITE and ends here (RFC 3261 9.1): only the CSeq tells them apart.
-  const auto cseq = sip::parse_cseq(message.value(HeaderId::cseq));
-  if (!cseq || cseq->method != transaction->method()) return;
+  if (message.method() != transaction->method()) return;
   if (!transaction->on_response(message)) return;
   edit_.reset(message);
   edit_.remove(*sip::first_value(message, HeaderId::via));
@@ -338,9 +333,7 @@ void Proxy::release(RelayTransaction& transaction, const Message& response) {
   edit.push_front(HeaderId::via, fmt::format("{}{}{:016x}{:08x};rport", hop->via_head, branch_start_, 0, loop_hash(ack)));
   if (!hop->send(edit.serialise())) ++counters_.send_failed;
   // A refused answer within a dialog changes nothing of what was agreed before: only a call that begins ends here.
-  const auto to = sip::parse_name_addr(sent.value(HeaderId::to));
-  const bool begins = to && to->tag().empty();
-  if (!begins || std::exchange(transaction.callee_released, true)) return;
+  if (sent.is_in_dialog() || std::exchange(transaction.callee_released, true)) return;
   ++counters_.callees_released;
   originate(hop, texts.bye, [](const Message&) {});
 }

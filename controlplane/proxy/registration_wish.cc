@@ -11,7 +11,7 @@ using sip::HeaderId;
 
 RegistrationWish::RegistrationWish(const sip::Message& request, std::string_view text) {
   const auto kept = [&](std::string_view part) { return part.empty() ? std::string_view{} : text.substr(request.offset(part), part.size()); };
-  if (const auto to = sip::parse_name_addr(request.value(HeaderId::to))) aor = kept(to->uri.text);
+  if (request.to() != nullptr) aor = kept(request.to()->uri.text);
   user_agent = kept(request.value(HeaderId::user_agent));
   contacts.reserve(1);
   for (const sip::HeaderValue& value : sip::values(request, HeaderId::contact)) {

@@ -204,6 +204,7 @@ void Message::clear() {
   method_ = Method::other;
   first_.fill(no_header);
   headers_.clear();
+  from_.state = to_.state = Party::State::unknown;
 }
 
 const Header* Message::first(HeaderId id) const {
@@ -236,6 +237,14 @@ std::size_t Message::count(HeaderId id) const {
 std::string_view Message::value(HeaderId id) const {
   const Header* header = first(id);
   return header == nullptr ? std::string_view() : header->value;
+}
+
+const NameAddr* Message::party(HeaderId id, Party& kept) const {
+  if (kept.state == Party::State::unknown) {
+    const bool valid = parse_name_addr(value(id), kept.address) && !kept.address.is_star;
+    kept.state = valid ? Party::State::valid : Party::State::invalid;
+  }
+  return kept.state == Party::State::valid ? &kept.address : nullptr;
 }
 
 Verdict parse(std::string_view text, Message& out) {

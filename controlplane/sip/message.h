@@ -2,7 +2,7 @@
 #pragma once
 // Message: a parsed SIP message as views over a buffer that the caller owns and keeps unchanged as long as the Message
 // is used. Re-use one Message for many parses: the header vector is the only allocation and is kept. No thread may
-// share one while it parses. parse() is one pass, never allocates per header, and on failure leaves whatever it
+// share one: it parses parts at the first question. parse() is one pass, never allocates per header, and on failure leaves whatever it
 // understood, so that an answer can be built. StoredMessage owns its bytes: what transactions keep.
 
 #include <array>
@@ -16,6 +16,7 @@
 
 #include "controlplane/sip/header.h"
 #include "controlplane/sip/method.h"
+#include "controlplane/sip/name_addr.h"
 #include "controlplane/sip/verdict.h"
 
 namespace sallyport::sip {
@@ -53,6 +54,11 @@ class Message {
   std::size_t count(HeaderId id) const;
   // Value of the first header field of that id, "" if absent.
   std::string_view value(HeaderId id) const;
+  // From and To as parsed at the first question, for nearly every stage asks; nullptr if absent, malformed or "*".
+  const NameAddr* from() const { return party(HeaderId::from, from_); }
+  const NameAddr* to() const { return party(HeaderId::to, to_); }
+  // RFC 3261 12.2: the To tag says that the request belongs to a dialog.
+  bool is_in_dialog() const { return to() != nullptr && !to()->tag().empty(); }
 
   std::string_view body() const { return body_; }
   // Offset in text() of the first header and of the empty line behind the last one.
@@ -65,6 +71,11 @@ class Message {
  private:
   friend class MessageParser;
   static constexpr std::size_t ids = static_cast<std::size_t>(HeaderId::count_);
+  struct Party {
+    enum class State : std::uint8_t { unknown, valid, invalid } state = State::unknown;
+    NameAddr address;
+  };
+  const NameAddr* party(HeaderId id, Party& kept) const;
 
   std::string_view text_, method_text_, request_uri_, reason_, body_;
   std::uint32_t headers_begin_ = 0, headers_end_ = 0;
@@ -74,6 +85,7 @@ class Message {
   std::array<std::uint16_t, ids> first_;  // index into headers_, or no_header
   std::array<std::uint16_t, ids> last_;   // meaningful where first_ is set
   std::vector<Header> headers_;
+  mutable Party from_, to_;
 };
 
 // Syntax only: start line, header lines, folding, Content-Length against the bytes present. `text` is one whole message

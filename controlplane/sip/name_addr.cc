@@ -61,6 +61,11 @@ bool parse_into(std::string_view text, NameAddr& parsed) {
 
 }  // namespace
 
+bool parse_name_addr(std::string_view text, NameAddr& parsed) {
+  parsed = NameAddr{};
+  return parse_into(text, parsed);
+}
+
 std::optional<NameAddr> parse_name_addr(std::string_view text) {
   std::optional<NameAddr> parsed(std::in_place);
   if (!parse_into(text, *parsed)) parsed.reset();

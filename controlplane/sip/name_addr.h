@@ -24,5 +24,6 @@ struct NameAddr {
 
 // `text` is one value without commas outside quotes and brackets (see header_values.h).
 std::optional<NameAddr> parse_name_addr(std::string_view text);
+bool parse_name_addr(std::string_view text, NameAddr& parsed);
 
 }  // namespace sallyport::sip

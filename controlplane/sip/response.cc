@@ -93,9 +93,9 @@ void write_vias(const Message& request, std::string_view top_via, std::string& o
 void write_to(const Message& request, const ResponseSpec& spec, std::string& out) {
   const Header* to = request.first(HeaderId::to);
   if (to == nullptr) return;
-  const auto party = parse_name_addr(to->value);
+  const NameAddr* party = request.to();
   // RFC 3261 8.2.6.2: every response but 100 carries a tag.
-  if (!party || party->params.has("tag") || spec.status == 100 || spec.to_tag.empty()) {
+  if (party == nullptr || party->params.has("tag") || spec.status == 100 || spec.to_tag.empty()) {
     write_line(request, *to, out);
     return;
   }

@@ -31,19 +31,14 @@ bool is_call_id(std::string_view text) {
   return !text.empty();
 }
 
-bool is_party(std::string_view value) {
-  const auto party = parse_name_addr(value);
-  return party && !party->is_star;
-}
-
 Verdict check_identity(const Message& message, Via& via) {
   const auto top_via = first_value(message, HeaderId::via);
   if (!top_via) return refuse("Missing Via");
   if (!parse_via(top_via->text, via)) return refuse("Malformed Via");
   if (!message.has(HeaderId::from)) return refuse("Missing From");
-  if (!is_party(message.value(HeaderId::from))) return refuse("Malformed From");
+  if (message.from() == nullptr) return refuse("Malformed From");
   if (!message.has(HeaderId::to)) return refuse("Missing To");
-  if (!is_party(message.value(HeaderId::to))) return refuse("Malformed To");
+  if (message.to() == nullptr) return refuse("Malformed To");
   if (!message.has(HeaderId::call_id)) return refuse("Missing Call-ID");
   if (!is_call_id(message.value(HeaderId::call_id))) return refuse("Malformed Call-ID");
   if (!message.has(HeaderId::cseq)) return refuse("Missing CSeq");

@@ -164,6 +164,23 @@ TEST(Message, StoredMessageSurvivesMovesAndTheEndOfItsSource) {
   EXPECT_EQ(outer->request_uri(), "sip:bob@example.com");
 }
 
+TEST(Message, PartiesBelongToTheTextParsedLast) {
+  Message message;
+  ASSERT_TRUE(parse("BYE sip:a@b SIP/2.0\r\nf: A <sip:a@b>;tag=1\r\nt: <sip:c@d>;tag=2\r\n\r\n", message));
+  ASSERT_NE(message.from(), nullptr);
+  EXPECT_EQ(message.from()->uri.text, "sip:a@b");
+  EXPECT_EQ(message.to()->tag(), "2");
+  EXPECT_TRUE(message.is_in_dialog());
+  ASSERT_TRUE(parse("BYE sip:a@b SIP/2.0\r\nFrom: <sip:e@f\r\nTo: sip:g@h\r\n\r\n", message));
+  EXPECT_EQ(message.from(), nullptr) << "malformed";
+  ASSERT_NE(message.to(), nullptr);
+  EXPECT_EQ(message.to()->uri.text, "sip:g@h");
+  EXPECT_FALSE(message.is_in_dialog());
+  ASSERT_TRUE(parse("BYE sip:a@b SIP/2.0\r\nFrom: *\r\n\r\n", message));
+  EXPECT_EQ(message.from(), nullptr) << "a star is no party";
+  EXPECT_EQ(message.to(), nullptr) << "absent";
+}
+
 TEST(HeaderValues, CommasInQuotesAndBracketsDoNotSplit) {
   const std::string text =
       "BYE sip:a@b SIP/2.0\r\nContact: \"A, B\" <sip:a@b;x=1,2>;q=1, <sip:c@d>\r\nm: sip:e@f , \"\\\",\" "
