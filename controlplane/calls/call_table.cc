@@ -19,7 +19,8 @@ using sip::Method;
 
 // What a transaction of a call carries along.
 struct CallTable::Context final : proxy::TransactionContext {
-  CallPtr call;
+  // Not its owner: an answered INVITE stays for half a minute (RFC 6026 timer L), and most calls that end in that time need not.
+  std::weak_ptr<Call> call;
   media::Side from = media::Side::face;  // of the request
   bool by_caller = true;
   bool begins = false;                   // the initial INVITE
@@ -45,9 +46,8 @@ bool needs_call(const sip::Message& request) {
   return method == Method::invite || (method != Method::bye && sip::find_sdp(request).has_value());
 }
 
-std::string uri_of(const sip::Message& message, HeaderId id) {
-  const auto value = sip::parse_name_addr(message.value(id));
-  return value ? std::string(value->uri.text.substr(0, 256)) : std::string{};
+std::string uri_of(const sip::NameAddr* party) {
+  return party != nullptr ? std::string(party->uri.text.substr(0, 256)) : std::string{};
 }
 
 abi::Address source_of(const proxy::Hop* hop) {
@@ -84,11 +84,11 @@ Outcome<CallPtr> CallTable::begin(const sip::Message& request, bool from_near, s
   start.from_tag = tag_of(request, HeaderId::from);
   start.peer = std::move(peer);
   start.began = from_near ? media::Side::face : media::Side::traversal;
-  start.from = uri_of(request, HeaderId::from);
-  start.to = uri_of(request, HeaderId::to);
+  start.from = uri_of(request.from());
+  start.to = uri_of(request.to());
   auto session = plane_.open(start);
   if (!session) return session.fault();
-  auto call = std::make_shared<Call>();
+  const CallPtr call(new Call);  // apart from its control block, which a transaction may keep
   call->id = id_of((*session)->call_tag());
   call->call_id = std::move(start.call_id);
   call->caller_tag = std::move(start.from_tag);
@@ -119,7 +119,7 @@ proxy::AnchorVerdict CallTable::place(Context& context, const sip::Message& requ
   if (!context.begins) {
     DialogMatch match = calls_.find_dialog(request, from_near);
     if (match.call == nullptr) return needs_call(request) && context.method != Method::ack ? refuse(481, 399, "No such call here") : proxy::AnchorVerdict{};
-    context.call = std::move(match.call);
+    context.call = match.call;
     context.by_caller = match.by_caller;
     context.branch = std::move(match.callee_tag);
     return {};
@@ -128,18 +128,19 @@ proxy::AnchorVerdict CallTable::place(Context& context, const sip::Message& requ
   if (!plane_.dataplane().is_connected()) return refuse(503, 399, "Media relay is not running");
   auto call = begin(request, from_near, peer_of_(from_near ? target.id : source.id));
   if (!call) return refuse(503, 399, call.fault().cause);
-  context.call = std::move(*call);
+  context.call = *call;
   return {};
 }
 
 proxy::AnchorVerdict CallTable::rewrite(const Context& context, const sip::Message& message, media::SdpMessage shape, sip::Edit& edit) {
   const auto sdp = sip::find_sdp(message);
-  if (!sdp || context.call->session == nullptr) return {};
+  const CallPtr call = sdp ? context.call.lock() : nullptr;
+  if (call == nullptr || call->session == nullptr) return {};
   shape.sdp = *sdp;
   shape.method = context.method_text;
   shape.request_from = context.from;
   shape.cseq = context.cseq;
-  media::SdpResult result = context.call->session->rewrite(shape);
+  media::SdpResult result = call->session->rewrite(shape);
   if (!result.ok()) return refuse(result.status, result.warn_code == 0 ? 399 : result.warn_code, result.warning);
   edit.replace_body_part(*sdp, result.sdp);
   sip::wipe(result.sdp);
@@ -155,7 +156,7 @@ proxy::AnchorVerdict CallTable::on_request(proxy::RelayTransaction* transaction,
   if (context == nullptr) {
     fresh = std::make_unique<Context>();
     proxy::AnchorVerdict verdict = place(*fresh, request, source, target);
-    if (verdict.status != 0 || fresh->call == nullptr) return verdict;
+    if (verdict.status != 0 || fresh->call.expired()) return verdict;
     context = fresh.get();
     if (transaction != nullptr) transaction->context = std::move(fresh);
   }
@@ -171,10 +172,11 @@ proxy::AnchorVerdict CallTable::on_response(proxy::RelayTransaction& transaction
   const int status = response.status();
   if (context == nullptr || status <= 100) return {};
   // The 200 to a CANCEL carries the branch of its INVITE: only the CSeq tells them apart.
-  const auto cseq = sip::parse_cseq(response.value(HeaderId::cseq));
-  if (!cseq || cseq->method_text != context->method_text) return {};
+  if (response.method_text() != context->method_text) return {};
   const std::string branch = context->by_caller ? tag_of(response, HeaderId::to) : context->branch;
-  if (context->begins && status < 300) context->call->add_callee(branch);
+  const CallPtr call = context->call.lock();
+  if (call == nullptr) return {};
+  if (context->begins && status < 300) call->add_callee(branch);
   proxy::AnchorVerdict verdict;
   if (status < 300) {
     media::SdpMessage shape;
@@ -187,13 +189,13 @@ proxy::AnchorVerdict CallTable::on_response(proxy::RelayTransaction& transaction
   const int effective = verdict.status != 0 ? verdict.status : status;
   if (effective < 200) return verdict;
   on_final(*context, effective, branch);
-  if (effective < 300 && context->method != Method::bye) accept(*context->call, response);
+  if (effective < 300 && context->method != Method::bye) accept(*call, response);
   return verdict;
 }
 
 void CallTable::on_final(Context& context, int status, const std::string& branch) {
-  const CallPtr call = context.call;
-  if (call->state == CallState::ended) return;
+  const CallPtr call = context.call.lock();
+  if (call == nullptr || call->state == CallState::ended) return;
   if (context.method == Method::bye) {
     if (is_challenge(status)) return;
     const bool was_last = !call->has_callee(branch) || call->session->end_branch(branch);
@@ -230,7 +232,7 @@ void CallTable::on_failed(proxy::RelayTransaction& transaction, int status) {
   DialogMatch match = calls_.find_dialog(request, transaction.server_hop()->side != proxy::Side::traversal);
   if (match.call == nullptr) return;
   Context context;
-  context.call = std::move(match.call);
+  context.call = match.call;
   context.method = Method::bye;
   context.by_caller = match.by_caller;
   on_final(context, status, match.callee_tag);

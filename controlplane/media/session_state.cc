@@ -152,7 +152,11 @@ void SessionState::leave() {
   plane_.strike(call_tag_);
 }
 
-void SessionState::keep_record() { plane_.keep(record()); }
+// Without a stream there is nothing that a restart could take over.
+void SessionState::keep_record() {
+  if (programmed_.empty()) return plane_.forget(call_tag_);
+  plane_.keep(record());
+}
 
 CallRecord SessionState::record() const {
   CallRecord record;
