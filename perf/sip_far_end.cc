@@ -80,7 +80,16 @@ class FarEnd final : public perf::LoadProgram {
       lines_.append("Record-Route: ").append(route->value).append("\r\n");
     lines_.append("Contact: <sip:called@127.0.0.1:7001;transport=tls>\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE\r\nServer: far end\r\n");
     respond(180, lines_, {});
-    respond(200, lines_, message_.body().empty() ? std::string_view{} : perf::sdp_answer);
+    respond(200, lines_, message_.body().empty() ? std::string_view{} : session_answer());
+  }
+
+  // As C it says for which of E's streams it answers.
+  std::string_view session_answer() {
+    body_ = perf::sdp_answer;
+    constexpr std::string_view mark = "a=x-sallyport-mux:";
+    const size_t begin = message_.body().find(mark);
+    if (begin != std::string_view::npos) body_.append(message_.body().substr(begin, message_.body().find('\n', begin) + 1 - begin));
+    return body_;
   }
 
   void ask(perf::LoadConnection& connection, const std::string& authorization) {
@@ -109,7 +118,7 @@ class FarEnd final : public perf::LoadProgram {
   const std::string record_route_;
   const Login login_;
   sip::Message message_;
-  std::string out_, lines_;
+  std::string out_, lines_, body_;
   uint32_t cseq_ = 0;
 };
 
