@@ -21,11 +21,9 @@ void ClientAccess::on_stream(uint64_t hop_id, tls::StreamPtr stream) {
 }
 
 void ClientAccess::on_registered(Hop& client, uint32_t granted_s, uint32_t flow_timer_s) {
-  const auto found = flows_.find(client.id);
-  if (found == flows_.end()) return;
   // A registered flow may be silent for two Flow-Timers, or, without outbound keep-alives, until its binding ends.
   const uint64_t registered_ms = std::max<uint64_t>(uint64_t{2} * flow_timer_s, granted_s) * 1000;
-  found->second->stream().set_idle_deadline(std::chrono::milliseconds(granted_s == 0 ? settings_.unregistered_idle_ms : registered_ms));
+  static_cast<StreamHop&>(client).stream().set_idle_deadline(std::chrono::milliseconds(granted_s == 0 ? settings_.unregistered_idle_ms : registered_ms));
 }
 
 void ClientAccess::on_closed(const std::shared_ptr<Hop>& hop, std::string_view) {

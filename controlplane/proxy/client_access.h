@@ -24,6 +24,7 @@ class ClientAccess final : public MessageSink {
   ClientAccess(ClientAccessSettings settings, boost::asio::io_context& io, Proxy& proxy, EdgeRouter& router);
 
   void on_stream(uint64_t hop_id, tls::StreamPtr stream);
+  // `client` is one of flows().
   void on_registered(Hop& client, uint32_t granted_s, uint32_t flow_timer_s);
   size_t flows() const { return flows_.size(); }
   // SIGTERM: no new flows; those that idle longest end by themselves, the rest when the process does.

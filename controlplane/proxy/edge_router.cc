@@ -82,7 +82,7 @@ Route EdgeRouter::from_client(Inbound& inbound) {
     ++counters_.no_zone;
     return Route::refuse(503, "Traversal zone is down", "Retry-After: 10\r\n");
   }
-  if (makes_dialog(message.method())) record_route(inbound, inbound.hop->id, false);
+  if (makes_dialog(message.method())) record_route(inbound, *inbound.hop, false);
   return Route::to(peer);
 }
 
@@ -96,23 +96,21 @@ Route EdgeRouter::from_zone(Inbound& inbound) {
     return Route::refuse(403, "Flow token is not ours");
   }
   auto found = clients_.find(*flow_id);
-  if (found == clients_.end() || !found->second.hop->is_open()) {
+  if (found == clients_.end() || !found->second->is_open()) {
     flow_id = successor_flow(inbound.message);
     found = clients_.find(*flow_id);
   }
-  if (found == clients_.end() || !found->second.hop->is_open()) {
+  if (found == clients_.end() || !found->second->is_open()) {
     ++counters_.flow_failed;
     return Route::refuse(430, "Flow Failed");  // RFC 5626 5.3.1: never a new connection towards the client
   }
-  if (makes_dialog(inbound.message.method())) record_route(inbound, *flow_id, true);
-  return Route::to(found->second.hop);
+  if (makes_dialog(inbound.message.method())) record_route(inbound, *found->second, true);
+  return Route::to(found->second);
 }
 
-const std::string& EdgeRouter::token_of(uint64_t flow_id) {
-  const auto found = clients_.find(flow_id);
-  if (found == clients_.end()) return stranger_token_ = tokens_.encode(flow_id);
-  if (found->second.token.empty()) found->second.token = tokens_.encode(flow_id);
-  return found->second.token;
+const std::string& EdgeRouter::token_of(Hop& client) const {
+  if (client.flow_token.empty()) client.flow_token = tokens_.encode(client.id);
+  return client.flow_token;
 }
 
 // A client that lost its connection (ours ended, or its network changed) registers anew, and its dialogs go on: their route sets keep the
@@ -123,8 +121,8 @@ uint64_t EdgeRouter::successor_flow(const sip::Message& request) const {
   return registrations_.flow_of(request.to()->uri, target->user, now_ms_());
 }
 
-void EdgeRouter::record_route(Inbound& inbound, uint64_t flow_id, bool towards_client) {
-  const std::string& token = token_of(flow_id);
+void EdgeRouter::record_route(Inbound& inbound, Hop& client, bool towards_client) {
+  const std::string& token = token_of(client);
   const std::string_view scheme = inbound.message.request_uri().starts_with("sips:") ? "<sips:" : "<sip:";
   // The side of the next hop stands on top (RFC 5658).
   inbound.edit.push_front(HeaderId::record_route, {scheme, token, towards_client ? traversal_side_ : client_side_, ">"});
@@ -137,7 +135,7 @@ void EdgeRouter::add_path(Inbound& inbound) {
   const bool has_reg_id = std::any_of(wish->contacts.begin(), wish->contacts.end(), [](const auto& contact) { return contact.has_reg_id; });
   // RFC 5626 5.1: "ob" says that this flow is kept by keep-alives, which only an outbound client does.
   const bool outbound = has_reg_id && sip::lists_token(message, HeaderId::supported, "outbound");
-  inbound.edit.push_front(HeaderId::path, {"<sip:", token_of(inbound.hop->id), client_side_, outbound ? ";ob>" : ">"});
+  inbound.edit.push_front(HeaderId::path, {"<sip:", token_of(*inbound.hop), client_side_, outbound ? ";ob>" : ">"});
   if (!sip::lists_token(message, HeaderId::supported, "path")) inbound.edit.push_back(HeaderId::supported, "path");
   inbound.transaction->routing = std::move(wish);
 }

@@ -37,7 +37,7 @@ class EdgeRouter final : public Router {
   EdgeRouter(EdgeSettings settings, OwnNames own, sip::FlowTokens tokens, RegistrationTable& registrations,
              std::function<uint64_t()> now_ms);
 
-  void add_client(const std::shared_ptr<Hop>& hop) { clients_[hop->id] = {hop, {}}; }
+  void add_client(const std::shared_ptr<Hop>& hop) { clients_[hop->id] = hop; }
   void remove_client(uint64_t hop_id);
   // `host` is what C's own Record-Route carries, so that a dialog returns to the C that holds its media.
   void add_peer(const std::shared_ptr<Hop>& hop, std::string host);
@@ -61,16 +61,13 @@ class EdgeRouter final : public Router {
     std::shared_ptr<Hop> hop;
     std::string host;
   };
-  struct Client {
-    std::shared_ptr<Hop> hop;
-    std::string token;  // made when it is first needed: an HMAC for every message would cost more than parsing it
-  };
   Route from_client(Inbound& inbound);
   Route from_zone(Inbound& inbound);
   // The flow a client came back on, for dialogs whose own flow is gone; 0: none.
   uint64_t successor_flow(const sip::Message& request) const;
-  const std::string& token_of(uint64_t flow_id);
-  void record_route(Inbound& inbound, uint64_t flow_id, bool towards_client);
+  // Made when it is first needed: an HMAC for every message would cost more than parsing it.
+  const std::string& token_of(Hop& client) const;
+  void record_route(Inbound& inbound, Hop& client, bool towards_client);
   void add_path(Inbound& inbound);
   std::shared_ptr<Hop> pick_peer(const sip::Message& message, const std::optional<sip::Uri>& next) const;
   bool is_served(std::string_view host) const;
@@ -82,8 +79,7 @@ class EdgeRouter final : public Router {
   std::function<uint64_t()> now_ms_;
   // What follows the token in our URIs: "@edge.example.com:5061;transport=tls;lr".
   const std::string client_side_, traversal_side_;
-  std::unordered_map<uint64_t, Client> clients_;
-  std::string stranger_token_;  // of a flow that is not among clients_
+  std::unordered_map<uint64_t, std::shared_ptr<Hop>> clients_;
   std::vector<Peer> peers_;
   EdgeCounters counters_;
 };

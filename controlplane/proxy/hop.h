@@ -42,6 +42,7 @@ class Hop : public std::enable_shared_from_this<Hop> {
   tls::SocketAddress local;
   std::string via_head;     // "SIP/2.0/TLS edge.example.com:5061;branch=": our Via towards this hop, up to the branch
   uint32_t transactions = 0;  // client and server transactions that name this hop; lets a lost hop skip the search when 0
+  std::string flow_token;   // E's word for it in Path and Record-Route (RFC 5626 5.2); empty until needed
   std::string name;         // for logs and status: "198.51.100.7:40112", "edge.example.com:7001", "cm1"
 
  private:

@@ -168,8 +168,13 @@ void Proxy::start(RelayTransaction& transaction, const Message& message, const s
     ++counters_.drained;
     return refuse(transaction, message, 503, "This node is being stopped", "Retry-After: 10\r\n");
   }
-  if (message.method() == Method::invite) transaction.respond(100, local_response(*transaction.server_hop(), message, 100, "Trying", {}));
+  if (message.method() == Method::invite) transaction.promise_response();
   attempt(transaction, message, via);
+}
+
+void Proxy::on_trying_due(RelayTransaction& transaction) {
+  Message message;
+  if (sip::parse(transaction.request(), message).ok()) transaction.respond(100, local_response(*transaction.server_hop(), message, 100, "Trying", {}));
 }
 
 void Proxy::attempt(RelayTransaction& transaction, const Message& message, const sip::Via& via) {

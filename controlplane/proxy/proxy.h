@@ -70,6 +70,7 @@ class Proxy final : public TransactionOwner {
 
   void on_client_failure(RelayTransaction& transaction, ClientFailure failure) override;
   void on_terminated(RelayTransaction& transaction) override { table_.remove(transaction); }
+  void on_trying_due(RelayTransaction& transaction) override;
 
   TransactionTable table_;
   Router& router_;

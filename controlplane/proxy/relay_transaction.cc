@@ -21,6 +21,12 @@ RelayTransaction::RelayTransaction(uint64_t id, TransactionOwner& owner, TimerWh
 
 // ---- server side -------------------------------------------------------------------------------------------------
 
+// Over UDP at once, which stops the sender's repetitions; over a stream most calls ring or fail before a 100 would help anyone.
+void RelayTransaction::promise_response() {
+  if (!server_hop_->is_reliable()) return owner_.on_trying_due(*this);
+  wheel_.arm(server_retransmit_timer_, settings_.trying_ms);
+}
+
 void RelayTransaction::respond(int status, std::string response) {
   // RFC 6026 7.1: in Accepted further 2xx of forks and of retransmissions go through, nothing else does.
   if (server_state_ == ServerState::accepted) {
@@ -28,6 +34,7 @@ void RelayTransaction::respond(int status, std::string response) {
     return;
   }
   if (has_final()) return;
+  server_retransmit_timer_.cancel();  // of promise_response()
   const bool reliable = server_hop_->is_reliable();
   const bool accepts = method_ == Method::invite && status >= 200 && status < 300;
   if (!accepts && (!reliable || method_ == Method::invite)) last_response_ = response;
@@ -62,6 +69,7 @@ void RelayTransaction::respond(int status, std::string response) {
 void RelayTransaction::on_request_again() {
   if (server_state_ == ServerState::accepted || server_state_ == ServerState::confirmed) return;
   if (!last_response_.empty()) server_hop_->send(last_response_);
+  else if (server_retransmit_timer_.is_armed()) owner_.on_trying_due(*this);
 }
 
 void RelayTransaction::on_ack() {
@@ -76,6 +84,7 @@ void RelayTransaction::on_ack() {
 }
 
 void RelayTransaction::server_retransmit() {
+  if (!has_final()) return owner_.on_trying_due(*this);
   server_hop_->send(last_response_);
   server_interval_ms_ = std::min(server_interval_ms_ * 2, settings_.t2_ms);
   wheel_.arm(server_retransmit_timer_, server_interval_ms_);

@@ -21,6 +21,7 @@ struct TimerSettings {
   uint32_t t1_ms = 500;
   uint32_t t2_ms = 4000;
   uint32_t t4_ms = 5000;
+  uint32_t trying_ms = 150;       // RFC 3261 17.2.1: 100 is due unless another response comes within 200 ms
   uint32_t timer_c_ms = 190'000;  // RFC 3261 16.6 step 11: above three minutes
   uint32_t transaction_ms() const { return 64 * t1_ms; }  // timers B, F, H, J, L, M
 };
@@ -38,6 +39,8 @@ class TransactionOwner {
   // No final response came (timer B, F, C) or the hop closed; retry elsewhere with forward() or answer with respond().
   virtual void on_client_failure(RelayTransaction& transaction, ClientFailure failure) = 0;
   virtual void on_terminated(RelayTransaction& transaction) = 0;
+  // An INVITE whose sender has heard nothing yet: respond() with 100.
+  virtual void on_trying_due(RelayTransaction& transaction) = 0;
 };
 
 // What an INVITE or another request carries along for its role: media call, bindings. Opaque to the transaction.
@@ -51,6 +54,7 @@ class RelayTransaction {
                    std::shared_ptr<Hop> server_hop, std::string server_key, std::string request);
 
   // Server side.
+  void promise_response();                         // of an INVITE: 100 goes if nothing else does in time
   void respond(int status, std::string response);  // sends and moves the server state; any number of 1xx, then one final (2xx may repeat)
   void on_request_again();                         // a retransmission: repeat the last response
   void on_ack();                                   // for a non-2xx final response
@@ -93,7 +97,7 @@ class RelayTransaction {
     RelayTransaction& owner;
     Action action;
   };
-  void server_retransmit();   // timer G
+  void server_retransmit();   // timer G, and before a response the 100
   void server_expire();       // timers H, I, J, L
   void client_retransmit();   // timers A, E
   void client_expire();       // timers B, C, D, F, K, M
