@@ -175,7 +175,8 @@ class KamailioEdge:
         return [self._main.pid, *map(int, children)]
 
     def tail(self):
-        return f"  far end:\n{self._far.tail()}\n  kamailio:\n{self._main.tail()}"
+        first = "\n".join(f"    {line}" for line in self._main.output().splitlines() if "ERROR" in line or "CRITICAL" in line)[:1500]
+        return f"  far end:\n{self._far.tail()}\n  kamailio's first errors:\n{first}"
 
     def stop(self):
         self._main.stop()
