@@ -24,12 +24,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PEER = "Kamailio 5.6"
-PEER_RESTARTS = 3
 IN_NAMESPACE = "SALLYPORT_BENCH_NAMESPACE"
-
-
-class EdgeFailed(RuntimeError):
-    """An edge closed a connection, or did not answer."""
 
 
 class Clients:
@@ -37,7 +32,6 @@ class Clients:
 
     def __init__(self, build, edge, count):
         self.edge = edge
-        self.count = count
         self._child = subprocess.Popen([build / "perf" / "sip_clients", edge.ip, "5061", str(count)],
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._expect("ready")
@@ -55,7 +49,7 @@ class Clients:
     def _expect(self, start):
         line = self._child.stdout.readline()
         if not line.startswith(start):
-            raise EdgeFailed(f"sip_clients at {type(self.edge).__name__} ended: {line!r}\n{self.edge.tail()}")
+            raise RuntimeError(f"sip_clients at {type(self.edge).__name__} ended: {line!r}\n{self.edge.tail()}")
         return line
 
 
@@ -69,11 +63,9 @@ class Bench:
         self._build = build
         wallet = Wallet(folder / "certificates")
         self._ours = self._peer = None
-        self._peer_starts = 0
-        self._start_peer = lambda: KamailioEdge(folder / f"kamailio{self._peer_starts}", build, wallet)
         try:
             self._ours = SallyportEdge(folder / "edge", build, wallet)
-            self._peer = self._start_peer()
+            self._peer = KamailioEdge(folder / "kamailio", build, wallet)
         except Exception:
             self.stop()
             raise
@@ -129,28 +121,12 @@ class Bench:
         """The median of each side over rounds that alternate."""
         values = [[], []]
         for _ in range(self._rounds):
-            for side in range(len(clients)):
-                result = self._round(clients, side, work, rate)
+            for side, one in enumerate(clients):
+                result = one.run(work, self._seconds, rate)
                 if os.environ.get("SALLYPORT_BENCH_VERBOSE"):
-                    print(work, type(clients[side].edge).__name__, result, file=sys.stderr)
+                    print(work, type(one.edge).__name__, result, file=sys.stderr)
                 values[side].append(value(result))
         return [statistics.median(side) for side in values]
-
-    def _round(self, clients, side, work, rate):
-        """One round. Kamailio now and then closes connections under load: it gets a fresh start and the round again. E gets none."""
-        while True:
-            one = clients[side]
-            try:
-                return one.run(work, self._seconds, rate)
-            except EdgeFailed as failure:
-                if one.edge is not self._peer or self._peer_starts == PEER_RESTARTS:
-                    raise
-                print(f"{PEER} is started again: {failure}", file=sys.stderr)
-                one.stop()
-                self._peer.stop()
-                self._peer_starts += 1
-                self._peer = self._start_peer()
-                clients[side] = Clients(self._build, self._peer, one.count)
 
     def _report(self, name, unit, better, ours, peer):
         if not name.startswith(self._only):
