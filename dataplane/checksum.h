@@ -37,11 +37,36 @@ inline uint16_t checksum_fold(uint64_t sum) {
   return static_cast<uint16_t>(sum);
 }
 
+// RFC 768: a checksum that comes out as zero is sent as all ones.
+inline uint16_t checksum_of_sum(uint64_t sum) {
+  const auto check = static_cast<uint16_t>(~checksum_fold(sum));
+  return check == 0 ? 0xffff : check;
+}
+
+// A 16-bit word of the pseudo-header in memory order.
+constexpr uint64_t checksum_word(uint16_t value) { return __builtin_bswap16(value); }
+
 // Of a UDP datagram with its pseudo-header: both addresses lie one behind the other, as IPv4 and IPv6 have them.
 inline uint16_t udp_sum(const void* addresses, size_t addresses_bytes, const void* udp, uint16_t udp_bytes) {
-  // Protocol 17 and the length, as the 16-bit words of the pseudo-header in network byte order.
-  const uint64_t pseudo = uint64_t{__builtin_bswap16(17)} + __builtin_bswap16(udp_bytes);
+  const uint64_t pseudo = checksum_word(17) + checksum_word(udp_bytes);
   return checksum_fold(checksum_add(checksum_add(pseudo, addresses, addresses_bytes), udp, udp_bytes));
+}
+
+// The sum of a UDP payload, from the checksum it came with less everything else that covers (RFC 1624 3): no byte of the payload is
+// read, and an error in it stays an error. In ones' complement a 32-bit word adds as its two halves do, and the complement subtracts.
+inline uint64_t carried_payload_sum(const uint8_t* addresses, size_t addresses_bytes, const uint8_t* udp) {
+  uint16_t words[4];  // ports, length, checksum
+  std::memcpy(words, udp, sizeof words);
+  uint32_t ports;
+  std::memcpy(&ports, udp, sizeof ports);
+  uint64_t sum = uint64_t{static_cast<uint16_t>(~words[3])} + static_cast<uint32_t>(~ports) + 2 * uint64_t{static_cast<uint16_t>(~words[2])} +
+                 static_cast<uint16_t>(~checksum_word(17));
+  for (size_t at = 0; at < addresses_bytes; at += 4) {
+    uint32_t word;
+    std::memcpy(&word, addresses + at, sizeof word);
+    sum += static_cast<uint32_t>(~word);
+  }
+  return sum;
 }
 
 }  // namespace sallyport::dataplane

@@ -93,7 +93,7 @@ Outcome<> Dataplane::open_ports() {
 
 Outcome<> Dataplane::take_addresses() {
   for (const auto& setting : settings_.addresses) {
-    LocalSlot& slot = node_.slots[node_.slot_count++];
+    LocalSlot slot;
     if (inet_pton(AF_INET, setting.ip.c_str(), slot.address.ip) == 1) {
       slot.address.family = 4;
     } else if (inet_pton(AF_INET6, setting.ip.c_str(), slot.address.ip) == 1) {
@@ -106,6 +106,7 @@ Outcome<> Dataplane::take_addresses() {
     for (uint16_t index = 0; index < settings_.ports.size(); ++index) {
       if (settings_.ports[index].name == setting.port) slot.port_index = index;
     }
+    node_.add_slot(slot);
   }
   return Done{};
 }

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "dataplane/checksum.h"
+#include "dataplane/rtp_bytes.h"
 #include "dataplane/worker.h"
 
 namespace sallyport::dataplane {
@@ -43,10 +44,81 @@ void write_ipv6(const Egress& egress, const abi::Address& source, uint8_t* at) {
   std::memcpy(ip->dst_addr, egress.destination.ip, 16);
 }
 
-// RFC 768: a checksum that comes out as zero is sent as all ones.
-uint16_t udp_checksum(const void* addresses, size_t addresses_bytes, const rte_udp_hdr* udp, uint16_t udp_bytes) {
-  const auto check = static_cast<uint16_t>(~udp_sum(addresses, addresses_bytes, udp, udp_bytes));
-  return check == 0 ? 0xffff : check;
+constexpr uint64_t resolved_ns = 1'000'000'000;  // the next-hop table wants to hear once a second that it is in use
+constexpr uint32_t multiplex_prefix_bytes = 4;
+constexpr uint32_t udp_header_bytes = sizeof(rte_udp_hdr);
+constexpr uint32_t headers_v4 = sizeof(rte_ether_hdr) + sizeof(rte_ipv4_hdr) + udp_header_bytes;
+constexpr uint32_t headers_v6 = sizeof(rte_ether_hdr) + sizeof(rte_ipv6_hdr) + udp_header_bytes;
+static_assert(headers_v6 <= egress_header_room && headers_v4 <= 48);
+
+// Ethernet, IP and UDP before `end`, lengths and checksums zero. Returns the bytes written.
+uint32_t write_headers(const Worker& worker, const Egress& egress, const drivers::HopLink& link, uint8_t* end) {
+  const abi::Address& source = worker.node.slots[egress.slot].address;
+  const bool is_v4 = egress.destination.family == 4;
+  const uint32_t header_bytes = is_v4 ? headers_v4 : headers_v6;
+  uint8_t* frame = end - header_bytes;
+  std::memcpy(frame, link.destination_mac, 6);
+  std::memcpy(frame + 6, link.source_mac, 6);
+  const uint16_t type = rte_cpu_to_be_16(is_v4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
+  std::memcpy(frame + 12, &type, 2);
+  if (is_v4) {
+    write_ipv4(egress, source, frame + sizeof(rte_ether_hdr));
+  } else {
+    write_ipv6(egress, source, frame + sizeof(rte_ether_hdr));
+  }
+  auto* udp = reinterpret_cast<rte_udp_hdr*>(end - udp_header_bytes);
+  udp->src_port = rte_cpu_to_be_16(egress.port);
+  udp->dst_port = rte_cpu_to_be_16(egress.destination.port);
+  udp->dgram_len = 0;
+  udp->dgram_cksum = 0;
+  return header_bytes;
+}
+
+// `headers_end`: where the UDP payload begins.
+uint16_t sum_of_pseudo_header(const uint8_t* headers_end, bool is_v4) {
+  const size_t addresses_bytes = is_v4 ? 8 : 32;
+  const uint8_t* udp = headers_end - udp_header_bytes;
+  return checksum_fold(checksum_add(checksum_add(checksum_word(IPPROTO_UDP), udp - addresses_bytes, addresses_bytes), udp, 4));
+}
+
+uint16_t sum_of_ipv4_header(const uint8_t* headers_end) {
+  return checksum_fold(checksum_add(0, headers_end - udp_header_bytes - sizeof(rte_ipv4_hdr), sizeof(rte_ipv4_hdr)));
+}
+
+void note_headers(const Worker& worker, const Egress& egress, const uint8_t* headers_end, EgressMemo& memo) {
+  memo.is_v4 = egress.destination.family == 4;
+  memo.udp_sum = sum_of_pseudo_header(headers_end, memo.is_v4);
+  memo.ip_sum = memo.is_v4 ? sum_of_ipv4_header(headers_end) : 0;
+  memo.port_index = static_cast<uint8_t>(worker.node.slots[egress.slot].port_index);
+}
+
+struct Route {
+  Egress egress;
+  HopMemory* hop = nullptr;
+  bool stays_here = false;
+};
+
+abi::DropReason route_to_link(Worker& worker, FlowEntry& flow, Route& route) {
+  if (!worker.links.is_live(flow.egress_link)) return abi::DropReason::no_link;
+  Link& link = worker.links.link(flow.egress_link);
+  const uint32_t kind = kind_of(flow.media);
+  const uint32_t peer = link.peer_of(flow.egress.multiplex_id);
+  const abi::Address& destination = link.peers.address[kind][peer];
+  if (!link.peers.up[kind] || !destination.is_set()) return abi::DropReason::no_link;
+  route = Route{{link.local_slot, link.local_port[kind], flow.dscp, destination}, &link.hop[kind][peer], false};
+  return abi::DropReason::count;
+}
+
+abi::DropReason route_to_peer(Worker& worker, FlowEntry& flow, Route& route) {
+  const abi::Address* destination = &flow.destination;
+  if (flow.destination_flow != abi::no_flow) {
+    const FlowEntry& reverse = worker.flows->entry(flow.destination_flow);
+    if (reverse.generation != 0 && reverse.held.is_set()) destination = &reverse.held;
+  }
+  if (!destination->is_set() || destination->port == 0) return abi::DropReason::not_latched;
+  const bool stays = flow.stays_here && destination == &flow.destination;
+  route = Route{{flow.egress_slot, flow.egress_port, flow.dscp, *destination}, &flow.hop, stays};
+  return abi::DropReason::count;
 }
 
 }  // namespace
@@ -65,62 +137,70 @@ bool find_hop(Worker& worker, const Egress& egress, HopMemory& memory, drivers::
   return false;
 }
 
-uint16_t prepend_headers(const Worker& worker, const Egress& egress, const drivers::HopLink& link, uint8_t* payload) {
-  const abi::Address& source = worker.node.slots[egress.slot].address;
-  const bool is_v4 = egress.destination.family == 4;
-  const uint16_t ip_bytes = is_v4 ? sizeof(rte_ipv4_hdr) : sizeof(rte_ipv6_hdr);
-  const uint16_t header_bytes = static_cast<uint16_t>(sizeof(rte_ether_hdr) + ip_bytes + sizeof(rte_udp_hdr));
-  uint8_t* frame = payload - header_bytes;
-  std::memcpy(frame, link.destination_mac, 6);
-  std::memcpy(frame + 6, link.source_mac, 6);
-  const uint16_t type = rte_cpu_to_be_16(is_v4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
-  std::memcpy(frame + 12, &type, 2);
-  if (is_v4) {
-    write_ipv4(egress, source, frame + sizeof(rte_ether_hdr));
-  } else {
-    write_ipv6(egress, source, frame + sizeof(rte_ether_hdr));
-  }
-  auto* udp = reinterpret_cast<rte_udp_hdr*>(payload - sizeof(rte_udp_hdr));
-  udp->src_port = rte_cpu_to_be_16(egress.port);
-  udp->dst_port = rte_cpu_to_be_16(egress.destination.port);
-  udp->dgram_len = 0;
-  udp->dgram_cksum = 0;
-  return header_bytes;
+abi::DropReason resolve_egress(Worker& worker, FlowEntry& flow, uint32_t epoch) {
+  EgressMemo& memo = flow.egress;
+  memo.until_ns = 0;
+  Route route;
+  const bool is_muxed = (flow.verbs & abi::verb_mux) != 0;
+  const abi::DropReason reason = is_muxed ? route_to_link(worker, flow, route) : route_to_peer(worker, flow, route);
+  if (reason != abi::DropReason::count) return reason;
+  drivers::HopLink link{};
+  if (!route.stays_here && !find_hop(worker, route.egress, *route.hop, link)) return abi::DropReason::no_neighbour;
+  uint8_t* end = flow.egress_headers + egress_header_room;
+  const uint32_t header_bytes = write_headers(worker, route.egress, link, end);
+  note_headers(worker, route.egress, end, memo);
+  memo.stays_here = route.stays_here;
+  uint32_t overhead = header_bytes - sizeof(rte_ether_hdr) + (is_muxed ? multiplex_prefix_bytes : 0);
+  if (flow.verbs & abi::verb_seal) overhead += static_cast<uint32_t>(worker.flows->seal_context(flow.flow_index).seal_overhead_bytes());
+  memo.payload_limit = static_cast<uint16_t>(worker.node.ports[memo.port_index]->mtu() - overhead);
+  memo.epoch = epoch;
+  memo.until_ns = worker.now_ns + resolved_ns;
+  return abi::DropReason::count;
 }
 
-void finish_headers(rte_mbuf& mbuf, uint8_t* payload, uint16_t header_bytes, uint32_t payload_bytes, bool offload) {
-  uint8_t* frame = payload - header_bytes;
-  mbuf.data_off = static_cast<uint16_t>(frame - static_cast<uint8_t*>(mbuf.buf_addr));
-  mbuf.data_len = static_cast<uint16_t>(header_bytes + payload_bytes);
+UdpPayload place_headers(const FlowEntry& flow, const Packet& packet) {
+  const UdpPayload udp = udp_payload_of(flow, packet);
+  if (flow.verbs & abi::verb_mux) {
+    // Only a confirmed-latch flow has candidates to tell apart.
+    store_be32(udp.at, flow.egress.multiplex_id | (flow.latch == abi::Latch::confirmed ? packet.candidate : 0));
+  }
+  // In whole registers: what is written too far in front is headroom.
+  const uint8_t* headers = flow.egress_headers;
+  std::memcpy(udp.at - 48, headers + egress_header_room - 48, 48);
+  if (!flow.egress.is_v4) std::memcpy(udp.at - 64, headers + egress_header_room - 64, 16);
+  return udp;
+}
+
+void finish_headers(const Worker& worker, const EgressMemo& memo, rte_mbuf& mbuf, const UdpPayload& payload, uint64_t payload_sum) {
+  const uint32_t header_bytes = memo.is_v4 ? headers_v4 : headers_v6;
+  mbuf.data_off = static_cast<uint16_t>(payload.at - header_bytes - static_cast<uint8_t*>(mbuf.buf_addr));
+  mbuf.data_len = static_cast<uint16_t>(header_bytes + payload.bytes);
   mbuf.pkt_len = mbuf.data_len;
-  mbuf.nb_segs = 1;
-  mbuf.next = nullptr;
   mbuf.ol_flags = 0;
-  const uint16_t udp_bytes = static_cast<uint16_t>(payload_bytes + sizeof(rte_udp_hdr));
-  auto* udp = reinterpret_cast<rte_udp_hdr*>(payload - sizeof(rte_udp_hdr));
-  udp->dgram_len = rte_cpu_to_be_16(udp_bytes);
-  mbuf.l2_len = sizeof(rte_ether_hdr);
-  mbuf.l3_len = header_bytes - sizeof(rte_ether_hdr) - sizeof(rte_udp_hdr);
-  if (mbuf.l3_len == sizeof(rte_ipv4_hdr)) {
-    auto* ip = reinterpret_cast<rte_ipv4_hdr*>(frame + sizeof(rte_ether_hdr));
-    ip->total_length = rte_cpu_to_be_16(static_cast<uint16_t>(udp_bytes + sizeof(rte_ipv4_hdr)));
-    if (offload) {
-      mbuf.ol_flags = RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_UDP_CKSUM;
-      udp->dgram_cksum = rte_ipv4_phdr_cksum(ip, mbuf.ol_flags);
-      return;
-    }
-    ip->hdr_checksum = static_cast<uint16_t>(~checksum_fold(checksum_add(0, ip, sizeof *ip)));
-    udp->dgram_cksum = udp_checksum(&ip->src_addr, 8, udp, udp_bytes);
-    return;
+  auto* udp = reinterpret_cast<rte_udp_hdr*>(payload.at - udp_header_bytes);
+  const uint16_t datagram_bytes = rte_cpu_to_be_16(static_cast<uint16_t>(payload.bytes + udp_header_bytes));
+  udp->dgram_len = datagram_bytes;
+  if (memo.is_v4) {
+    auto* ip = reinterpret_cast<rte_ipv4_hdr*>(payload.at - udp_header_bytes - sizeof(rte_ipv4_hdr));
+    ip->total_length = rte_cpu_to_be_16(static_cast<uint16_t>(payload.bytes + udp_header_bytes + sizeof(rte_ipv4_hdr)));
+    ip->hdr_checksum = static_cast<uint16_t>(~checksum_fold(uint64_t{memo.ip_sum} + ip->total_length));
+  } else {
+    reinterpret_cast<rte_ipv6_hdr*>(payload.at - udp_header_bytes - sizeof(rte_ipv6_hdr))->payload_len = datagram_bytes;
   }
-  auto* ip = reinterpret_cast<rte_ipv6_hdr*>(frame + sizeof(rte_ether_hdr));
-  ip->payload_len = rte_cpu_to_be_16(udp_bytes);
-  if (offload) {
-    mbuf.ol_flags = RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_UDP_CKSUM;
-    udp->dgram_cksum = rte_ipv6_phdr_cksum(ip, mbuf.ol_flags);
-    return;
+  const uint64_t without_payload = memo.udp_sum + 2 * uint64_t{datagram_bytes};  // once in the pseudo-header
+  if (payload_sum != unknown_sum) {
+    udp->dgram_cksum = checksum_of_sum(without_payload + payload_sum);
+  } else if (worker.node.ports[memo.port_index]->offloads_checksum() && !memo.stays_here) {
+    mbuf.ol_flags = (memo.is_v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6) | RTE_MBUF_F_TX_UDP_CKSUM;
+    mbuf.l2_len = sizeof(rte_ether_hdr);
+    mbuf.l3_len = header_bytes - sizeof(rte_ether_hdr) - udp_header_bytes;
+    // The port adds the datagram; it wants the sum of the pseudo-header alone.
+    uint32_t ports;
+    std::memcpy(&ports, udp, sizeof ports);
+    udp->dgram_cksum = checksum_fold(uint64_t{memo.udp_sum} + static_cast<uint32_t>(~ports) + datagram_bytes);
+  } else {
+    udp->dgram_cksum = checksum_of_sum(checksum_add(without_payload, payload.at, payload.bytes));
   }
-  udp->dgram_cksum = udp_checksum(ip->src_addr, 32, udp, udp_bytes);
 }
 
 void send_datagram(Worker& worker, const Egress& egress, HopMemory& memory, const uint8_t* payload, size_t bytes) {
@@ -135,11 +215,13 @@ void send_datagram(Worker& worker, const Egress& egress, HopMemory& memory, cons
     ++counters.drops[static_cast<size_t>(abi::DropReason::port_full)];
     return;
   }
-  uint8_t* at = rte_pktmbuf_mtod(mbuf, uint8_t*);
-  std::memcpy(at, payload, bytes);
+  uint8_t* end = rte_pktmbuf_mtod(mbuf, uint8_t*);
+  std::memcpy(end, payload, bytes);
   const drivers::Port& port = *worker.node.ports[worker.node.slots[egress.slot].port_index];
-  const uint16_t header_bytes = prepend_headers(worker, egress, link, at);
-  finish_headers(*mbuf, at, header_bytes, static_cast<uint32_t>(bytes), port.offloads_checksum());
+  write_headers(worker, egress, link, end);
+  EgressMemo memo;
+  note_headers(worker, egress, end, memo);
+  finish_headers(worker, memo, *mbuf, {end, static_cast<uint32_t>(bytes)}, unknown_sum);
   const uint64_t frame_bytes = mbuf->pkt_len;
   if (rte_eth_tx_burst(port.id(), static_cast<uint16_t>(worker.id), &mbuf, 1) == 1) {
     ++counters.packets_out;

@@ -24,7 +24,8 @@ void give_to_kernel(Worker& worker) {
   for (uint32_t i = 0; i < worker.burst.count; ++i) {
     Packet& packet = worker.burst.packets[i];
     if (packet.verdict != Verdict::drop || packet.reason != abi::DropReason::not_ours) continue;
-    packet.verdict = Verdict::handed_on;
+    packet.verdict = Verdict::handed_on;  // it was dropped before, so it counts as passing no longer
+    --worker.burst.owned;
     mbufs[count++] = packet.mbuf;
   }
   if (count == 0) return;

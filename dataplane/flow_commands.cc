@@ -8,6 +8,7 @@
 
 #include "dataplane/flow_spec_check.h"
 #include "dataplane/latch.h"
+#include "dataplane/reception.h"
 #include "dataplane/srtp_keys.h"
 #include "dataplane/worker.h"
 
@@ -18,6 +19,7 @@ namespace {
 using abi::CommandStatus;
 
 constexpr uint32_t default_packets_per_s = 3000;
+constexpr uint32_t default_clock_rate_hz = 8000;
 constexpr uint32_t largest_packets_per_s = 1'000'000;
 
 bool same_key(const abi::KeyMaterial& a, const abi::KeyMaterial& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
@@ -27,6 +29,23 @@ void expand(Worker& worker, SrtpContext& context, const abi::KeyMaterial& key, a
   const SrtpSuiteInfo& info = srtp_suite_info(suite);
   auto keys = SrtpKeys::from_bytes(suite, {key.key, info.key_length_bytes}, {key.salt, info.salt_length_bytes});
   if (keys) context.expand(worker.engine, *keys, media == abi::Media::rtcp ? SrtpUse::rtcp : SrtpUse::rtp, key.mki_length);
+}
+
+// Which flows send to the source that another has latched, so that they are told when it moves (latch.cc). A list belongs to the
+// index, not to the flow there, since either may be added first. Links are index + 1, so that fresh zero pages mean none.
+void join_senders(FlowTable& flows, FlowEntry& flow) {
+  if (flow.destination_flow == abi::no_flow) return;
+  FlowEntry& destination = flows.entry(flow.destination_flow);
+  flow.next_sender = destination.first_sender;
+  destination.first_sender = flow.flow_index + 1;
+}
+
+void leave_senders(FlowTable& flows, FlowEntry& flow) {
+  if (flow.destination_flow == abi::no_flow) return;
+  uint32_t* link = &flows.entry(flow.destination_flow).first_sender;
+  while (*link != 0 && *link != flow.flow_index + 1) link = &flows.entry(*link - 1).next_sender;
+  if (*link != 0) *link = flow.next_sender;
+  flow.next_sender = 0;
 }
 
 void bind(Worker& worker, const abi::FlowSpec& spec) {
@@ -49,7 +68,7 @@ void unbind(Worker& worker, const FlowEntry& flow) {
     flows.set_port_entry(flow.local_slot, flow.local_port, FlowTable::no_entry);
   }
   if (flow.latch == abi::Latch::confirmed) {
-    flows.set_egress_flow(flow.egress_link, flow.egress_multiplex_id, flow.media, FlowTable::no_entry);
+    flows.set_egress_flow(flow.egress_link, flow.egress.multiplex_id, flow.media, FlowTable::no_entry);
   }
 }
 
@@ -75,23 +94,25 @@ void take_spec(const Node& node, const abi::FlowSpec& spec, FlowEntry& flow) {
   flow.arrival_link = spec.arrival_link;
   flow.arrival_multiplex_id = spec.arrival_multiplex_id;
   flow.rtcp_flow = spec.rtcp_flow;
-  flow.max_packet_bytes = spec.max_packet_bytes != 0 ? spec.max_packet_bytes : 65535;
+  flow.max_packet_bytes = spec.max_packet_bytes != 0 ? spec.max_packet_bytes : UINT16_MAX;
   const uint32_t rate = spec.max_packets_per_s != 0 ? std::min(spec.max_packets_per_s, largest_packets_per_s) : default_packets_per_s;
   flow.interval_ns = static_cast<uint32_t>(interval_of_rate(rate));
+  flow.ticks_per_ns_q32 = ticks_per_ns_q32(spec.clock_rate_hz != 0 ? spec.clock_rate_hz : default_clock_rate_hz);
+  flow.egress.until_ns = 0;
   flow.destination = spec.destination;
   flow.stays_here = stays_here(node, spec);
   flow.destination_flow = spec.destination_flow;
-  flow.egress_multiplex_id = spec.egress_multiplex_id;
+  flow.egress.multiplex_id = spec.egress_multiplex_id;
   flow.egress_link = spec.egress_link;
   flow.egress_slot = spec.egress_slot;
   flow.egress_port = spec.egress_port;
   flow.dscp = spec.dscp;
-  flow.clock_rate_hz = spec.clock_rate_hz != 0 ? spec.clock_rate_hz : 8000;
   flow.expected_source = spec.expected_source;
   flow.local_slot = spec.local_slot;
   flow.local_port = spec.local_port;
   flow.call_tag = spec.call_tag;
   flow.idle_timeout_s = spec.idle_timeout_s;
+  flow.refresh_source_key();
 }
 
 void publish(abi::FlowRecord& record, uint32_t generation) {
@@ -104,11 +125,16 @@ void expand_keys(Worker& worker, const abi::FlowSpec& spec) {
 }
 
 void start_entry(Worker& worker, const abi::FlowSpec& spec) {
-  FlowEntry& flow = *new (&worker.flows->entry(spec.flow_index)) FlowEntry;
+  FlowEntry& place = worker.flows->entry(spec.flow_index);
+  const uint32_t first_sender = place.first_sender;
+  FlowEntry& flow = *new (&place) FlowEntry;
+  flow.first_sender = first_sender;
   worker.flows->candidates(spec.flow_index) = CandidateMemory{};
   take_spec(worker.node, spec, flow);
   flow.added_ns = worker.now_ns;
   bind(worker, spec);
+  join_senders(*worker.flows, flow);
+  invalidate_senders(worker, flow);
   expand_keys(worker, spec);
   ++worker.flows->live_flows;
 }
@@ -120,6 +146,7 @@ CommandStatus add_flow(Worker& worker, const abi::FlowSpec& spec) {
   publish(record, 0);
   record.spec = spec;
   record.state = abi::FlowState{};
+  worker.node.region->meter(spec.flow_index) = abi::FlowMeter{};
   start_entry(worker, spec);
   publish(record, spec.generation);
   return CommandStatus::done;
@@ -144,9 +171,11 @@ CommandStatus modify_flow(Worker& worker, const abi::Command& command) {
   const bool open_changed = !same_key(record.spec.open_key, spec.open_key);
   const bool seal_changed = !same_key(record.spec.seal_key, spec.seal_key);
   unbind(worker, flow);
+  leave_senders(*worker.flows, flow);
   if (flow.latch != spec.latch || (command.modify_flags & abi::modify_reset_latch)) forget_latch(worker, flow);
   take_spec(worker.node, spec, flow);
   bind(worker, spec);
+  join_senders(*worker.flows, flow);
   change_key(worker.flows->open_context(spec.flow_index), record.state.open_state, spec.verbs & abi::verb_open,
              command.modify_flags & abi::modify_reset_open, open_changed);
   change_key(worker.flows->seal_context(spec.flow_index), record.state.seal_state, spec.verbs & abi::verb_seal,
@@ -160,6 +189,8 @@ void erase_flow(Worker& worker, FlowEntry& flow) {
   abi::FlowRecord& record = worker.record(flow.flow_index);
   publish(record, 0);
   unbind(worker, flow);
+  leave_senders(*worker.flows, flow);
+  invalidate_senders(worker, flow);
   worker.flows->open_context(flow.flow_index).wipe();
   worker.flows->seal_context(flow.flow_index).wipe();
   explicit_bzero(&record.spec.open_key, sizeof record.spec.open_key);
@@ -193,9 +224,11 @@ void forget_link(Worker& worker, Link& link) {
   bind_link_ports(worker, link, static_cast<uint16_t>(link.local_port[0] - own), static_cast<uint16_t>(link.local_port[1] - own), false);
   explicit_bzero(link.key, sizeof link.key);
   link = Link{};
+  ++worker.links.version;
 }
 
 void take_link(Worker& worker, const abi::LinkSpec& spec) {
+  ++worker.links.version;
   Link& link = worker.links.link(spec.link);
   const bool same_session = link.is_live() && link.session == spec.session && std::memcmp(link.key, spec.key, sizeof link.key) == 0;
   const Link before = link;
@@ -276,6 +309,7 @@ void restore_link(Worker& worker, uint16_t index) {
   link.last_heard_ns[0] = std::min(state.rtp_last_ns, worker.now_ns);
   link.last_heard_ns[1] = std::min(state.rtcp_last_ns, worker.now_ns);
   if (spec.role != abi::LinkRole::e_side) return;
+  ++worker.links.version;
   link.peers.workers = std::min<uint16_t>(state.peer_workers, abi::max_link_workers);
   std::copy(std::begin(state.peer_rtp), std::end(state.peer_rtp), link.peers.address[0]);
   std::copy(std::begin(state.peer_rtcp), std::end(state.peer_rtcp), link.peers.address[1]);
@@ -301,6 +335,8 @@ void restore_flow(Worker& worker, uint32_t index) {
   explicit_bzero(&spec, sizeof spec);
   FlowEntry& flow = worker.flows->entry(index);
   flow.held = record.state.latched;
+  flow.held_candidate = record.state.confirmed_candidate & 3;
+  flow.refresh_source_key();
   flow.confirm_candidate = record.state.confirmed_candidate;
 }
 

@@ -3,6 +3,11 @@
 
 namespace sallyport::dataplane {
 
+void FlowEntry::refresh_source_key() {
+  const bool is_allowed = latch == abi::Latch::exact ? held == expected_source : latch != abi::Latch::none;
+  source_key = is_allowed && held.family == 4 ? held.first_word() : 0;
+}
+
 Outcome<std::unique_ptr<FlowTable>> FlowTable::create(const Geometry& geometry, uint32_t slots) {
   std::unique_ptr<FlowTable> table(new FlowTable(geometry));
   const size_t flows = geometry.flow_capacity;

@@ -28,45 +28,74 @@ struct HopMemory {
   uint64_t asked_ns = 0;
 };
 
-// Hot fields first: find_flow reads the first line, rewrite the second and third.
+// Where a flow's packets go, resolved once and kept until something it was made from changes (egress.cc): headers with everything
+// in place but lengths and checksums, and the sums that those need.
+struct EgressMemo {
+  uint64_t until_ns = 0;         // resolved again then, so that the next hop is known to be in use; 0: not resolved
+  uint32_t epoch = 0;            // Worker::egress_epoch() when it was resolved
+  uint32_t multiplex_id = 0;     // with verb_mux
+  uint16_t udp_sum = 0;          // of addresses, protocol and ports, folded, in memory order
+  uint16_t ip_sum = 0;           // IPv4: of the header without length and checksum
+  uint16_t payload_limit = 0;    // bytes from the RTP header on, before seal, that the port's MTU takes
+  uint8_t port_index = 0;        // of the node's ports
+  bool is_v4 : 1 = false;
+  bool stays_here : 1 = false;   // its destination is a relay port of this node: no port ever sees it
+};
+static_assert(sizeof(EgressMemo) == 24);
+
+inline constexpr size_t egress_header_room = 64;  // Ethernet, IPv6, UDP: 62
+
+// An opaque relay reads two cache lines of this, and one of the region (abi::FlowMeter), a packet. The first line is for
+// find_flow and rewrite, the second the headers to send; the rest is for set-up, latching and what is not there yet.
 struct alignas(64) FlowEntry {
-  uint32_t flow_index = abi::no_flow;
   uint32_t generation = 0;   // 0: free
-  abi::Arrival arrival{};
   abi::Media media{};
   uint8_t verbs = 0;
   abi::Latch latch{};
-  uint16_t flags = 0;
-  uint16_t arrival_link = abi::no_link;
-  uint32_t arrival_multiplex_id = 0;
-  uint32_t rtcp_flow = abi::no_flow;
-  uint32_t max_packet_bytes = 0;
-  uint32_t interval_ns = 0;
+  uint8_t held_candidate = 0;    // Latch::confirmed: what its packets are sent with
+  uint64_t source_key = 0;       // Address::first_word() of the IPv4 source that is let in unasked; 0: ask admit()
   Policer policer;
-  abi::Address held;          // the latched source; mirrors FlowState::latched
+  uint32_t interval_ns = 0;
+  uint16_t max_packet_bytes = 0;
+  uint16_t flags = 0;
+  uint32_t ticks_per_ns_q32 = 0; // of the RTP clock
+  EgressMemo egress;
+
+  // Right-aligned: what is sent ends where the UDP payload begins.
+  alignas(64) uint8_t egress_headers[egress_header_room] = {};
 
   alignas(64) abi::Address destination;
   uint32_t destination_flow = abi::no_flow;
-  uint32_t egress_multiplex_id = 0;
+  uint32_t first_sender = 0;      // the flows whose destination_flow is this one, a list: index + 1, 0 none
+  uint32_t next_sender = 0;
   uint16_t egress_link = abi::no_link;
   uint16_t egress_slot = abi::no_slot;
   uint16_t egress_port = 0;
   uint8_t dscp = 0;
   uint8_t next_candidate = 0;
   HopMemory hop;
-  uint32_t clock_rate_hz = 8000;
-  bool stays_here = false;    // its destination is a relay port of this node: no port ever sees it
 
-  alignas(64) abi::Address expected_source;
-  uint16_t local_slot = abi::no_slot;
-  uint16_t local_port = 0;
+  alignas(64) abi::Address held;  // the latched source; mirrors FlowState::latched
+  abi::Address expected_source;
+  uint32_t flow_index = abi::no_flow;
+  abi::Arrival arrival{};
+  bool stays_here = false;
+  uint16_t arrival_link = abi::no_link;
+  uint32_t arrival_multiplex_id = 0;
+  uint32_t rtcp_flow = abi::no_flow;
+
   uint64_t call_tag = 0;
   uint64_t added_ns = 0;
   uint64_t idle_report_ns = 0;
   uint64_t confirm_sent_ns = 0;  // C: when the last confirmation went out
+  uint16_t local_slot = abi::no_slot;
+  uint16_t local_port = 0;
   uint16_t idle_timeout_s = 0;
   uint8_t confirm_candidate = 0xff;
   bool confirm_waits = false;    // E has not answered yet
+
+  // After held, latch or expected_source changed.
+  void refresh_source_key();
 };
 
 // What E remembers of a flow's tentative sources beside FlowState::candidates; touched only while they are being judged.

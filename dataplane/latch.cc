@@ -18,7 +18,6 @@ constexpr uint64_t recycled_quiet_ns = 300 * ms_ns;
 // Once the flow is held, others get only as much as C needs to see a phone whose address changed.
 constexpr uint32_t stranger_packets_per_s = 50;
 constexpr uint64_t stranger_tolerance_ns = 100 * ms_ns;
-constexpr uint64_t flow_tolerance_ns = 250 * ms_ns;
 constexpr uint64_t confirm_repeat_ns = 20 * ms_ns;
 // E may have started anew and given the phone the same candidate bits: without a word from C it would never latch again.
 constexpr uint64_t confirm_refresh_ns = 1000 * ms_ns;
@@ -43,7 +42,7 @@ uint32_t take_slot(abi::FlowState& state, CandidateMemory& memory, FlowEntry& fl
 
 abi::DropReason admit_tentative(Worker& worker, Packet& packet) {
   FlowEntry& flow = *packet.flow;
-  abi::FlowState& state = *packet.state;
+  abi::FlowState& state = worker.state_of(packet);
   CandidateMemory& memory = worker.flows->candidates(flow.flow_index);
   uint32_t slot = 0;
   while (slot < 4 && !(state.candidates[slot].address == packet.source)) ++slot;
@@ -83,7 +82,7 @@ abi::DropReason admit(Worker& worker, Packet& packet) {
       break;
     case abi::Latch::confirmed:
       if (!flow.held.is_set() || !(packet.source == flow.held)) return admit_tentative(worker, packet);
-      packet.candidate = packet.state->confirmed_candidate & 3;
+      packet.candidate = flow.held_candidate;
       break;
     case abi::Latch::authenticated:
       packet.is_tentative = !(packet.source == flow.held);
@@ -97,11 +96,19 @@ abi::DropReason admit(Worker& worker, Packet& packet) {
   return abi::DropReason::count;
 }
 
+void invalidate_senders(Worker& worker, const FlowEntry& flow) {
+  for (uint32_t sender = flow.first_sender; sender != 0; sender = worker.flows->entry(sender - 1).next_sender) {
+    worker.flows->entry(sender - 1).egress.until_ns = 0;
+  }
+}
+
 void hold_to(Worker& worker, FlowEntry& flow, const abi::Address& source) {
   if (flow.held == source) return;
   abi::FlowState& state = worker.record(flow.flow_index).state;
   const bool moved = flow.held.is_set();
   flow.held = source;
+  flow.refresh_source_key();
+  invalidate_senders(worker, flow);
   state.latched = source;
   if (moved) ++state.latch_moves;
   worker.post_flow_event(moved ? abi::EventType::latch_moved : abi::EventType::latched, flow, source, 0);
@@ -121,7 +128,7 @@ void note_authenticated(Worker& worker, Packet& packet, bool is_newest) {
   flow.confirm_candidate = packet.candidate;
   flow.confirm_waits = true;
   flow.confirm_sent_ns = worker.now_ns;
-  packet.state->confirmed_candidate = packet.candidate;
+  worker.state_of(packet).confirmed_candidate = packet.candidate;
   send_confirmation(worker, flow, packet.candidate);
 }
 
@@ -132,6 +139,7 @@ bool confirm_candidate(Worker& worker, FlowEntry& flow, uint32_t candidate) {
   const abi::CandidateSource& source = state.candidates[slot];
   if (!source.address.is_set() || worker.now_ns < worker.flows->candidates(flow.flow_index).not_before_ns[slot]) return false;
   state.confirmed_candidate = static_cast<uint8_t>(slot);
+  flow.held_candidate = static_cast<uint8_t>(slot);
   hold_to(worker, flow, source.address);
   return true;
 }
@@ -141,6 +149,8 @@ void forget_latch(Worker& worker, FlowEntry& flow) {
   // Start at other candidate bits than before, so that C sees a change and confirms at once.
   if (state.confirmed_candidate < 4) flow.next_candidate = (state.confirmed_candidate + 1) & 3;
   flow.held = abi::Address{};
+  flow.refresh_source_key();
+  invalidate_senders(worker, flow);
   flow.confirm_candidate = 0xff;
   state.latched = abi::Address{};
   state.confirmed_candidate = 0xff;

@@ -14,6 +14,8 @@ namespace sallyport::dataplane {
 
 class Worker;
 
+inline constexpr uint64_t flow_tolerance_ns = 250'000'000;  // how far a burst may run ahead of the flow's rate
+
 // abi::DropReason::count when the packet may go on.
 abi::DropReason admit(Worker& worker, Packet& packet);
 
@@ -23,6 +25,8 @@ void note_authenticated(Worker& worker, Packet& packet, bool is_newest);
 // E: C says which candidate is genuine. True when the flow is now held to it (again or anew).
 bool confirm_candidate(Worker& worker, FlowEntry& flow, uint32_t candidate);
 
+// What was resolved for flows that send to this one's source holds no longer.
+void invalidate_senders(Worker& worker, const FlowEntry& flow);
 void hold_to(Worker& worker, FlowEntry& flow, const abi::Address& source);
 void forget_latch(Worker& worker, FlowEntry& flow);
 

@@ -2,6 +2,7 @@
 #include "dataplane/link_control.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "dataplane/control_datagram.h"
 #include "dataplane/egress.h"
@@ -57,6 +58,7 @@ void show(Worker& worker, const Link& link) {
 void set_up(Worker& worker, Link& link, uint32_t kind, bool up) {
   if (link.peers.up[kind] == up) return;
   link.peers.up[kind] = up;
+  ++worker.links.version;
   if (worker.id == 0) worker.post_link_event(up ? abi::EventType::link_up : abi::EventType::link_down, link, kind);
 }
 
@@ -68,8 +70,10 @@ void heard(Worker& worker, Link& link, uint32_t kind) {
 
 void take_keepalive(Worker& worker, Link& link, uint32_t kind, const ControlMessage& message, const abi::Address& source) {
   // Only here, behind the HMAC, does E learn where C is.
+  abi::Address& known = link.peers.address[kind][message.worker];
+  if (link.peers.workers != message.workers || !(known == source)) ++worker.links.version;
   link.peers.workers = message.workers;
-  link.peers.address[kind][message.worker] = source;
+  known = source;
   heard(worker, link, kind);
   send_control(worker, link, kind, message.worker, abi::ControlType::keepalive_answer, 0, message.echo);
 }
@@ -87,7 +91,7 @@ void take_confirm(Worker& worker, Link& link, uint32_t kind, const ControlMessag
   const uint32_t index = worker.flows->egress_flow(link.index, message.multiplex_id, media);
   if (index >= worker.flows->flow_capacity()) return;
   FlowEntry& flow = worker.flows->entry(index);
-  if (flow.generation == 0 || flow.egress_multiplex_id != abi::without_candidate(message.multiplex_id)) return;
+  if (flow.generation == 0 || flow.egress.multiplex_id != abi::without_candidate(message.multiplex_id)) return;
   if (!confirm_candidate(worker, flow, abi::multiplex_candidate(message.multiplex_id))) return;
   ++worker.node.region->link(link.index).state.confirmations_taken;
   send_control(worker, link, kind, message.worker, abi::ControlType::latched, message.multiplex_id, message.echo);
@@ -153,7 +157,9 @@ void tick_links(Worker& worker) {
     if (!worker.links.is_live(index)) continue;
     Link& link = worker.links.link(index);
     if (link.role == abi::LinkRole::e_side && worker.id != 0) {
-      worker.node.links[index].take(link.seen_sequence, link.peers);
+      const LinkPeers before = link.peers;
+      const bool taken = worker.node.links[index].take(link.seen_sequence, link.peers);
+      if (taken && std::memcmp(&before, &link.peers, sizeof before) != 0) ++worker.links.version;
       continue;
     }
     for (uint32_t kind = 0; kind < media_kinds; ++kind) {

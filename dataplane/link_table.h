@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <type_traits>
 
 #include "dataplane/abi/link.h"
 #include "dataplane/abi/multiplex_id.h"
@@ -22,6 +23,8 @@ struct LinkPeers {
   uint16_t workers = 0;
   bool up[media_kinds] = {};
 };
+
+static_assert(std::has_unique_object_representations_v<LinkPeers>, "compared as bytes");
 
 struct SharedLink {
   std::atomic<uint32_t> sequence{0};  // odd while worker 0 writes
@@ -60,6 +63,8 @@ struct Link {
 
 class LinkTable {
  public:
+  // Moves with every change of where a link's packets go, or whether they may.
+  uint32_t version = 0;
   Link& link(uint16_t index) { return links_[index]; }
   bool is_live(uint16_t index) const { return index < abi::max_links && links_[index].is_live(); }
   // The link whose peer sends from this address to this local port; nullptr when there is none.

@@ -9,6 +9,11 @@
 
 namespace sallyport::dataplane {
 
+void Node::add_slot(const LocalSlot& slot) {
+  if (slot.address.family == 4) std::memcpy(&slots_v4[slot_count], slot.address.ip, sizeof slots_v4[0]);
+  slots[slot_count++] = slot;
+}
+
 void Node::describe(const char* crypto, uint64_t tsc_hz) {
   abi::RegionHeader& header = region->header();
   header.tsc_hz = tsc_hz;

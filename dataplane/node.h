@@ -32,6 +32,7 @@ struct Node {
   std::unique_ptr<Region> region;
   std::vector<std::unique_ptr<drivers::Port>> ports;
   std::array<LocalSlot, abi::max_address_slots> slots;
+  std::array<uint32_t, abi::max_address_slots> slots_v4{};  // their IPv4 addresses in network byte order, for parse
   uint16_t slot_count = 0;
   std::array<uint16_t, media_kinds> link_port{36000, 36001};
   drivers::NextHopTable hops;
@@ -43,6 +44,8 @@ struct Node {
   int notify_event = -1;
   uint32_t sleep_idle_us = 50;
 
+  // Main thread, before the workers start.
+  void add_slot(const LocalSlot& slot);
   // Writes slots and facts of this process into the region's header.
   void describe(const char* crypto, uint64_t tsc_hz);
   std::vector<drivers::EgressSlot> egress_slots() const;

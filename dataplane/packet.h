@@ -24,36 +24,45 @@ enum class Verdict : uint8_t {
   handed_on,  // the mbuf belongs to somebody else now: another worker or the port
 };
 
-struct Packet {
+// The first cache line is what an opaque relay needs.
+struct alignas(64) Packet {
   rte_mbuf* mbuf;
   uint8_t* payload;            // UDP payload; after find_flow the RTP or RTCP header
+  FlowEntry* flow;             // nullptr until it is found
+  abi::FlowMeter* meter;       // of the flow
   uint32_t payload_bytes;
+  uint32_t flow_index;         // before it is found: what the port or multiplexID index says, see flow_table.h
   Verdict verdict;
   abi::DropReason reason;
   abi::Media media;            // what find_flow took it for
+  uint8_t candidate;           // low bits of the multiplexID it came with, or is sent with
   bool is_control;             // control datagram of a link
   bool arrived_multiplexed;
-  uint8_t candidate;           // low bits of the multiplexID it came with, or is sent with
   bool is_tentative;           // from a source that is not the one the flow is held to
-  bool stays_here;             // goes to a relay port of this node: into a ring, not out of a port
+  bool carries_checksum;       // goes on with the UDP checksum it came with, adjusted (RFC 1624)
   uint16_t slot;               // of the local address it came to
   uint16_t local_port;
-  uint32_t port_entry;         // of the port index, see flow_table.h
-  uint32_t multiplex_id;
   uint16_t link;
-  uint16_t egress_port_index;  // of the node's ports
-  uint16_t header_bytes;       // of what rewrite put before the payload, from Ethernet on
-  FlowEntry* flow;
-  abi::FlowState* state;
+  uint8_t egress_port_index;   // of the node's ports
+  bool stays_here;             // goes to a relay port of this node: into a ring, not out of a port
+
+  alignas(64) uint8_t* udp;    // the UDP header it came with; holds until rewrite, as the addresses do
+  const uint8_t* addresses;    // source and destination, one behind the other, 4 or 16 bytes each
   abi::Address source;
+  uint32_t multiplex_id;
 };
+static_assert(sizeof(Packet) == 128);
 
 struct Burst {
   uint32_t count = 0;
+  uint32_t passing = 0;          // packets whose verdict is pass
+  uint32_t owned = 0;            // mbufs that are still the burst's
   uint16_t port_index = 0;       // it came from; meaningless when handed over
   bool was_handed_over = false;  // from a worker's ring: not to be handed over again
   bool has_own = false;          // some packets stay here
-  uint64_t now_ns = 0;           // CLOCK_MONOTONIC when it was received
+  bool has_control = false;
+  uint8_t verbs = 0;             // of all its flows
+  uint32_t egress_ports = 0;     // bit i: some leave by port i
   Packet packets[burst_size];
 };
 

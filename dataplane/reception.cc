@@ -12,11 +12,9 @@ constexpr uint16_t max_dropout = 3000;
 constexpr uint16_t max_misorder = 100;
 constexpr uint32_t restart_known = 0x10000;
 
-uint32_t transit_of(const uint8_t* rtp, uint64_t now_ns, uint32_t clock_rate_hz) {
-  // Whole seconds apart, so that neither product overflows and both divisions are by a constant.
-  const uint64_t seconds = now_ns / 1'000'000'000u, rest_ns = now_ns % 1'000'000'000u;
-  const uint64_t arrival = seconds * clock_rate_hz + rest_ns * clock_rate_hz / 1'000'000'000u;
-  return static_cast<uint32_t>(arrival) - load_be32(rtp + 4);
+uint32_t transit_of(const uint8_t* rtp, uint64_t now_ns, uint32_t ticks_per_ns_q32) {
+  const auto arrival = static_cast<uint32_t>((static_cast<unsigned __int128>(now_ns) * ticks_per_ns_q32) >> 32);
+  return arrival - load_be32(rtp + 4);
 }
 
 void start_source(abi::ReceptionState& reception, uint32_t ssrc, uint16_t seq, uint32_t transit) {
@@ -38,10 +36,10 @@ int64_t lost_packets(const abi::ReceptionState& reception) {
   return static_cast<int64_t>(expected) - static_cast<int64_t>(reception.received);
 }
 
-void note_reception(abi::ReceptionState& reception, const uint8_t* rtp, uint64_t now_ns, uint32_t clock_rate_hz) {
+void note_reception(abi::ReceptionState& reception, const uint8_t* rtp, uint64_t now_ns, uint32_t ticks_per_ns_q32) {
   const uint16_t seq = load_be16(rtp + 2);
   const uint32_t ssrc = load_be32(rtp + 8);
-  const uint32_t transit = transit_of(rtp, now_ns, clock_rate_hz);
+  const uint32_t transit = transit_of(rtp, now_ns, ticks_per_ns_q32);
   if (reception.received == 0 || ssrc != reception.ssrc) return start_source(reception, ssrc, seq, transit);
 
   const uint16_t ahead = static_cast<uint16_t>(seq - static_cast<uint16_t>(reception.highest_extended_seq));

@@ -9,8 +9,15 @@
 
 namespace sallyport::dataplane {
 
+// Ticks of an RTP clock a nanosecond, times 2^32: a multiplication a packet instead of a division. Off by less than 0.002 %, and only
+// differences of neighbouring packets count.
+constexpr uint32_t ticks_per_ns_q32(uint32_t clock_rate_hz) {
+  const uint64_t ticks = ((uint64_t{clock_rate_hz} << 32) + 500'000'000u) / 1'000'000'000u;
+  return ticks > UINT32_MAX ? UINT32_MAX : static_cast<uint32_t>(ticks);
+}
+
 // rtp: at least the twelve bytes of the fixed header.
-void note_reception(abi::ReceptionState& reception, const uint8_t* rtp, uint64_t now_ns, uint32_t clock_rate_hz);
+void note_reception(abi::ReceptionState& reception, const uint8_t* rtp, uint64_t now_ns, uint32_t ticks_per_ns_q32);
 // Packets missing from the source heard last; negative when duplicates came (A.3).
 int64_t lost_packets(const abi::ReceptionState& reception);
 

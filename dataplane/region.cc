@@ -31,7 +31,8 @@ Fault region_fault(const std::string& cause, const std::string& remedy) {
 
 uint64_t Geometry::workers_offset() const { return round_up(sizeof(abi::RegionHeader), 4096); }
 uint64_t Geometry::links_offset() const { return workers_offset() + worker_count * sizeof(abi::WorkerArea); }
-uint64_t Geometry::flows_offset() const { return links_offset() + abi::max_links * sizeof(abi::LinkRecord); }
+uint64_t Geometry::meters_offset() const { return round_up(links_offset() + abi::max_links * sizeof(abi::LinkRecord), 4096); }
+uint64_t Geometry::flows_offset() const { return meters_offset() + uint64_t{flow_capacity} * sizeof(abi::FlowMeter); }
 uint64_t Geometry::region_bytes() const {
   return round_up(flows_offset() + uint64_t{flow_capacity} * sizeof(abi::FlowRecord), 4096);
 }
@@ -68,6 +69,7 @@ Outcome<std::unique_ptr<Region>> Region::create(const Geometry& geometry) {
   header.flow_capacity = geometry.flow_capacity;
   header.workers_offset = geometry.workers_offset();
   header.links_offset = geometry.links_offset();
+  header.meters_offset = geometry.meters_offset();
   header.flows_offset = geometry.flows_offset();
   header.relay_port_min = geometry.relay_port_min;
   header.relay_port_max = geometry.relay_port_max;
@@ -97,7 +99,7 @@ Outcome<std::unique_ptr<Region>> Region::adopt(int descriptor, const Geometry& g
                       header.header_bytes == sizeof header && header.region_bytes == bytes &&
                       header.worker_count == geometry.worker_count && header.flow_capacity == geometry.flow_capacity &&
                       header.workers_offset == geometry.workers_offset() && header.links_offset == geometry.links_offset() &&
-                      header.flows_offset == geometry.flows_offset() && header.relay_port_min == geometry.relay_port_min &&
+                      header.meters_offset == geometry.meters_offset() && header.flows_offset == geometry.flows_offset() && header.relay_port_min == geometry.relay_port_min &&
                       header.relay_port_max == geometry.relay_port_max;
   if (!agrees) return region_fault("the offered one has another layout", "it belongs to another version or configuration");
   getrandom(&header.epoch, sizeof header.epoch, 0);
@@ -109,6 +111,7 @@ Region::Region(int descriptor, uint8_t* base, const Geometry& geometry, bool ado
     : descriptor_(descriptor), base_(base), geometry_(geometry), adopted_(adopted),
       workers_(reinterpret_cast<abi::WorkerArea*>(base + geometry.workers_offset())),
       links_(reinterpret_cast<abi::LinkRecord*>(base + geometry.links_offset())),
+      meters_(reinterpret_cast<abi::FlowMeter*>(base + geometry.meters_offset())),
       flows_(reinterpret_cast<abi::FlowRecord*>(base + geometry.flows_offset())) {}
 
 Region::~Region() {

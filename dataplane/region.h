@@ -20,6 +20,7 @@ struct Geometry {
 
   uint64_t workers_offset() const;
   uint64_t links_offset() const;
+  uint64_t meters_offset() const;
   uint64_t flows_offset() const;
   uint64_t region_bytes() const;
 };
@@ -45,6 +46,7 @@ class Region {
   // Preconditions: below worker_count, max_links, flow_capacity.
   abi::WorkerArea& worker(uint32_t index) { return workers_[index]; }
   abi::LinkRecord& link(uint32_t index) { return links_[index]; }
+  abi::FlowMeter& meter(uint32_t flow) { return meters_[flow]; }
   abi::FlowRecord& flow(uint32_t index) { return flows_[index]; }
 
  private:
@@ -57,6 +59,7 @@ class Region {
   bool adopted_;
   abi::WorkerArea* workers_;
   abi::LinkRecord* links_;
+  abi::FlowMeter* meters_;
   abi::FlowRecord* flows_;
 };
 

@@ -8,6 +8,7 @@
 namespace sallyport::dataplane::stage {
 
 void control(Worker& worker) {
+  if (!worker.burst.has_control) return;
   for (uint32_t i = 0; i < worker.burst.count; ++i) {
     Packet& packet = worker.burst.packets[i];
     if (packet.verdict != Verdict::pass || !packet.is_control) continue;
@@ -15,7 +16,7 @@ void control(Worker& worker) {
     if (reason != abi::DropReason::count) {
       worker.drop(packet, reason);
     } else if (packet.verdict == Verdict::pass) {
-      packet.verdict = Verdict::consumed;
+      worker.settle(packet, Verdict::consumed);
     }
   }
 }

@@ -36,7 +36,7 @@ bool is_newest(const Packet& packet, const SrtpStreamState& state, uint32_t srtc
 }
 
 void note_failure(Worker& worker, Packet& packet) {
-  abi::FlowState& state = *packet.state;
+  abi::FlowState& state = worker.state_of(packet);
   if (state.auth_failures_in_row == UINT16_MAX) return;
   const uint16_t failures = ++state.auth_failures_in_row;
   // At 50, 100, 200 and so on: a stream under a wrong key is told of, a flood does not flood the events.
@@ -48,15 +48,16 @@ void note_failure(Worker& worker, Packet& packet) {
 }  // namespace
 
 void open(Worker& worker) {
+  if ((worker.burst.verbs & abi::verb_open) == 0) return;
   uint32_t count = 0;
   uint32_t srtcp_index[burst_size];
   for (uint32_t i = 0; i < worker.burst.count; ++i) {
     Packet& packet = worker.burst.packets[i];
     if (packet.verdict != Verdict::pass || (packet.flow->verbs & abi::verb_open) == 0) continue;
-    SrtpContext& context = worker.flows->open_context(packet.flow->flow_index);
+    SrtpContext& context = worker.flows->open_context(packet.flow_index);
     worker.job_packets[count] = &packet;
     worker.jobs[count] = SrtpJob{packet.payload, packet.payload_bytes, 0, &context,
-                                 reinterpret_cast<SrtpStreamState*>(&packet.state->open_state), SrtpVerdict::malformed};
+                                 reinterpret_cast<SrtpStreamState*>(&worker.state_of(packet).open_state), SrtpVerdict::malformed};
     ++count;
   }
   if (count == 0) return;
@@ -74,7 +75,7 @@ void open(Worker& worker) {
       continue;
     }
     packet.payload_bytes = job.length_bytes;
-    packet.state->auth_failures_in_row = 0;
+    worker.state_of(packet).auth_failures_in_row = 0;
     note_authenticated(worker, packet, is_newest(packet, *job.state, srtcp_index[i]));
   }
 }

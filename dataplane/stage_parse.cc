@@ -70,63 +70,92 @@ bool find_udp(uint8_t* frame, uint32_t length, Datagram& datagram, bool& bad_len
   return false;
 }
 
-template <size_t Bytes>
-uint16_t find_slot_of(const Node& node, uint8_t family, const uint8_t* destination) {
+// Nearly every packet: no VLAN tag, no IP option, no fragment.
+bool is_plain(const uint8_t* frame, uint32_t length, Datagram& datagram, bool& bad_length) {
+  constexpr uint32_t v4_bytes = sizeof(rte_ether_hdr) + sizeof(rte_ipv4_hdr) + sizeof(rte_udp_hdr);
+  if (length < v4_bytes) return false;
+  const auto* ip = reinterpret_cast<const rte_ipv4_hdr*>(frame + sizeof(rte_ether_hdr));
+  const uint16_t type = reinterpret_cast<const rte_ether_hdr*>(frame)->ether_type;
+  const bool is_whole = (ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)) == 0;
+  if (type != RTE_BE16(RTE_ETHER_TYPE_IPV4) || ip->version_ihl != 0x45 || ip->next_proto_id != IPPROTO_UDP || !is_whole) return false;
+  const uint32_t total = rte_be_to_cpu_16(ip->total_length);
+  datagram.family = 4;
+  datagram.ip = const_cast<uint8_t*>(reinterpret_cast<const uint8_t*>(ip));
+  datagram.udp = datagram.ip + sizeof(rte_ipv4_hdr);
+  datagram.available_bytes = length - (v4_bytes - sizeof(rte_udp_hdr));
+  datagram.ip_payload_bytes = total - sizeof(rte_ipv4_hdr);
+  bad_length = total < sizeof(rte_ipv4_hdr) || datagram.ip_payload_bytes > datagram.available_bytes;
+  return true;
+}
+
+uint16_t find_slot(const Node& node, const Datagram& datagram) {
+  if (datagram.family == 4) {
+    uint32_t destination;
+    std::memcpy(&destination, datagram.ip + offsetof(rte_ipv4_hdr, dst_addr), sizeof destination);
+    for (uint16_t slot = 0; slot < node.slot_count; ++slot) {
+      if (node.slots_v4[slot] == destination && node.slots[slot].address.family == 4) return slot;
+    }
+    return abi::no_slot;
+  }
+  const uint8_t* destination = datagram.ip + offsetof(rte_ipv6_hdr, dst_addr);
   for (uint16_t slot = 0; slot < node.slot_count; ++slot) {
     const abi::Address& local = node.slots[slot].address;
-    if (local.family == family && std::memcmp(local.ip, destination, Bytes) == 0) return slot;
+    if (local.family == 6 && std::memcmp(local.ip, destination, 16) == 0) return slot;
   }
   return abi::no_slot;
 }
 
-uint16_t find_slot(const Node& node, const Datagram& datagram) {
-  if (datagram.family == 4) return find_slot_of<4>(node, 4, datagram.ip + offsetof(rte_ipv4_hdr, dst_addr));
-  return find_slot_of<16>(node, 6, datagram.ip + offsetof(rte_ipv6_hdr, dst_addr));
+// Summed with its own checksum in place, a whole header gives all ones. The UDP checksum is judged when the flow is known, since what
+// is relayed unopened goes on with it; but what a port has found wrong, or IPv6 forbids (RFC 8200 8.1), ends here.
+bool header_holds(const rte_mbuf& mbuf, const Datagram& datagram, const rte_udp_hdr& udp) {
+  if ((mbuf.ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_BAD) return false;
+  if (datagram.family == 6) return udp.dgram_cksum != 0;
+  const auto header_bytes = static_cast<size_t>(datagram.udp - datagram.ip);
+  if (header_bytes != sizeof(rte_ipv4_hdr)) return checksum_fold(checksum_add(0, datagram.ip, header_bytes)) == 0xffff;
+  uint64_t first, second;
+  uint32_t third;
+  std::memcpy(&first, datagram.ip, 8);
+  std::memcpy(&second, datagram.ip + 8, 8);
+  std::memcpy(&third, datagram.ip + 16, 4);
+  return checksum_fold((first & 0xffffffff) + (first >> 32) + (second & 0xffffffff) + (second >> 32) + third) == 0xffff;
 }
 
-// Summed with its own checksum in place, a whole header or datagram gives all ones.
-bool checksums_hold(const rte_mbuf& mbuf, const Datagram& datagram, const rte_udp_hdr& udp) {
-  const bool is_checked = (mbuf.ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-  const auto udp_bytes = static_cast<uint16_t>(datagram.ip_payload_bytes);
-  if (datagram.family == 4) {
-    const auto header_bytes = static_cast<size_t>(datagram.udp - datagram.ip);
-    if (checksum_fold(checksum_add(0, datagram.ip, header_bytes)) != 0xffff) return false;
-    return is_checked || udp.dgram_cksum == 0 || udp_sum(datagram.ip + offsetof(rte_ipv4_hdr, src_addr), 8, &udp, udp_bytes) == 0xffff;
-  }
-  // RFC 8200 8.1: zero is not allowed over IPv6.
-  if (udp.dgram_cksum == 0) return false;
-  return is_checked || udp_sum(datagram.ip + offsetof(rte_ipv6_hdr, src_addr), 32, &udp, udp_bytes) == 0xffff;
-}
-
-void take_source(const Datagram& datagram, const rte_udp_hdr& udp, abi::Address& source) {
+void take_source(const Datagram& datagram, const rte_udp_hdr& udp, Packet& packet) {
+  abi::Address& source = packet.source;
   source.family = datagram.family;
   source.reserved = 0;
   source.port = rte_be_to_cpu_16(udp.src_port);
   if (datagram.family == 4) {
+    packet.addresses = datagram.ip + offsetof(rte_ipv4_hdr, src_addr);
     std::memset(source.ip, 0, sizeof source.ip);
-    std::memcpy(source.ip, datagram.ip + offsetof(rte_ipv4_hdr, src_addr), 4);
+    std::memcpy(source.ip, packet.addresses, 4);
   } else {
-    std::memcpy(source.ip, datagram.ip + offsetof(rte_ipv6_hdr, src_addr), 16);
+    packet.addresses = datagram.ip + offsetof(rte_ipv6_hdr, src_addr);
+    std::memcpy(source.ip, packet.addresses, 16);
   }
 }
 
-void parse_one(Worker& worker, Packet& packet) {
+// What of parsing is the same for all packets of a burst.
+struct BurstFacts {
+  const uint8_t* own_mac = nullptr;  // of a packet socket's port, which also sees what our own kernel sends
+  uint16_t relay_port_min;
+  uint16_t relay_ports;              // max - min
+};
+
+void parse_one(Worker& worker, Packet& packet, const BurstFacts& facts) {
   rte_mbuf* mbuf = packet.mbuf;
   uint8_t* frame = rte_pktmbuf_mtod(mbuf, uint8_t*);
   Datagram datagram;
   bool bad_length = false;
-  if (!find_udp(frame, mbuf->data_len, datagram, bad_length)) return worker.drop(packet, abi::DropReason::not_ours);
-  packet.slot = find_slot(worker.node, datagram);
-  if (packet.slot == abi::no_slot) return worker.drop(packet, abi::DropReason::not_ours);
-  const drivers::Port& port = *worker.node.ports[worker.node.slots[packet.slot].port_index];
-  // A packet socket also sees what our own kernel sends.
-  if (port.has_kernel_neighbours() && std::memcmp(frame + 6, port.mac().data(), 6) == 0) {
+  if (!is_plain(frame, mbuf->data_len, datagram, bad_length) && !find_udp(frame, mbuf->data_len, datagram, bad_length)) {
     return worker.drop(packet, abi::DropReason::not_ours);
   }
+  packet.slot = find_slot(worker.node, datagram);
+  if (packet.slot == abi::no_slot) return worker.drop(packet, abi::DropReason::not_ours);
+  if (facts.own_mac != nullptr && std::memcmp(frame + 6, facts.own_mac, 6) == 0) return worker.drop(packet, abi::DropReason::not_ours);
   const auto* udp = reinterpret_cast<const rte_udp_hdr*>(datagram.udp);
   packet.local_port = rte_be_to_cpu_16(udp->dst_port);
-  const Geometry& geometry = worker.node.geometry;
-  const bool in_range = packet.local_port >= geometry.relay_port_min && packet.local_port <= geometry.relay_port_max;
+  const bool in_range = static_cast<uint16_t>(packet.local_port - facts.relay_port_min) <= facts.relay_ports;
   if (!in_range && !FlowTable::is_link_entry(worker.flows->port_entry(packet.slot, packet.local_port))) {
     return worker.drop(packet, abi::DropReason::not_ours);
   }
@@ -136,8 +165,9 @@ void parse_one(Worker& worker, Packet& packet) {
   if (bad_length || mbuf->nb_segs != 1 || udp_bytes < sizeof(rte_udp_hdr) || udp_bytes != datagram.ip_payload_bytes) {
     return worker.drop(packet, abi::DropReason::bad_length);
   }
-  if (!checksums_hold(*mbuf, datagram, *udp)) return worker.drop(packet, abi::DropReason::bad_checksum);
-  take_source(datagram, *udp, packet.source);
+  if (!header_holds(*mbuf, datagram, *udp)) return worker.drop(packet, abi::DropReason::bad_checksum);
+  take_source(datagram, *udp, packet);
+  packet.udp = datagram.udp;
   packet.payload = datagram.udp + sizeof(rte_udp_hdr);
   packet.payload_bytes = udp_bytes - static_cast<uint32_t>(sizeof(rte_udp_hdr));
 }
@@ -145,7 +175,14 @@ void parse_one(Worker& worker, Packet& packet) {
 }  // namespace
 
 void parse(Worker& worker) {
-  for (uint32_t i = 0; i < worker.burst.count; ++i) parse_one(worker, worker.burst.packets[i]);
+  const Geometry& geometry = worker.node.geometry;
+  BurstFacts facts;
+  facts.relay_port_min = geometry.relay_port_min;
+  facts.relay_ports = static_cast<uint16_t>(geometry.relay_port_max - geometry.relay_port_min);
+  // What was handed over has passed this at the worker that received it.
+  const drivers::Port& port = *worker.node.ports[worker.burst.port_index];
+  if (!worker.burst.was_handed_over && port.has_kernel_neighbours()) facts.own_mac = port.mac().data();
+  for (uint32_t i = 0; i < worker.burst.count; ++i) parse_one(worker, worker.burst.packets[i], facts);
 }
 
 }  // namespace sallyport::dataplane::stage

@@ -16,9 +16,13 @@ namespace {
 uint32_t fill(Worker& worker, rte_mbuf** mbufs, uint32_t count, bool was_handed_over) {
   Burst& burst = worker.burst;
   burst.count = count;
+  burst.passing = count;
+  burst.owned = count;
   burst.was_handed_over = was_handed_over;
   burst.has_own = false;
-  burst.now_ns = worker.now_ns;
+  burst.has_control = false;
+  burst.verbs = 0;
+  burst.egress_ports = 0;
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < count; ++i) {
     rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void*));
@@ -28,10 +32,10 @@ uint32_t fill(Worker& worker, rte_mbuf** mbufs, uint32_t count, bool was_handed_
     packet.is_control = false;
     packet.arrived_multiplexed = false;
     packet.is_tentative = false;
+    packet.carries_checksum = false;
     packet.stays_here = false;
     packet.candidate = 0;
     packet.flow = nullptr;
-    packet.state = nullptr;
     bytes += mbufs[i]->pkt_len;
   }
   if (!was_handed_over) {

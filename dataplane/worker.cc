@@ -123,7 +123,7 @@ void Worker::check_idle_flows() {
     idle_cursor_ = index + count < flows->flow_capacity() ? idle_cursor_ + 1 : 0;
     FlowEntry& flow = flows->entry(index);
     if (flow.generation == 0 || flow.idle_timeout_s == 0) continue;
-    const uint64_t last_ns = std::max(record(index).state.last_packet_ns, flow.added_ns);
+    const uint64_t last_ns = std::max(node.region->meter(index).last_packet_ns, flow.added_ns);
     const uint64_t timeout_ns = uint64_t{flow.idle_timeout_s} * 1'000'000'000u;
     if (now_ns < last_ns + timeout_ns || now_ns < flow.idle_report_ns + timeout_ns) continue;
     flow.idle_report_ns = now_ns;
@@ -155,15 +155,23 @@ void Worker::rest(uint32_t idle_rounds) {
 void Worker::drop(Packet& packet, abi::DropReason reason) {
   packet.verdict = Verdict::drop;
   packet.reason = reason;
+  --burst.passing;
   ++area->counters.drops[static_cast<size_t>(reason)];
-  if (packet.state == nullptr) return;
-  ++packet.state->dropped;
-  packet.state->last_drop = static_cast<uint8_t>(reason);
+  if (packet.flow == nullptr) return;
+  abi::FlowState& state = state_of(packet);
+  ++state.dropped;
+  state.last_drop = static_cast<uint8_t>(reason);
+}
+
+void Worker::settle(Packet& packet, Verdict verdict) {
+  packet.verdict = verdict;
+  --burst.passing;
+  if (verdict == Verdict::handed_on) --burst.owned;
 }
 
 void Worker::hand_over(Packet& packet, uint32_t to) {
   if (to >= count || rte_ring_enqueue(node.hand_over[to], packet.mbuf) != 0) return drop(packet, abi::DropReason::port_full);
-  packet.verdict = Verdict::handed_on;
+  settle(packet, Verdict::handed_on);
   ++area->counters.handed_over;
 }
 

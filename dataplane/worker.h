@@ -35,7 +35,13 @@ class Worker {
   void post_flow_event(abi::EventType type, const FlowEntry& flow, const abi::Address& address, uint32_t value);
   void post_link_event(abi::EventType type, const Link& link, uint32_t kind);
   void hand_over(Packet& packet, uint32_t to);
+  // The packet is dealt with: consumed or handed on.
+  void settle(Packet& packet, Verdict verdict);
   abi::FlowRecord& record(uint32_t flow_index) { return node.region->flow(flow_index); }
+  // Precondition: its flow is found.
+  abi::FlowState& state_of(const Packet& packet) { return record(packet.flow_index).state; }
+  // Moves whenever next hops or links changed in a way that an EgressMemo could depend on.
+  uint32_t egress_epoch() const { return links.version + node.hops.version(); }
   uint32_t owner_of_port(uint16_t port) const { return (port >> 1) % count; }
   uint32_t owner_of_id(uint32_t id) const { return abi::multiplex_index(id) % count; }
 
@@ -48,6 +54,7 @@ class Worker {
   SrtpBurst srtp;
   ControlMac mac;
   Burst burst;
+  uint64_t bursts = 0;
   SrtpJob jobs[burst_size];
   Packet* job_packets[burst_size];
   uint64_t now_ns = 0;

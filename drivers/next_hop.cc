@@ -62,6 +62,7 @@ uint32_t NextHopTable::insert(const HopKey& key, uint64_t now_ns) {
     if (last_used_ns(at) < last_used_ns(chosen)) chosen = at;
   }
   Entry& entry = entries_[chosen];
+  const bool was_usable = entry.state == HopState::usable;
   const uint32_t sequence = entry.sequence.load(std::memory_order_relaxed);
   entry.sequence.store(sequence + 1, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_release);
@@ -70,18 +71,22 @@ uint32_t NextHopTable::insert(const HopKey& key, uint64_t now_ns) {
   entry.link = HopLink{};
   entry.last_used_ns.store(now_ns, std::memory_order_relaxed);
   entry.sequence.store(sequence + 2, std::memory_order_release);
+  if (was_usable) version_.fetch_add(1, std::memory_order_release);
   return chosen;
 }
 
 void NextHopTable::set(uint32_t index, HopState state, const HopLink& link) {
   if (index > mask_) return;
   Entry& entry = entries_[index];
+  const bool was_usable = entry.state == HopState::usable;
+  if (was_usable && state == HopState::usable && std::memcmp(&entry.link, &link, sizeof link) == 0) return;
   const uint32_t sequence = entry.sequence.load(std::memory_order_relaxed);
   entry.sequence.store(sequence + 1, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_release);
   entry.state = state;
   entry.link = link;
   entry.sequence.store(sequence + 2, std::memory_order_release);
+  if (was_usable) version_.fetch_add(1, std::memory_order_release);
 }
 
 }  // namespace sallyport::drivers

@@ -41,6 +41,8 @@ class NextHopTable {
   void prefetch(uint32_t index) const {
     if (index <= mask_) __builtin_prefetch(&entries_[index]);
   }
+  // Any lcore. Moves whenever something that read() answered before holds no longer: what was built from it is built anew.
+  uint32_t version() const { return version_.load(std::memory_order_acquire); }
   // Any lcore. The index of the key's entry, or no_hop. `hint` is tried first.
   uint32_t find(const HopKey& key, uint32_t hint) const;
   // Any lcore. True when the entry still belongs to the key and is usable.
@@ -65,6 +67,7 @@ class NextHopTable {
   static uint32_t hash(const HopKey& key);
 
   uint32_t mask_;
+  std::atomic<uint32_t> version_{0};
   std::unique_ptr<Entry[]> entries_;
 };
 

@@ -49,21 +49,21 @@ class Bench {
         node_({{&cable_, false}}, {{"198.51.100.1", 0}, {"198.51.100.2", 0}, {"198.51.100.3", 0}, {"198.51.100.4", 0}, {"198.51.100.5", 0}}, 1,
               131072) {
     for (uint32_t flow = 0; flow < flows; ++flow) add_flow(flow);
-    // Every flow's next hop is known before anything is timed.
-    for (uint32_t flow = 0; flow < flows; flow += chunk_packets) {
-      for (int round = 0; round < 2; ++round) {
+    // Every flow's next hop is asked for in the first round and known in the second, before anything is timed.
+    for (int round = 0; round < 2; ++round) {
+      for (uint32_t flow = 0; flow < flows; flow += chunk_packets) {
         std::vector<uint32_t> visited;
         for (uint32_t i = 0; i < chunk_packets; ++i) visited.push_back((flow + i) % flows);
         fill(visited);
-        for (uint32_t burst = 0; burst < bursts_a_chunk; ++burst) node_.poll(node_.now_ns);
-        node_.now_ns += second_ns;
+        for (uint32_t burst = 0; burst < bursts_a_chunk; ++burst) node_.poll(node_.now_ns += burst_interval_ns_);
         drain();
       }
+      if (round == 0) node_.now_ns += second_ns;
     }
   }
   double measure_ours(uint32_t chunks) {
     return measure(chunks, [this] {
-      for (uint32_t burst = 0; burst < bursts_a_chunk; ++burst) node_.worker().poll_once(node_.now_ns);
+      for (uint32_t burst = 0; burst < bursts_a_chunk; ++burst) node_.worker().poll_once(node_.now_ns += burst_interval_ns_);
     });
   }
   double measure_bare(uint32_t chunks) {
@@ -90,6 +90,7 @@ class Bench {
     spec.flow_index = flow;
     spec.generation = 1;
     spec.latch = abi::Latch::exact;
+    spec.max_packets_per_s = 1'000'000;
     spec.expected_source = source_of(flow);
     spec.local_slot = static_cast<uint16_t>(flow / ports_a_slot);
     spec.local_port = static_cast<uint16_t>(36002 + flow % ports_a_slot);
@@ -119,9 +120,6 @@ class Bench {
     for (uint32_t chunk = 0; chunk < chunks; ++chunk) {
       std::vector<uint32_t> visited(chunk_packets);
       for (uint32_t& flow : visited) flow = random_() % flows_;
-      // One flow alone would be policed; its allowance comes back with the clock.
-      node_.now_ns += second_ns;
-      if (flows_ < chunk_packets) node_.now_ns += second_ns;
       fill(visited);
       const uint64_t start = __rdtsc();
       work();
@@ -141,6 +139,8 @@ class Bench {
   }
 
   uint32_t flows_;
+  // The clock a saturated worker sees: ten million packets a second, or what one flow's policer lets through.
+  uint64_t burst_interval_ns_ = flows_ == 1 ? 32000 : 3200;
   Cable cable_;
   TestNode node_;
   std::vector<Bytes> frames_;

@@ -68,12 +68,14 @@ Outcome<> check_header(const abi::RegionHeader& header, uint64_t bytes) {
   }
   const uint64_t workers_bytes = uint64_t{header.worker_count} * sizeof(abi::WorkerArea);
   const uint64_t links_bytes = uint64_t{abi::max_links} * sizeof(abi::LinkRecord);
+  const uint64_t meters_bytes = uint64_t{header.flow_capacity} * sizeof(abi::FlowMeter);
   const bool fits =
       lies_within(header.workers_offset, header.worker_count, sizeof(abi::WorkerArea), sizeof header, bytes) &&
       lies_within(header.links_offset, abi::max_links, sizeof(abi::LinkRecord), header.workers_offset + workers_bytes,
                   bytes) &&
+      lies_within(header.meters_offset, header.flow_capacity, sizeof(abi::FlowMeter), header.links_offset + links_bytes, bytes) &&
       lies_within(header.flows_offset, header.flow_capacity, sizeof(abi::FlowRecord),
-                  header.links_offset + links_bytes, bytes);
+                  header.meters_offset + meters_bytes, bytes);
   if (!fits) return bad_region("has areas outside itself");
   if (header.relay_port_min == 0 || header.relay_port_min % 2 != 0 || header.relay_port_max <= header.relay_port_min) {
     return bad_region("has a bad relay port range");
@@ -126,6 +128,7 @@ Outcome<RegionMap> RegionMap::map(int fd, uint64_t expected_bytes) {
   auto* base = static_cast<unsigned char*>(memory);
   region.workers_ = reinterpret_cast<abi::WorkerArea*>(base + region.header_.workers_offset);
   region.links_ = reinterpret_cast<const abi::LinkRecord*>(base + region.header_.links_offset);
+  region.meters_ = reinterpret_cast<const abi::FlowMeter*>(base + region.header_.meters_offset);
   region.flows_ = reinterpret_cast<const abi::FlowRecord*>(base + region.header_.flows_offset);
   return region;
 }
@@ -141,6 +144,7 @@ RegionMap& RegionMap::operator=(RegionMap&& other) noexcept {
   header_ = other.header_;
   workers_ = other.workers_;
   links_ = other.links_;
+  meters_ = other.meters_;
   flows_ = other.flows_;
   return *this;
 }
@@ -214,13 +218,13 @@ std::optional<FlowCounters> RegionMap::flow_counters(uint32_t flow_index, uint32
   constexpr size_t bytes = offsetof(abi::FlowState, open_state);
   alignas(8) unsigned char raw[bytes];
   copy_settled(raw, &flows_[flow_index].state, bytes);
+  abi::FlowMeter meter;
+  copy_settled(meter, &meters_[flow_index], sizeof meter);
   if (live_generation(flow_index) != generation) return std::nullopt;
   abi::FlowState state;
   std::memcpy(static_cast<void*>(&state), raw, bytes);
-  return FlowCounters{state.packets,        state.bytes,    state.dropped,
-                      state.first_packet_ns, state.last_packet_ns, state.latched,
-                      state.last_drop,      state.auth_failures_in_row, state.latch_moves,
-                      state.reception};
+  return FlowCounters{meter.packets, meter.bytes, state.dropped, state.first_packet_ns, meter.last_packet_ns, state.latched,
+                      state.last_drop, state.auth_failures_in_row, state.latch_moves, meter.reception};
 }
 
 abi::LinkState RegionMap::link_state(uint16_t link) const {

@@ -13,7 +13,7 @@
 
 namespace sallyport::media {
 
-// FlowState without the SRTP state, which nobody but the dataplane reads.
+// FlowMeter and FlowState without the SRTP state, which nobody but the dataplane reads.
 struct FlowCounters {
   uint64_t packets = 0, bytes = 0, dropped = 0;
   uint64_t first_packet_ns = 0, last_packet_ns = 0;
@@ -72,6 +72,7 @@ class RegionMap {
   abi::RegionHeader header_;
   abi::WorkerArea* workers_ = nullptr;
   const abi::LinkRecord* links_ = nullptr;
+  const abi::FlowMeter* meters_ = nullptr;
   const abi::FlowRecord* flows_ = nullptr;
 };
 

@@ -13,6 +13,12 @@ struct Address {
   uint16_t port = 0;     // host byte order
   uint8_t ip[16] = {};   // network byte order; IPv4 uses the first four bytes, the rest is zero
 
+  // Family, port and, of IPv4, the address: of two IPv4 addresses equal when they are; never 0 when set.
+  uint64_t first_word() const {
+    uint64_t word;
+    std::memcpy(&word, this, sizeof word);
+    return word;
+  }
   bool is_set() const { return family != 0; }
   bool same_ip(const Address& other) const {
     return family == other.family && std::memcmp(ip, other.ip, sizeof ip) == 0;

@@ -2,7 +2,7 @@
 #pragma once
 // A flow: one direction of one stream, RTP or RTCP: where its packets arrive, what must hold for them, how they are
 // transformed, where they go. FlowSpec is written by the control plane (in a command) and copied into the region by the
-// owning worker; FlowState is written by that worker only and read by anyone. Fixed width, no pointers. Keys in a spec
+// owning worker; FlowState and FlowMeter are written by that worker only and read by anyone. Fixed width, no pointers. Keys in a spec
 // are wiped by the worker on removal. E never has open or seal verbs, so its region never holds a media key.
 
 #include <cstdint>
@@ -121,12 +121,19 @@ struct CandidateSource {
   uint64_t last_ns = 0;
 };
 
-struct FlowState {
+// What changes with every packet of a flow: one cache line, in an array of its own, so that a worker with many flows touches
+// one line and few pages for each packet. Written by the owner only.
+struct alignas(64) FlowMeter {
   uint64_t packets = 0;          // sent on
   uint64_t bytes = 0;            // UDP payload sent on
+  uint64_t last_packet_ns = 0;   // CLOCK_MONOTONIC; 0: none yet
+  ReceptionState reception;
+};
+static_assert(sizeof(FlowMeter) == 64);
+
+struct FlowState {
   uint64_t dropped = 0;          // of any reason; last_drop says which came last
   uint64_t first_packet_ns = 0;  // CLOCK_MONOTONIC
-  uint64_t last_packet_ns = 0;
   Address latched;               // the source this flow is held to, once known
   uint8_t last_drop = 0;         // DropReason
   uint8_t confirmed_candidate = 0xff;  // index into candidates; 0xff none

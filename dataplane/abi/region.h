@@ -2,7 +2,7 @@
 #pragma once
 // The shared region: one sealed memfd a node, made by the dataplane (size sealed, so neither side can truncate it under the
 // other), handed to the control plane over a Unix SOCK_SEQPACKET socket with SCM_RIGHTS. Offsets and indices, never pointers.
-// Layout: RegionHeader | WorkerArea[worker_count] | LinkRecord[max_links] | FlowRecord[flow_capacity]. Each side keeps its own
+// Layout: RegionHeader | WorkerArea[worker_count] | LinkRecord[max_links] | FlowMeter[flow_capacity] | FlowRecord[flow_capacity]. Each side keeps its own
 // copy of the geometry it checked at the start and never reads an offset twice.
 
 #include <atomic>
@@ -17,7 +17,7 @@
 namespace sallyport::abi {
 
 inline constexpr uint64_t region_magic = 0x54524f50594c4c53;  // "SLLYPORT", little endian
-inline constexpr uint32_t abi_version = 1;
+inline constexpr uint32_t abi_version = 2;
 inline constexpr uint32_t max_workers = 16;
 inline constexpr uint32_t max_address_slots = 16;
 inline constexpr uint32_t command_ring_capacity = 4096;
@@ -53,7 +53,7 @@ struct WorkerCounters {
   uint64_t events_lost = 0;
   uint64_t reserved[5] = {};
   uint64_t stage_packets[stage_capacity] = {};
-  uint64_t stage_cycles[stage_capacity] = {};  // TSC
+  uint64_t stage_cycles[stage_capacity] = {};  // TSC, extrapolated from one burst of sixteen
   uint64_t drops[drop_reason_capacity] = {};   // indexed by DropReason
 };
 
@@ -76,6 +76,7 @@ struct RegionHeader {
   uint32_t flow_capacity = 0;
   uint64_t workers_offset = 0;
   uint64_t links_offset = 0;
+  uint64_t meters_offset = 0;
   uint64_t flows_offset = 0;
   uint16_t relay_port_min = 0;     // 36002; first port of the media range, even
   uint16_t relay_port_max = 0;     // 59999

@@ -140,7 +140,7 @@ struct CallNode {
     timespec clock{};
     clock_gettime(CLOCK_MONOTONIC, &clock);
     for (const abi::FlowSpec& spec : media.dataplane->live())
-      media.dataplane->flow(spec.flow_index).state.last_packet_ns = static_cast<uint64_t>(clock.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(clock.tv_nsec);
+      media.dataplane->meter(spec.flow_index).last_packet_ns = static_cast<uint64_t>(clock.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(clock.tv_nsec);
   }
 
   boost::asio::io_context context;

@@ -17,11 +17,11 @@ TEST(Adoption, CallGoesOnWithLatchRocReplayStateAndCounters) {
   ASSERT_TRUE(pair.establish());
   const Bytes recorded = pair.next_a();
   ASSERT_TRUE(pair.say_a(phone_a, recorded));
-  const uint64_t packets = pair.c.state(0).packets;
+  const uint64_t packets = pair.c.meter(0).packets;
   pair.e.restart_from_region();
   pair.c.restart_from_region();
   EXPECT_TRUE(pair.say_a(phone_a, pair.next_a()));
-  EXPECT_EQ(pair.c.state(0).packets, packets + 1);
+  EXPECT_EQ(pair.c.meter(0).packets, packets + 1);
   EXPECT_FALSE(pair.say_a(phone_a, recorded)) << "the replay window came along";
   const auto at_a = pair.say_b(pair.next_b());
   ASSERT_TRUE(at_a);

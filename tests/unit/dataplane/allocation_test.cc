@@ -73,7 +73,7 @@ TEST(Allocation, NoneWhilePacketsAreRelayedOpenedSealedAndConfirmed) {
     while (take(pair.outer) || take(pair.inner)) continue;
   }
   EXPECT_EQ(allocations.exchange(0), 0u);
-  EXPECT_GT(pair.c.state(0).packets, 150u);
+  EXPECT_GT(pair.c.meter(0).packets, 150u);
 }
 
 }  // namespace

@@ -134,14 +134,14 @@ TEST_F(FlowCommands, ModifyKeepsCountersAndReplayStateUnlessTheKeyIsNew) {
     pair.say_a(phone_a, pair.next_a());
     pair.step(200 * ms);
   }
-  const uint64_t packets = pair.c.state(0).packets;
+  const uint64_t packets = pair.c.meter(0).packets;
   ASSERT_GT(packets, 0u);
   const abi::SrtpStreamState before = pair.c.state(0).open_state;
   abi::FlowSpec spec = TestPair::to_b();
   spec.dscp = 0;
   EXPECT_EQ(pair.c.run(modify(spec, abi::modify_reset_open)), CommandStatus::done);
   EXPECT_EQ(std::memcmp(&before, &pair.c.state(0).open_state, sizeof before), 0) << "the same key never forgets what was seen";
-  EXPECT_EQ(pair.c.state(0).packets, packets);
+  EXPECT_EQ(pair.c.meter(0).packets, packets);
   spec.open_key = test_key(44);
   EXPECT_EQ(pair.c.run(modify(spec, abi::modify_reset_open)), CommandStatus::done);
   EXPECT_NE(std::memcmp(&before, &pair.c.state(0).open_state, sizeof before), 0);

@@ -38,8 +38,8 @@ TEST(HandOver, PacketReachesTheOwnerOfItsPort) {
     node.poll(node.now_ns + 200 * ms);
     node.poll(node.now_ns + ms);
   }
-  EXPECT_GE(node.state(0).packets, 19u);
-  EXPECT_GE(node.state(1).packets, 19u);
+  EXPECT_GE(node.meter(0).packets, 19u);
+  EXPECT_GE(node.meter(1).packets, 19u);
   EXPECT_GT(node.node().region->worker(0).counters.handed_over, 0u);
 }
 
@@ -62,9 +62,9 @@ TEST(HandOver, MediaForARelayPortOfTheSameNodeStaysInIt) {
     EXPECT_FALSE(pair.say_a(phone_a, pair.next_a())) << "it left by C's inner port";
     pair.step(100 * ms);
   }
-  EXPECT_GE(pair.c.state(0).packets, 19u);
-  EXPECT_EQ(pair.c.state(4).reception.received, pair.c.state(0).packets);
-  EXPECT_GE(pair.c.state(4).packets, 18u) << "sealed and on the link";
+  EXPECT_GE(pair.c.meter(0).packets, 19u);
+  EXPECT_EQ(pair.c.meter(4).reception.received, pair.c.meter(0).packets);
+  EXPECT_GE(pair.c.meter(4).packets, 18u) << "sealed and on the link";
   EXPECT_EQ(pair.c.state(4).latched, address("10.9.0.1", 41000));
 }
 

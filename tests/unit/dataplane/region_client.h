@@ -61,6 +61,7 @@ class RegionClient {
   abi::RegionHeader& header() { return *reinterpret_cast<abi::RegionHeader*>(base_); }
   abi::WorkerArea& worker() { return *reinterpret_cast<abi::WorkerArea*>(base_ + header().workers_offset); }
   abi::LinkRecord& link(uint32_t index) { return reinterpret_cast<abi::LinkRecord*>(base_ + header().links_offset)[index]; }
+  abi::FlowMeter& meter(uint32_t flow) { return reinterpret_cast<abi::FlowMeter*>(base_ + header().meters_offset)[flow]; }
   abi::FlowRecord& flow(uint32_t index) { return reinterpret_cast<abi::FlowRecord*>(base_ + header().flows_offset)[index]; }
   uint64_t drops(abi::DropReason reason) { return worker().counters.drops[static_cast<size_t>(reason)]; }
 

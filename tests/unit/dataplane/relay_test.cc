@@ -93,7 +93,6 @@ const Row rows[] = {
     {"TCP to a relay port is the kernel's", [] { return changed(good(), [](Bytes& f) { f[23] = 6; }, false); }, DropReason::not_ours},
     {"a runt is the kernel's", [] { return Bytes(10, 0); }, DropReason::not_ours},
     {"a wrong IP checksum", [] { return changed(good(), [](Bytes& f) { f[24] ^= 1; }, false); }, DropReason::bad_checksum},
-    {"a wrong UDP checksum", [] { return changed(good(), [](Bytes& f) { f[60] ^= 1; }, false); }, DropReason::bad_checksum},
     {"a first fragment", [] { return changed(good(), [](Bytes& f) { f[20] = 0x20; }, true); }, DropReason::fragment},
     {"a later fragment has no ports, so it is the kernel's", [] { return changed(good(), [](Bytes& f) { f[21] = 9; }, true); }, DropReason::not_ours},
     {"an IP length beyond the frame", [] { return changed(good(), [](Bytes& f) { f[17] = static_cast<uint8_t>(f[17] + 1); }, true); }, DropReason::bad_length},
@@ -137,6 +136,107 @@ TEST_F(Relay, WhatIsSentOnHasItsNewAddressesAndHoldingChecksums) {
   EXPECT_EQ((*out)[20], 0x40) << "not to be fragmented";
   const Bytes next_hop = {2, 0, 0, 0, 0, 0x77};
   EXPECT_TRUE(std::equal(next_hop.begin(), next_hop.end(), out->begin()));
+}
+
+// RFC 1624: what is relayed unopened keeps its checksum's word about the payload, right or wrong.
+TEST_F(Relay, ErrorInThePayloadStaysAnErrorInTheChecksum) {
+  ASSERT_EQ(node.add(relay_spec()), abi::CommandStatus::done);
+  warm_up(good());
+  for (const size_t at : {54, 60, 61, 100, 201}) {
+    const auto out = pass(changed(good(), [at](Bytes& f) { f[at] ^= 1; }, false));
+    Frame frame;
+    ASSERT_TRUE(out && read_frame(*out, frame)) << at;
+    EXPECT_FALSE(frame.checksums_hold) << at;
+  }
+}
+
+TEST_F(Relay, ChecksumOfWhatWillBeSealedMustHold) {
+  abi::FlowSpec spec = relay_spec();
+  spec.verbs = abi::verb_seal;
+  spec.seal_key = test_key(1);
+  ASSERT_EQ(node.add(spec), abi::CommandStatus::done);
+  warm_up(good(1));
+  EXPECT_FALSE(pass(changed(good(2), [](Bytes& f) { f[60] ^= 1; }, false)));
+  EXPECT_EQ(node.new_drop(), DropReason::bad_checksum);
+  const auto out = pass(good(3));
+  Frame frame;
+  ASSERT_TRUE(out && read_frame(*out, frame));
+  EXPECT_TRUE(frame.checksums_hold);
+}
+
+// Every payload once, of odd and even lengths: the sum that is carried agrees with the sum over all.
+TEST_F(Relay, CarriedChecksumHoldsForAnyPayload) {
+  ASSERT_EQ(node.add(relay_spec()), abi::CommandStatus::done);
+  warm_up(good());
+  for (uint32_t i = 0; i < 2000; ++i) {
+    const Bytes payload = rtp(static_cast<uint16_t>(i), i * 2654435761u, static_cast<uint8_t>(i * 7), i % 300);
+    const auto out = pass(build_frame(phone, relay, payload));
+    Frame frame;
+    ASSERT_TRUE(out && read_frame(*out, frame)) << i;
+    ASSERT_TRUE(frame.checksums_hold) << i;
+    ASSERT_EQ(frame.payload, payload) << i;
+  }
+}
+
+// Headers are made once a flow; what they were made from may change.
+TEST_F(Relay, NextHopThatMovesIsFollowedByTheNextPacket) {
+  ASSERT_EQ(node.add(relay_spec()), abi::CommandStatus::done);
+  warm_up(good());
+  drivers::HopKey key{1, 4, {}};
+  std::memcpy(key.ip, inside.ip, sizeof key.ip);
+  drivers::NextHopTable& hops = node.node().hops;
+  const uint32_t index = hops.find(key, drivers::no_hop);
+  ASSERT_NE(index, drivers::no_hop);
+  hops.set(index, drivers::HopState::usable, {{2, 9, 9, 9, 9, 9}, {2, 8, 8, 8, 8, 8}});
+  const auto out = pass(good(9));
+  const Bytes macs = {2, 9, 9, 9, 9, 9, 2, 8, 8, 8, 8, 8};
+  ASSERT_TRUE(out);
+  EXPECT_TRUE(std::equal(macs.begin(), macs.end(), out->begin()));
+  hops.set(index, drivers::HopState::unreachable, {});
+  EXPECT_FALSE(pass(good(10)));
+  EXPECT_EQ(node.new_drop(), DropReason::no_neighbour);
+}
+
+TEST_F(Relay, SenderFollowsTheReverseFlowWhereverItLatches) {
+  abi::FlowSpec back = relay_spec(1);
+  back.destination_flow = 0;
+  back.destination = {};
+  back.local_slot = 1;
+  back.expected_source = inside;
+  back.egress_slot = 0;
+  back.egress_port = 40000;
+  ASSERT_EQ(node.add(back), abi::CommandStatus::done);
+  const Bytes from_inside = build_frame(inside, address("10.0.0.1", 40002), rtp(1));
+  EXPECT_FALSE(pass(from_inside));
+  EXPECT_EQ(node.new_drop(), DropReason::not_latched);
+  ASSERT_EQ(node.add(relay_spec()), abi::CommandStatus::done) << "after the flow that sends to its source";
+  const auto destination_of = [&](const std::optional<Bytes>& out) {
+    Frame frame;
+    return out && read_frame(*out, frame) ? frame.destination : abi::Address{};
+  };
+  warm_up(good());
+  warm_up(from_inside);
+  EXPECT_EQ(destination_of(pass(from_inside)), phone);
+  abi::Command again;
+  again.type = abi::CommandType::modify_flow;
+  again.flow = relay_spec();
+  again.flow_index = 0;
+  again.generation = 1;
+  again.modify_flags = abi::modify_reset_latch;
+  ASSERT_EQ(node.run(again), abi::CommandStatus::done);
+  EXPECT_FALSE(pass(from_inside));
+  EXPECT_EQ(node.new_drop(), DropReason::not_latched);
+  const abi::Address moved = address("203.0.113.9", 4444);
+  pass(build_frame(moved, relay, rtp(2)));
+  EXPECT_EQ(destination_of(pass(from_inside)), moved);
+  abi::Command removal;
+  removal.type = abi::CommandType::remove_flow;
+  removal.flow_index = 0;
+  removal.generation = 1;
+  ASSERT_EQ(node.run(removal), abi::CommandStatus::done);
+  node.new_drop();
+  EXPECT_FALSE(pass(from_inside));
+  EXPECT_EQ(node.new_drop(), DropReason::not_latched);
 }
 
 TEST_F(Relay, CrossesFromIpv6ToIpv4AndBack) {
@@ -194,8 +294,8 @@ TEST_F(Relay, PausedFlowCountsButSendsNothing) {
   ASSERT_EQ(node.add(spec), abi::CommandStatus::done);
   EXPECT_FALSE(pass(good(1)));
   EXPECT_EQ(node.new_drop(), DropReason::paused);
-  EXPECT_EQ(node.state(0).reception.received, 1u);
-  EXPECT_EQ(node.state(0).packets, 0u);
+  EXPECT_EQ(node.meter(0).reception.received, 1u);
+  EXPECT_EQ(node.meter(0).packets, 0u);
 }
 
 TEST_F(Relay, FirstPacketWaitsForNoNeighbourAndIsCounted) {
@@ -240,7 +340,7 @@ TEST_F(Relay, FullPortIsCountedAndLosesNoMemory) {
     node.poll(node.now_ns + 5 * ms);
   }
   EXPECT_GT(node.drops(DropReason::port_full), 0u);
-  EXPECT_EQ(node.state(0).packets - 2, waiting(cable));
+  EXPECT_EQ(node.meter(0).packets - 2, waiting(cable));
 }
 
 TEST_F(Relay, RtcpOnTheRtpPortGoesToTheRtcpFlowWhenMuxed) {
@@ -258,8 +358,8 @@ TEST_F(Relay, RtcpOnTheRtpPortGoesToTheRtcpFlowWhenMuxed) {
   Frame frame;
   ASSERT_TRUE(out && read_frame(*out, frame));
   EXPECT_EQ(frame.destination.port, 5001);
-  EXPECT_GT(node.state(1).packets, 0u);
-  EXPECT_EQ(node.state(0).packets, 0u);
+  EXPECT_GT(node.meter(1).packets, 0u);
+  EXPECT_EQ(node.meter(0).packets, 0u);
 }
 
 TEST_F(Relay, EventsTellOfFirstPacketLatchAndSilence) {

@@ -90,10 +90,11 @@ TestNode::TestNode(const std::vector<Attachment>& cables, const std::vector<Test
     node_.ports.push_back(std::move(*port));
   }
   for (const auto& [ip, port_index] : addresses) {
-    dataplane::LocalSlot& slot = node_.slots[node_.slot_count++];
+    dataplane::LocalSlot slot;
     slot.address = address(ip, 0);
     slot.port_index = port_index;
     slot.in_use = true;
+    node_.add_slot(slot);
   }
   auto resolver = drivers::Resolver::create(node_.egress_slots(), workers, node_.hops);
   if (!resolver) die(resolver.fault());

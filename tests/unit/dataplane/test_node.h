@@ -50,6 +50,7 @@ class TestNode {
   void poll(uint64_t now_ns);
   abi::CommandStatus run(const abi::Command& command, uint32_t worker = 0);
   abi::CommandStatus add(const abi::FlowSpec& spec);
+  abi::FlowMeter& meter(uint32_t flow) { return node_.region->meter(flow); }
   abi::FlowState& state(uint32_t flow) { return node_.region->flow(flow).state; }
   uint64_t drops(abi::DropReason reason, uint32_t worker = 0);
   // The reason whose counter has grown since the last call; nothing when none or several have.

@@ -258,7 +258,7 @@ TEST_P(RelayNamespace, CallPassesBothWaysAndOutlivesBothControlPlaneAndDataplane
   ASSERT_TRUE(at_a) << "the latch came back";
   length = static_cast<int>(at_a->size());
   EXPECT_EQ(srtp_unprotect(inbound, at_a->data(), &length), srtp_err_status_ok);
-  EXPECT_GT(c_client_->flow(0).state.packets, 1u) << "counters were kept";
+  EXPECT_GT(c_client_->meter(0).packets, 1u) << "counters were kept";
 
   EXPECT_EQ(WEXITSTATUS(e_program_->end(SIGTERM)), 0) << "SIGTERM ends cleanly";
   EXPECT_EQ(WEXITSTATUS(c_program_->end(SIGTERM)), 0);

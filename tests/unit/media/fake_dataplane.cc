@@ -60,7 +60,8 @@ FakeDataplane::~FakeDataplane() {
 void FakeDataplane::make_region() {
   const uint64_t workers_at = (sizeof(abi::RegionHeader) + 63) / 64 * 64;
   const uint64_t links_at = workers_at + shape_.workers * sizeof(abi::WorkerArea);
-  const uint64_t flows_at = links_at + abi::max_links * sizeof(abi::LinkRecord);
+  const uint64_t meters_at = links_at + abi::max_links * sizeof(abi::LinkRecord);
+  const uint64_t flows_at = meters_at + shape_.flows * sizeof(abi::FlowMeter);
   bytes_ = flows_at + shape_.flows * sizeof(abi::FlowRecord);
   region_fd_ = memfd_create("region", MFD_ALLOW_SEALING | MFD_CLOEXEC);
   require(region_fd_ >= 0 && ftruncate(region_fd_, static_cast<off_t>(bytes_)) == 0);
@@ -77,6 +78,7 @@ void FakeDataplane::make_region() {
   header.flow_capacity = shape_.flows;
   header.workers_offset = workers_at;
   header.links_offset = links_at;
+  header.meters_offset = meters_at;
   header.flows_offset = flows_at;
   header.relay_port_min = shape_.port_min;
   header.relay_port_max = shape_.port_max;
@@ -96,6 +98,9 @@ abi::WorkerArea& FakeDataplane::worker(uint32_t index) {
 }
 abi::FlowRecord& FakeDataplane::flow(uint32_t index) {
   return reinterpret_cast<abi::FlowRecord*>(memory_ + header().flows_offset)[index];
+}
+abi::FlowMeter& FakeDataplane::meter(uint32_t flow) {
+  return reinterpret_cast<abi::FlowMeter*>(memory_ + header().meters_offset)[flow];
 }
 abi::LinkRecord& FakeDataplane::link(uint32_t index) {
   return reinterpret_cast<abi::LinkRecord*>(memory_ + header().links_offset)[index];

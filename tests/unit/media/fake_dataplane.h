@@ -34,6 +34,7 @@ class FakeDataplane {
   abi::RegionHeader& header() { return *reinterpret_cast<abi::RegionHeader*>(memory_); }
   abi::WorkerArea& worker(uint32_t index);
   abi::FlowRecord& flow(uint32_t index);
+  abi::FlowMeter& meter(uint32_t flow);
   abi::LinkRecord& link(uint32_t index);
   std::vector<abi::FlowSpec> live() const;
   size_t live_count() const { return live().size(); }

@@ -502,10 +502,11 @@ TEST(MediaPair, SnapshotTellsSuitesCountersAndAddresses) {
   call.establish();
   const abi::FlowSpec up = call.c.spec(*call.c_call, 0, FlowRole::up_rtp);
   abi::FlowState& state = call.c.dataplane->flow(up.flow_index).state;
-  state.packets = 95;
-  state.bytes = 16340;
+  abi::FlowMeter& meter = call.c.dataplane->meter(up.flow_index);
+  meter.packets = 95;
+  meter.bytes = 16340;
   state.latched = *parse_address("10.20.0.77", 7000);
-  state.reception = {1, 100, 199, 95, 16 * 80, 0, 2, 0};
+  meter.reception = {1, 100, 199, 95, 16 * 80, 0, 2, 0};
   const SessionSnapshot snapshot = call.c_call->snapshot();
   ASSERT_EQ(snapshot.streams.size(), 1u);
   const StreamSnapshot& stream = snapshot.streams[0];

@@ -30,6 +30,7 @@ struct RawRegion {
     header.flow_capacity = 8;
     header.workers_offset = workers_at;
     header.links_offset = links_at;
+    header.meters_offset = meters_at;
     header.flows_offset = flows_at;
     header.relay_port_min = 36002;
     header.relay_port_max = 59999;
@@ -41,12 +42,14 @@ struct RawRegion {
     close(fd);
   }
   abi::RegionHeader& header() { return *reinterpret_cast<abi::RegionHeader*>(memory); }
+  abi::FlowMeter& meter(uint32_t i) { return reinterpret_cast<abi::FlowMeter*>(memory + meters_at)[i]; }
   abi::FlowRecord& flow(uint32_t i) { return reinterpret_cast<abi::FlowRecord*>(memory + flows_at)[i]; }
   Outcome<RegionMap> map() { return RegionMap::map(dup(fd), bytes); }
 
   static constexpr uint64_t workers_at = (sizeof(abi::RegionHeader) + 63) / 64 * 64;
   static constexpr uint64_t links_at = workers_at + sizeof(abi::WorkerArea);
-  static constexpr uint64_t flows_at = links_at + abi::max_links * sizeof(abi::LinkRecord);
+  static constexpr uint64_t meters_at = links_at + abi::max_links * sizeof(abi::LinkRecord);
+  static constexpr uint64_t flows_at = meters_at + 8 * sizeof(abi::FlowMeter);
   int fd;
   uint64_t bytes;
   uint8_t* memory;
@@ -75,7 +78,8 @@ TEST(RegionMap, EveryBrokenGeometryIsRefused) {
       {"flows overflow", [](auto& h) { h.flow_capacity = 0xffffffff; }},
       {"offset overflow", [](auto& h) { h.flows_offset = ~uint64_t{63}; }},
       {"offset unaligned", [](auto& h) { h.flows_offset += 4; }},
-      {"areas overlap", [](auto& h) { h.flows_offset = h.links_offset; }},
+      {"areas overlap", [](auto& h) { h.flows_offset = h.meters_offset; }},
+      {"meters overlap", [](auto& h) { h.meters_offset = h.links_offset; }},
       {"odd port", [](auto& h) { h.relay_port_min = 36003; }},
       {"empty port range", [](auto& h) { h.relay_port_max = 36002; }},
   };
@@ -104,7 +108,7 @@ TEST(RegionMap, DeadOrReusedFlowsAreNotRead) {
   auto region = raw.map();
   raw.flow(2).spec.call_tag = 42;
   raw.flow(2).spec.stream_tag = 7;
-  raw.flow(2).state.packets = 5;
+  raw.meter(2).packets = 5;
   EXPECT_TRUE(region->live_flows().empty());
   EXPECT_FALSE(region->flow_counters(2, 9));
   raw.flow(2).generation_live = 9;
@@ -122,15 +126,16 @@ TEST(RegionMap, CountersAreCopiedWholeAndSrtpStateIsLeftOut) {
   auto region = raw.map();
   abi::FlowState& state = raw.flow(1).state;
   raw.flow(1).generation_live = 4;
-  state.bytes = 0x1122334455667788;
+  abi::FlowMeter& meter = raw.meter(1);
+  meter.bytes = 0x1122334455667788;
   state.latched.family = 4;
   state.latched.port = 40000;
   state.latched.ip[3] = 9;
   state.last_drop = 3;
-  state.reception.highest_extended_seq = 70000;
+  meter.reception.highest_extended_seq = 70000;
   const auto counters = region->flow_counters(1, 4);
   ASSERT_TRUE(counters);
-  EXPECT_EQ(counters->bytes, state.bytes);
+  EXPECT_EQ(counters->bytes, meter.bytes);
   EXPECT_EQ(counters->latched, state.latched);
   EXPECT_EQ(counters->last_drop, 3);
   EXPECT_EQ(counters->reception.highest_extended_seq, 70000u);
