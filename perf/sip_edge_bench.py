@@ -4,6 +4,9 @@
 
 Both stand on loopback addresses of a network namespace of their own, each between phones on persistent TLS connections (sip_clients)
 and a far end that answers over TLS (sip_far_end). Rounds alternate between the two, and the median round is reported.
+Kamailio has as many workers as the machine has cores, at least two; E is one thread. What ends in /peer_one_worker is the same beside
+a Kamailio of one worker: the least CPU time it can do with, since no worker then passes a connection to another, but one slow peer
+holds up all.
   sip/edge_register/N        REGISTER and its 200 through the edge, per second of the edge's CPU time, N connections
   sip/edge_dialog            INVITE 180 200 ACK BYE 200 without SDP, so that both sides have the same work
   sip/edge_dialog_media      the same with SDP, 400 a second: E anchors the media (ports, four flows), Kamailio only passes the SDP on.
@@ -24,6 +27,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PEER = "Kamailio 5.6"
+ONE_WORKER = "/peer_one_worker"
 IN_NAMESPACE = "SALLYPORT_BENCH_NAMESPACE"
 
 
@@ -62,13 +66,9 @@ class Bench:
         self._rounds, self._seconds = (7, 0.7) if options.quick else (15, 1.5)
         self._build = build
         wallet = Wallet(folder / "certificates")
-        self._ours = self._peer = None
-        try:
-            self._ours = SallyportEdge(folder / "edge", build, wallet)
-            self._peer = KamailioEdge(folder / "kamailio", build, wallet)
-        except Exception:
-            self.stop()
-            raise
+        self._peer = None
+        self._start_peer = lambda workers: KamailioEdge(folder / f"kamailio{workers}", build, wallet, workers)
+        self._ours = SallyportEdge(folder / "edge", build, wallet)
 
     def stop(self):
         for edge in (self._ours, self._peer):
@@ -76,12 +76,24 @@ class Bench:
                 edge.stop()
 
     def run(self):
-        if any(map(self._wants, ("sip/edge_idle_client", "sip/edge_register/2000", "sip/edge_register_p99"))):
-            self._with_many()
-        if any(map(self._wants, ("sip/edge_register/100", "sip/edge_dialog", "sip/edge_dialog_media"))):
-            self._with_few()
+        for workers, suffix in ((max(2, os.cpu_count()), ""), (1, ONE_WORKER)):
+            self._suffix, self._peer_name = suffix, f"{PEER}, {workers} worker{'s' * (workers > 1)}"
+            many = any(map(self._wants, ("sip/edge_idle_client", "sip/edge_register/2000", "sip/edge_register_p99")))
+            few = any(map(self._wants, ("sip/edge_register/100", "sip/edge_dialog", "sip/edge_dialog_media")))
+            if not many and not few:
+                continue
+            self._peer = self._start_peer(workers)
+            if many:
+                self._with_many()
+            if few:
+                self._with_few()
+            self._peer.stop()
+            self._peer = None
 
     def _wants(self, name):
+        if self._suffix and name not in ("sip/edge_register/2000", "sip/edge_register/100", "sip/edge_dialog"):
+            return False
+        name += self._suffix
         return name.startswith(self._only) or self._only.startswith(name)
 
     def _with_many(self):
@@ -90,7 +102,8 @@ class Bench:
         many = self._clients(2000)
         grown = [(self._resident_bytes(clients.edge.pids()) - start) / 2000 for clients, start in zip(many, before)]
         self._stop(warm)
-        self._report("sip/edge_idle_client", "B/client", "lower", *grown)
+        if self._wants("sip/edge_idle_client"):
+            self._report("sip/edge_idle_client", "B/client", "lower", *grown)
         self._throughput("sip/edge_register/2000", many, "register", "REGISTER/CPU-s")
         if self._wants("sip/edge_register_p99"):
             self._report("sip/edge_register_p99", "µs", "lower",
@@ -129,10 +142,11 @@ class Bench:
         return [statistics.median(side) for side in values]
 
     def _report(self, name, unit, better, ours, peer):
+        name += self._suffix
         if not name.startswith(self._only):
             return
         ratio = ours / peer if better == "higher" else peer / ours
-        print(json.dumps({"name": name, "value": round(ours, 1), "unit": unit, "better": better, "peer": PEER,
+        print(json.dumps({"name": name, "value": round(ours, 1), "unit": unit, "better": better, "peer": self._peer_name,
                           "peer_value": round(peer, 1), "ratio": round(ratio, 3)}, ensure_ascii=False), flush=True)
 
 

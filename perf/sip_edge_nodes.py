@@ -150,11 +150,11 @@ class KamailioEdge:
     """Kamailio, all its processes charged."""
     ip = "127.0.0.2"
 
-    def __init__(self, folder, build, wallet):
+    def __init__(self, folder, build, wallet, workers):
         folder.mkdir()
         (folder / "kamailio-tls.cfg").write_text(KAMAILIO_TLS.format(edge=wallet.edge))
         text = (HERE / "kamailio_edge.cfg").read_text()
-        for word, value in (("@FOLDER@", folder), ("@IP@", self.ip), ("@WORKERS@", "1"), ("@FAR@", "127.0.0.1:7001")):
+        for word, value in (("@FOLDER@", folder), ("@IP@", self.ip), ("@WORKERS@", workers), ("@FAR@", "127.0.0.1:7001")):
             text = text.replace(word, str(value))
         (folder / "kamailio.cfg").write_text(text)
         self._far = Process("far end", None, [build / "perf" / "sip_far_end", "listen", *map(str, FAR), wallet.far.certificate, wallet.far.key],
