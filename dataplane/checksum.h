@@ -29,12 +29,17 @@ inline uint64_t checksum_add(uint64_t sum, const void* data, size_t bytes) {
   return low + high;
 }
 
+// Of a sum of a few 16-bit words.
+inline uint16_t checksum_fold_small(uint32_t sum) {
+  sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<uint16_t>(sum + (sum >> 16));
+}
+
 inline uint16_t checksum_fold(uint64_t sum) {
+  // Below 2^33 after the first step, so the second is exact in 16-bit words.
   sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<uint16_t>(sum);
+  sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
+  return checksum_fold_small(static_cast<uint32_t>(sum));
 }
 
 // RFC 768: a checksum that comes out as zero is sent as all ones.
@@ -54,17 +59,18 @@ inline uint16_t udp_sum(const void* addresses, size_t addresses_bytes, const voi
 
 // The sum of a UDP payload, from the checksum it came with less everything else that covers (RFC 1624 3): no byte of the payload is
 // read, and an error in it stays an error. In ones' complement a 32-bit word adds as its two halves do, and the complement subtracts.
-inline uint64_t carried_payload_sum(const uint8_t* addresses, size_t addresses_bytes, const uint8_t* udp) {
-  uint16_t words[4];  // ports, length, checksum
-  std::memcpy(words, udp, sizeof words);
-  uint32_t ports;
-  std::memcpy(&ports, udp, sizeof ports);
-  uint64_t sum = uint64_t{static_cast<uint16_t>(~words[3])} + static_cast<uint32_t>(~ports) + 2 * uint64_t{static_cast<uint16_t>(~words[2])} +
-                 static_cast<uint16_t>(~checksum_word(17));
-  for (size_t at = 0; at < addresses_bytes; at += 4) {
-    uint32_t word;
-    std::memcpy(&word, addresses + at, sizeof word);
-    sum += static_cast<uint32_t>(~word);
+inline uint64_t carried_payload_sum(const uint8_t* addresses, bool is_v4, const uint8_t* udp) {
+  uint64_t header, first;  // ports, length, checksum
+  std::memcpy(&header, udp, 8);
+  std::memcpy(&first, addresses, 8);
+  const uint64_t inverted = ~header;
+  uint64_t sum = (inverted >> 48) + static_cast<uint32_t>(inverted) + 2 * ((inverted >> 32) & 0xffff) + static_cast<uint16_t>(~checksum_word(17));
+  sum += static_cast<uint32_t>(~first) + (~first >> 32);
+  if (is_v4) return sum;
+  for (size_t at = 8; at < 32; at += 8) {
+    uint64_t word;
+    std::memcpy(&word, addresses + at, 8);
+    sum += static_cast<uint32_t>(~word) + (~word >> 32);
   }
   return sum;
 }

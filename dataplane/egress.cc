@@ -46,10 +46,6 @@ void write_ipv6(const Egress& egress, const abi::Address& source, uint8_t* at) {
 
 constexpr uint64_t resolved_ns = 1'000'000'000;  // the next-hop table wants to hear once a second that it is in use
 constexpr uint32_t multiplex_prefix_bytes = 4;
-constexpr uint32_t udp_header_bytes = sizeof(rte_udp_hdr);
-constexpr uint32_t headers_v4 = sizeof(rte_ether_hdr) + sizeof(rte_ipv4_hdr) + udp_header_bytes;
-constexpr uint32_t headers_v6 = sizeof(rte_ether_hdr) + sizeof(rte_ipv6_hdr) + udp_header_bytes;
-static_assert(headers_v6 <= egress_header_room && headers_v4 <= 48);
 
 // Ethernet, IP and UDP before `end`, lengths and checksums zero. Returns the bytes written.
 uint32_t write_headers(const Worker& worker, const Egress& egress, const drivers::HopLink& link, uint8_t* end) {
@@ -158,49 +154,19 @@ abi::DropReason resolve_egress(Worker& worker, FlowEntry& flow, uint32_t epoch) 
   return abi::DropReason::count;
 }
 
-UdpPayload place_headers(const FlowEntry& flow, const Packet& packet) {
-  const UdpPayload udp = udp_payload_of(flow, packet);
-  if (flow.verbs & abi::verb_mux) {
-    // Only a confirmed-latch flow has candidates to tell apart.
-    store_be32(udp.at, flow.egress.multiplex_id | (flow.latch == abi::Latch::confirmed ? packet.candidate : 0));
-  }
-  // In whole registers: what is written too far in front is headroom.
-  const uint8_t* headers = flow.egress_headers;
-  std::memcpy(udp.at - 48, headers + egress_header_room - 48, 48);
-  if (!flow.egress.is_v4) std::memcpy(udp.at - 64, headers + egress_header_room - 64, 16);
-  return udp;
-}
-
-void finish_headers(const Worker& worker, const EgressMemo& memo, rte_mbuf& mbuf, const UdpPayload& payload, uint64_t payload_sum) {
-  const uint32_t header_bytes = memo.is_v4 ? headers_v4 : headers_v6;
-  mbuf.data_off = static_cast<uint16_t>(payload.at - header_bytes - static_cast<uint8_t*>(mbuf.buf_addr));
-  mbuf.data_len = static_cast<uint16_t>(header_bytes + payload.bytes);
-  mbuf.pkt_len = mbuf.data_len;
-  mbuf.ol_flags = 0;
+void finish_unknown_sum(const Worker& worker, const EgressMemo& memo, rte_mbuf& mbuf, const UdpPayload& payload, uint64_t without_payload) {
   auto* udp = reinterpret_cast<rte_udp_hdr*>(payload.at - udp_header_bytes);
-  const uint16_t datagram_bytes = rte_cpu_to_be_16(static_cast<uint16_t>(payload.bytes + udp_header_bytes));
-  udp->dgram_len = datagram_bytes;
-  if (memo.is_v4) {
-    auto* ip = reinterpret_cast<rte_ipv4_hdr*>(payload.at - udp_header_bytes - sizeof(rte_ipv4_hdr));
-    ip->total_length = rte_cpu_to_be_16(static_cast<uint16_t>(payload.bytes + udp_header_bytes + sizeof(rte_ipv4_hdr)));
-    ip->hdr_checksum = static_cast<uint16_t>(~checksum_fold(uint64_t{memo.ip_sum} + ip->total_length));
-  } else {
-    reinterpret_cast<rte_ipv6_hdr*>(payload.at - udp_header_bytes - sizeof(rte_ipv6_hdr))->payload_len = datagram_bytes;
-  }
-  const uint64_t without_payload = memo.udp_sum + 2 * uint64_t{datagram_bytes};  // once in the pseudo-header
-  if (payload_sum != unknown_sum) {
-    udp->dgram_cksum = checksum_of_sum(without_payload + payload_sum);
-  } else if (worker.node.ports[memo.port_index]->offloads_checksum() && !memo.stays_here) {
-    mbuf.ol_flags = (memo.is_v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6) | RTE_MBUF_F_TX_UDP_CKSUM;
-    mbuf.l2_len = sizeof(rte_ether_hdr);
-    mbuf.l3_len = header_bytes - sizeof(rte_ether_hdr) - udp_header_bytes;
-    // The port adds the datagram; it wants the sum of the pseudo-header alone.
-    uint32_t ports;
-    std::memcpy(&ports, udp, sizeof ports);
-    udp->dgram_cksum = checksum_fold(uint64_t{memo.udp_sum} + static_cast<uint32_t>(~ports) + datagram_bytes);
-  } else {
+  if (memo.stays_here || !worker.node.ports[memo.port_index]->offloads_checksum()) {
     udp->dgram_cksum = checksum_of_sum(checksum_add(without_payload, payload.at, payload.bytes));
+    return;
   }
+  mbuf.ol_flags = (memo.is_v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6) | RTE_MBUF_F_TX_UDP_CKSUM;
+  mbuf.l2_len = sizeof(rte_ether_hdr);
+  mbuf.l3_len = memo.is_v4 ? sizeof(rte_ipv4_hdr) : sizeof(rte_ipv6_hdr);
+  // The port adds the datagram; it wants the sum of the pseudo-header alone.
+  uint32_t ports;
+  std::memcpy(&ports, udp, sizeof ports);
+  udp->dgram_cksum = checksum_fold(uint64_t{memo.udp_sum} + static_cast<uint32_t>(~ports) + udp->dgram_len);
 }
 
 void send_datagram(Worker& worker, const Egress& egress, HopMemory& memory, const uint8_t* payload, size_t bytes) {

@@ -4,13 +4,19 @@
 // finish_headers fills in what depends on the final length. find_hop answers from the next-hop table and asks the resolver at most
 // ten times a second a flow. Owner lcore only.
 
+#include <rte_ether.h>
+#include <rte_ip.h>
+#include <rte_mbuf.h>
+#include <rte_udp.h>
+
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
+#include "dataplane/checksum.h"
 #include "dataplane/flow_table.h"
 #include "dataplane/packet.h"
-
-struct rte_mbuf;
+#include "dataplane/rtp_bytes.h"
 
 namespace sallyport::dataplane {
 
@@ -42,14 +48,63 @@ inline UdpPayload udp_payload_of(const FlowEntry& flow, const Packet& packet) {
   return {packet.payload - prefix, packet.payload_bytes + prefix};
 }
 
+inline constexpr uint32_t udp_header_bytes = sizeof(rte_udp_hdr);
+inline constexpr uint32_t headers_v4 = sizeof(rte_ether_hdr) + sizeof(rte_ipv4_hdr) + udp_header_bytes;
+inline constexpr uint32_t headers_v6 = sizeof(rte_ether_hdr) + sizeof(rte_ipv6_hdr) + udp_header_bytes;
+static_assert(headers_v6 <= egress_header_room && headers_v6 <= 48 + 16 && headers_v4 <= 32 + 16);
+inline constexpr uint32_t headroom_needed = headers_v6 + 4;
+
+// Only a confirmed-latch flow has candidates to tell apart.
+inline uint32_t multiplex_id_of(const FlowEntry& flow, const Packet& packet) {
+  return flow.egress.multiplex_id | (flow.latch == abi::Latch::confirmed ? packet.candidate : 0);
+}
+
 // Puts the flow's headers, and with verb_mux the multiplexID, before the packet's payload in place. There must be
 // headroom_needed bytes before it.
-inline constexpr uint32_t headroom_needed = egress_header_room + 4;
-UdpPayload place_headers(const FlowEntry& flow, const Packet& packet);
+inline UdpPayload place_headers(const FlowEntry& flow, const Packet& packet) {
+  const UdpPayload udp = udp_payload_of(flow, packet);
+  if (flow.verbs & abi::verb_mux) store_be32(udp.at, multiplex_id_of(flow, packet));
+  // In registers that overlap, and no byte too far in front: that would be one more cache line of the packet.
+  const uint8_t* end = flow.egress_headers + egress_header_room;
+  if (flow.egress.is_v4) {
+    std::memcpy(udp.at - headers_v4, end - headers_v4, 32);
+    std::memcpy(udp.at - 16, end - 16, 16);
+  } else {
+    std::memcpy(udp.at - headers_v6, end - headers_v6, 48);
+    std::memcpy(udp.at - 16, end - 16, 16);
+  }
+  return udp;
+}
+
+// The checksum by the port, or over the whole payload.
+void finish_unknown_sum(const Worker& worker, const EgressMemo& memo, rte_mbuf& mbuf, const UdpPayload& payload, uint64_t without_payload);
 
 // Lengths, checksums and the mbuf's bounds, once the payload is final and stands behind its headers. `payload_sum`: of the UDP
 // payload, not folded; when unknown the checksum is computed, here or by the port.
-void finish_headers(const Worker& worker, const EgressMemo& memo, rte_mbuf& mbuf, const UdpPayload& payload, uint64_t payload_sum);
+inline void finish_headers(const Worker& worker, const EgressMemo& memo, rte_mbuf& mbuf, const UdpPayload& payload, uint64_t payload_sum) {
+  const uint32_t header_bytes = memo.is_v4 ? headers_v4 : headers_v6;
+  mbuf.data_off = static_cast<uint16_t>(payload.at - header_bytes - static_cast<uint8_t*>(mbuf.buf_addr));
+  mbuf.data_len = static_cast<uint16_t>(header_bytes + payload.bytes);
+  mbuf.pkt_len = mbuf.data_len;
+  mbuf.ol_flags = 0;
+  auto* udp = reinterpret_cast<rte_udp_hdr*>(payload.at - udp_header_bytes);
+  const uint16_t datagram_bytes = __builtin_bswap16(static_cast<uint16_t>(payload.bytes + udp_header_bytes));
+  udp->dgram_len = datagram_bytes;
+  if (memo.is_v4) {
+    auto* ip = reinterpret_cast<rte_ipv4_hdr*>(payload.at - udp_header_bytes - sizeof(rte_ipv4_hdr));
+    const uint16_t total = __builtin_bswap16(static_cast<uint16_t>(payload.bytes + udp_header_bytes + sizeof(rte_ipv4_hdr)));
+    ip->total_length = total;
+    ip->hdr_checksum = static_cast<uint16_t>(~checksum_fold_small(uint32_t{memo.ip_sum} + total));
+  } else {
+    reinterpret_cast<rte_ipv6_hdr*>(payload.at - udp_header_bytes - sizeof(rte_ipv6_hdr))->payload_len = datagram_bytes;
+  }
+  const uint64_t without_payload = memo.udp_sum + 2 * uint64_t{datagram_bytes};  // once in the pseudo-header
+  if (payload_sum != unknown_sum) [[likely]] {
+    udp->dgram_cksum = checksum_of_sum(without_payload + payload_sum);
+  } else {
+    finish_unknown_sum(worker, memo, mbuf, payload, without_payload);
+  }
+}
 
 // A datagram of our own. Dropped and counted when there is no memory, no next hop or no room in the port.
 void send_datagram(Worker& worker, const Egress& egress, HopMemory& memory, const uint8_t* payload, size_t bytes);

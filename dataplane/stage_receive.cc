@@ -29,12 +29,14 @@ uint32_t fill(Worker& worker, rte_mbuf** mbufs, uint32_t count, bool was_handed_
     Packet& packet = burst.packets[i];
     packet.mbuf = mbufs[i];
     packet.verdict = Verdict::pass;
+    packet.reason = abi::DropReason{};
+    packet.media = abi::Media{};
+    packet.candidate = 0;
     packet.is_control = false;
     packet.arrived_multiplexed = false;
     packet.is_tentative = false;
     packet.carries_checksum = false;
     packet.stays_here = false;
-    packet.candidate = 0;
     packet.flow = nullptr;
     bytes += mbufs[i]->pkt_len;
   }

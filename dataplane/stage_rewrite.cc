@@ -26,7 +26,7 @@ void note_arrival(Worker& worker, Packet& packet) {
     worker.post_flow_event(abi::EventType::first_packet, flow, packet.source, 0);
   }
   meter.last_packet_ns = worker.now_ns;
-  if (packet.media == abi::Media::rtp) note_reception(meter.reception, packet.payload, worker.now_ns, flow.ticks_per_ns_q32);
+  if (packet.media == abi::Media::rtp) note_reception(meter.reception, packet.payload, arrival_ticks(worker.now_ns, flow.ticks_per_ns_q32));
 }
 
 bool has_headroom(const Packet& packet) {
@@ -36,10 +36,10 @@ bool has_headroom(const Packet& packet) {
 // Reads the headers that place_headers overwrites.
 uint64_t payload_sum_of(const FlowEntry& flow, const Packet& packet) {
   if (!packet.carries_checksum) return unknown_sum;
-  uint64_t sum = carried_payload_sum(packet.addresses, packet.source.family == 4 ? 8 : 32, packet.udp);
+  uint64_t sum = carried_payload_sum(packet.addresses, packet.source.family == 4, packet.udp);
   // The multiplexID was payload, and will be.
   if (packet.arrived_multiplexed) sum += static_cast<uint32_t>(~__builtin_bswap32(packet.multiplex_id));
-  if (flow.verbs & abi::verb_mux) sum += __builtin_bswap32(flow.egress.multiplex_id | (flow.latch == abi::Latch::confirmed ? packet.candidate : 0));
+  if (flow.verbs & abi::verb_mux) sum += __builtin_bswap32(multiplex_id_of(flow, packet));
   return sum;
 }
 

@@ -24,6 +24,8 @@ constexpr uint32_t commands_per_poll = 64;
 constexpr uint64_t tick_ns = 5'000'000;
 constexpr uint32_t flows_per_tick = 64;
 constexpr uint32_t spins_before_rest = 64;
+constexpr uint64_t silence_ns = 200'000'000;
+constexpr uint64_t silent_rest_us = 1000;
 constexpr uint64_t rest_limit_us = 16'000;  // the heartbeat is due ten times a second
 
 }  // namespace
@@ -81,8 +83,11 @@ bool Worker::poll_once(uint64_t at_ns) {
   ++counters.polls;
   area->heartbeat_ns.store(now_ns, std::memory_order_relaxed);
   bool busy = take_commands();
-  for (uint16_t port = 0; port < node.ports.size(); ++port) busy |= run_port(*this, port) != 0;
-  busy |= run_handed_over(*this) != 0;
+  uint32_t packets = 0;
+  for (uint16_t port = 0; port < node.ports.size(); ++port) packets += run_port(*this, port);
+  packets += run_handed_over(*this);
+  if (packets != 0) last_packet_ns_ = now_ns;
+  busy |= packets != 0;
   busy |= take_from_kernel(*this) != 0;
   if (now_ns >= next_tick_ns_) {
     next_tick_ns_ = now_ns + tick_ns;
@@ -137,8 +142,12 @@ void Worker::rest(uint32_t idle_rounds) {
     return;
   }
   uint64_t rest_us = node.sleep_idle_us;
-  // Without flows nobody waits for a packet but the link, and a command wakes us: back off within half a second.
-  if (flows->live_flows == 0) rest_us = std::min(rest_us << std::min((idle_rounds - spins_before_rest) / 16, 9u), std::max(rest_us, rest_limit_us));
+  // Without flows nobody waits for a packet but the link, and a command wakes us: back off within half a second. With flows that are
+  // all silent, which is no call as people know it, the first packet may wait a millisecond; a stream keeps the short rest.
+  if (now_ns - last_packet_ns_ > silence_ns || flows->live_flows == 0) {
+    const uint64_t limit_us = flows->live_flows == 0 ? rest_limit_us : silent_rest_us;
+    rest_us = std::min(rest_us << std::min((idle_rounds - spins_before_rest) / 16, 9u), std::max(rest_us, limit_us));
+  }
   area->asleep.store(1, std::memory_order_seq_cst);
   if (area->commands.size() == 0) {
     ++area->counters.sleeps;

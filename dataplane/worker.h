@@ -71,6 +71,7 @@ class Worker {
   uint32_t events_lost_ = 0;
   uint32_t idle_cursor_ = 0;
   uint64_t next_tick_ns_ = 0;
+  uint64_t last_packet_ns_ = 0;
 };
 
 uint64_t monotonic_ns();

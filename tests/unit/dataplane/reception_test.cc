@@ -13,7 +13,8 @@ constexpr uint64_t ms = 1'000'000;
 class Reception : public testing::Test {
  protected:
   void hear(uint16_t seq, uint32_t ssrc = 1, uint64_t late_ns = 0) {
-    dataplane::note_reception(state, rtp(seq, ssrc).data(), 1'000'000'000'000 + uint64_t{seq} * 20 * ms + late_ns, dataplane::ticks_per_ns_q32(8000));
+    const uint64_t now_ns = 1'000'000'000'000 + uint64_t{seq} * 20 * ms + late_ns;
+    dataplane::note_reception(state, rtp(seq, ssrc).data(), dataplane::arrival_ticks(now_ns, dataplane::ticks_per_ns_q32(8000)));
   }
   abi::ReceptionState state;
 };
