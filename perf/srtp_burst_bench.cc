@@ -5,6 +5,7 @@
 // flows where we have 20,000 and the peer's name says so. Each number of flows has a process of its own.
 // Time is the thread's own CPU time in TSC cycles: a slow peer is preempted more often, which must not count against it.
 // Usage: srtp_burst_bench [--quick] [--only PREFIX]; one JSON object a line; the ratio is theirs over ours.
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <x86intrin.h>
@@ -57,9 +58,29 @@ struct Options {
   std::string only;
 };
 
+// As FlowTable has its keys.
+template <class T>
+struct LargePages {
+  using value_type = T;
+  T* allocate(size_t count) {
+    constexpr size_t page_bytes = size_t{2} << 20;
+    const size_t bytes = (count * sizeof(T) + page_bytes - 1) / page_bytes * page_bytes;
+    void* memory = std::aligned_alloc(page_bytes, bytes);
+    if (memory == nullptr) std::abort();
+    madvise(memory, bytes, MADV_HUGEPAGE);
+    return static_cast<T*>(memory);
+  }
+  void deallocate(T* memory, size_t) { std::free(memory); }
+  bool operator==(const LargePages&) const { return true; }
+};
+
 // One stream that enters under one key and leaves under another.
-struct Flow {
+struct FlowKeys {
   SrtpContext in_sealer, in_opener, out_sealer;
+};
+
+struct Flow {
+  FlowKeys* keys = nullptr;
   SrtpStreamState in_sealed{}, in_opened{}, out_sealed{};
   std::unique_ptr<SrtpOracle> their_opener, their_sealer;
   uint16_t our_sequence = 0, their_sequence = 0;
@@ -68,14 +89,15 @@ struct Flow {
 class Bench {
  public:
   Bench(drivers::CryptoEngine& engine, SrtpSuite suite, size_t flow_count)
-      : engine_(engine), burst_(engine), suite_(suite), flows_(flow_count), order_(flow_count) {
+      : engine_(engine), burst_(engine), suite_(suite), keys_(flow_count), flows_(flow_count), order_(flow_count) {
     for (size_t at = 0; at < flow_count; ++at) {
       order_[at] = static_cast<uint32_t>(at);  // the first ones are theirs, so these are shuffled among themselves
       const SrtpKeys in = random_keys(), out = random_keys();
       Flow& flow = flows_[at];
-      flow.in_sealer.expand(engine_, in, SrtpUse::rtp);
-      flow.in_opener.expand(engine_, in, SrtpUse::rtp);
-      flow.out_sealer.expand(engine_, out, SrtpUse::rtp);
+      flow.keys = &keys_[at];
+      flow.keys->in_sealer.expand(engine_, in, SrtpUse::rtp);
+      flow.keys->in_opener.expand(engine_, in, SrtpUse::rtp);
+      flow.keys->out_sealer.expand(engine_, out, SrtpUse::rtp);
       if (at >= their_flow_count()) continue;
       flow.their_opener = std::make_unique<SrtpOracle>(SrtpOracle::Role::receiver, in, kSsrc);
       flow.their_sealer = std::make_unique<SrtpOracle>(SrtpOracle::Role::sender, out, kSsrc);
@@ -141,16 +163,16 @@ class Bench {
       store_be16(packet + 2, is_theirs_ ? flow.their_sequence++ : flow.our_sequence++);
       store_be32(packet + 8, kSsrc);
       // Theirs and ours see the same sequence numbers, so each has a sealing side of its own.
-      jobs_[at] = {packet, static_cast<uint32_t>(12 + payload), kTailroomBytes, &flow.in_sealer,
+      jobs_[at] = {packet, static_cast<uint32_t>(12 + payload), kTailroomBytes, &flow.keys->in_sealer,
                    is_theirs_ ? &their_sealed_[which] : &flow.in_sealed, SrtpVerdict::ok};
     }
     if (operation != Operation::seal) burst_.seal(jobs_);
     for (size_t at = 0; at < chunk_packets_; ++at) {
       Flow& flow = *visited_[at];
       if (operation == Operation::seal)
-        aim(jobs_[at], flow.out_sealer, flow.out_sealed);
+        aim(jobs_[at], flow.keys->out_sealer, flow.out_sealed);
       else
-        aim(jobs_[at], flow.in_opener, flow.in_opened);
+        aim(jobs_[at], flow.keys->in_opener, flow.in_opened);
     }
   }
 
@@ -168,7 +190,7 @@ class Bench {
       }
       burst_.open(burst);
       if (operation == Operation::open) continue;
-      for (size_t job = 0; job < kBurst; ++job) aim(burst[job], visited_[at + job]->out_sealer, visited_[at + job]->out_sealed);
+      for (size_t job = 0; job < kBurst; ++job) aim(burst[job], visited_[at + job]->keys->out_sealer, visited_[at + job]->out_sealed);
       burst_.seal(burst);
     }
   }
@@ -196,6 +218,7 @@ class Bench {
   SrtpBurst burst_;
   SrtpSuite suite_;
   std::mt19937_64 random_{1};
+  std::vector<FlowKeys, LargePages<FlowKeys>> keys_;
   std::vector<Flow> flows_;
   std::vector<SrtpStreamState> their_sealed_;
   std::vector<uint32_t> order_;
