@@ -153,7 +153,7 @@ int run(const Options& options) {
     const std::string name = "relay/ring/flows" + std::to_string(flows);
     if (!name.starts_with(options.only)) continue;
     Bench bench(flows);
-    const uint32_t chunks = options.is_quick ? 201 : 1001;
+    const uint32_t chunks = options.is_quick ? 401 : 4001;
     const double ours = bench.measure_ours(chunks);
     if (options.with_stages) bench.print_stages(name);
     const double bare = bench.measure_bare(chunks);

@@ -21,7 +21,8 @@ namespace {
 using boost::system::error_code;
 using std::chrono::milliseconds;
 
-constexpr uint32_t first_back_off_ms = 50, last_back_off_ms = 1000;
+// Media stands still until the next dataplane is offered its flows, and a knock at an absent socket costs nothing.
+constexpr uint32_t first_back_off_ms = 25, last_back_off_ms = 100;
 constexpr milliseconds handshake_limit{2000};
 constexpr milliseconds heartbeat_interval{100};
 constexpr uint64_t stalled_after_ns = 1'000'000'000;

@@ -69,8 +69,10 @@ def run_scenario(scenario, report, options):
                 if reason:
                     report.skip(f"{scenario}: {sentence(case.__name__)}", reason)
                     continue
-                with report.check(f"{scenario}: {sentence(case.__name__)}", options.verbose):
-                    case(stage)
+                with report.check(f"{scenario}: {sentence(case.__name__)}", options.verbose) as remarks:
+                    remark = case(stage)
+                    if remark:
+                        remarks.append(str(remark))
     if len(report.failed) > failed_before:
         print(f"     logs of {scenario}: {logs}")
 

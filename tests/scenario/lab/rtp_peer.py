@@ -23,6 +23,7 @@ class RtpPeer:
         self.received = []
         self.received_rtcp = []
         self.rejected = 0
+        self.keys = None  # (suite, our key, theirs) as SDES carries them
         self._seal = self._open = None
         self._ssrc = random.getrandbits(32)
         self._sequence = random.randrange(1, 0x4000)
@@ -33,6 +34,7 @@ class RtpPeer:
         self.remote = (address, port)
 
     def set_keys(self, suite, own_inline, peer_inline):
+        self.keys = (suite, own_inline, peer_inline)
         self._seal = srtp.Session(suite, own_inline)
         self._open = srtp.Session(suite, peer_inline)
 
