@@ -74,7 +74,6 @@ Outcome<std::unique_ptr<TlsSession>> TlsSession::make(std::shared_ptr<TlsPolicy>
   }
   BIO_set_data(bio, session.get());
   BIO_set_init(bio, 1);
-  BIO_up_ref(bio);
   SSL_set_bio(session->ssl_, bio, bio);
   session->pending_ = std::make_unique<Pending>();
   session->pending_->snapshot = policy->credentials()->snapshot();
