@@ -5,7 +5,6 @@
 // flows where we have 20,000 and the peer's name says so. Each number of flows has a process of its own.
 // Time is the thread's own CPU time in TSC cycles: a slow peer is preempted more often, which must not count against it.
 // Usage: srtp_burst_bench [--quick] [--only PREFIX]; one JSON object a line; the ratio is theirs over ours.
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <x86intrin.h>
@@ -24,6 +23,7 @@
 
 #include "dataplane/rtp_bytes.h"
 #include "dataplane/srtp_burst.h"
+#include "perf/large_pages.h"
 #include "tests/unit/dataplane/srtp_oracle.h"
 
 namespace sallyport::dataplane {
@@ -56,22 +56,6 @@ constexpr const char* kOperationNames[] = {"open", "seal", "rekey"};
 struct Options {
   bool is_quick = false;
   std::string only;
-};
-
-// As FlowTable has its keys.
-template <class T>
-struct LargePages {
-  using value_type = T;
-  T* allocate(size_t count) {
-    constexpr size_t page_bytes = size_t{2} << 20;
-    const size_t bytes = (count * sizeof(T) + page_bytes - 1) / page_bytes * page_bytes;
-    void* memory = std::aligned_alloc(page_bytes, bytes);
-    if (memory == nullptr) std::abort();
-    madvise(memory, bytes, MADV_HUGEPAGE);
-    return static_cast<T*>(memory);
-  }
-  void deallocate(T* memory, size_t) { std::free(memory); }
-  bool operator==(const LargePages&) const { return true; }
 };
 
 // One stream that enters under one key and leaves under another.
@@ -218,7 +202,7 @@ class Bench {
   SrtpBurst burst_;
   SrtpSuite suite_;
   std::mt19937_64 random_{1};
-  std::vector<FlowKeys, LargePages<FlowKeys>> keys_;
+  std::vector<FlowKeys, perf::LargePages<FlowKeys>> keys_;
   std::vector<Flow> flows_;
   std::vector<SrtpStreamState> their_sealed_;
   std::vector<uint32_t> order_;
