@@ -3,7 +3,7 @@
 // headers, seal) for SRTP that enters under one key and leaves under another, ring to ring, flows visited in random order. The peer is
 // ipsec-mb alone doing the same cryptography for as many flows in bursts of 32: verify, decipher, encipher, tag; no header is looked at, no
 // index kept, its IVs and lengths stand ready.
-// Usage: media_path_bench [--quick] [--only PREFIX]; one JSON object a line; the ratio is theirs over ours.
+// Usage: media_path_bench [--quick] [--only PREFIX] [--stages]; one JSON object a line; the ratio is theirs over ours.
 
 #include <rte_mbuf.h>
 #include <rte_ring.h>
@@ -125,6 +125,15 @@ class Bench {
       if (drain() != chunk_packets) fail("packets were lost, so the figure would be wrong");
     }
     return median(cycles);
+  }
+
+  void print_stages(const std::string& name) {
+    const abi::WorkerCounters& counters = node_.node().region->worker(0).counters;
+    for (size_t stage = 0; stage < static_cast<size_t>(abi::Stage::count); ++stage) {
+      const double packets = static_cast<double>(std::max<uint64_t>(counters.stage_packets[stage], 1));
+      std::printf("{\"name\": \"%s/%s\", \"value\": %.1f, \"unit\": \"cycles/packet\", \"better\": \"lower\"}\n", name.c_str(),
+                  abi::stage_names[stage], static_cast<double>(counters.stage_cycles[stage]) / packets);
+    }
   }
 
   double measure_library(uint32_t chunks) {
@@ -263,7 +272,7 @@ class Bench {
   std::mt19937 random_{1};
 };
 
-int run(bool is_quick, const std::string& only) {
+int run(bool is_quick, bool with_stages, const std::string& only) {
   const std::vector<uint32_t> counts = is_quick ? std::vector<uint32_t>{10, 20000} : std::vector<uint32_t>{10, 1000, 20000};
   for (const auto& [suite, suite_name] : suites) {
     for (const uint32_t flows : counts) {
@@ -272,6 +281,7 @@ int run(bool is_quick, const std::string& only) {
       Bench bench(suite, flows);
       const uint32_t chunks = is_quick ? 101 : 501;
       const double ours = bench.measure_ours(chunks);
+      if (with_stages) bench.print_stages(name);
       const double library = bench.measure_library(chunks);
       std::printf("{\"name\": \"%s\", \"value\": %.1f, \"unit\": \"cycles/packet\", \"better\": \"lower\", \"peer\": \"ipsec-mb alone\", "
                   "\"peer_value\": %.1f, \"ratio\": %.3f}\n",
@@ -286,18 +296,20 @@ int run(bool is_quick, const std::string& only) {
 }  // namespace sallyport::test
 
 int main(int count, char** arguments) {
-  bool is_quick = false;
+  bool is_quick = false, with_stages = false;
   std::string only;
   for (int at = 1; at < count; ++at) {
     const std::string_view argument = arguments[at];
     if (argument == "--quick") {
       is_quick = true;
+    } else if (argument == "--stages") {
+      with_stages = true;
     } else if (argument == "--only" && at + 1 < count) {
       only = arguments[++at];
     } else {
-      std::fprintf(stderr, "usage: media_path_bench [--quick] [--only PREFIX]\n");
+      std::fprintf(stderr, "usage: media_path_bench [--quick] [--only PREFIX] [--stages]\n");
       return 2;
     }
   }
-  return sallyport::test::run(is_quick, only);
+  return sallyport::test::run(is_quick, with_stages, only);
 }
