@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 
 #include "controlplane/node/call_legs.h"
 #include "controlplane/node/traversal_test.h"
@@ -24,8 +25,11 @@ NodeFacts::NodeFacts(Node& node, std::string version) : node_(node), version_(st
 
 std::string NodeFacts::time_of(uint64_t monotonic_ms) const {
   if (monotonic_ms == 0) return {};
-  const uint64_t ago_ms = node_.now_ms() - std::min(node_.now_ms(), monotonic_ms);
-  return utc(std::time(nullptr) - static_cast<std::time_t>(ago_ms / 1000));
+  // The same moment is told the same each time, though the two clocks are never read at once; a clock that was set is followed.
+  const auto wall_ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  const int64_t offset_ms = wall_ms - static_cast<int64_t>(node_.now_ms());
+  if (std::abs(offset_ms - wall_offset_ms_) > 1000) wall_offset_ms_ = offset_ms;
+  return utc((wall_offset_ms_ + static_cast<int64_t>(monotonic_ms)) / 1000);
 }
 
 NodeView::Awaitable<StatusView> NodeFacts::status() {

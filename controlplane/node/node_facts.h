@@ -31,6 +31,7 @@ class NodeFacts final : public api::NodeView {
 
   Node& node_;
   const std::string version_;
+  mutable int64_t wall_offset_ms_ = 0;  // wall clock less CLOCK_MONOTONIC
   const uint64_t started_ms_;
 };
 
