@@ -14,9 +14,9 @@
 #include <cstdlib>
 #include <fstream>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "perf/bench_options.h"
 #include "tests/unit/dataplane/test_node.h"
 
 namespace sallyport::test {
@@ -156,32 +156,22 @@ void print(const std::string& name, double value, const char* unit, const char* 
   std::fflush(stdout);
 }
 
+int run(const perf::BenchOptions& options) {
+  for (const bool has_keys : {false, true}) {
+    const std::string kind = has_keys ? "rekey" : "relay";
+    const std::string program = "flows/program/" + kind, memory = "flows/memory/" + kind;
+    if (!program.starts_with(options.only) && !memory.starts_with(options.only)) continue;
+    Bench bench(has_keys);
+    const double bytes = bench.measure_memory();
+    if (memory.starts_with(options.only)) print(memory, bytes, "B/flow", "lower");
+    if (program.starts_with(options.only)) print(program, bench.measure_rate(options.is_quick ? 5 : 25), "commands/s", "higher");
+  }
+  return 0;
+}
+
 }  // namespace
 }  // namespace sallyport::test
 
 int main(int count, char** arguments) {
-  using namespace sallyport::test;
-  bool is_quick = false;
-  std::string only;
-  for (int at = 1; at < count; ++at) {
-    const std::string_view argument = arguments[at];
-    if (argument == "--quick") {
-      is_quick = true;
-    } else if (argument == "--only" && at + 1 < count) {
-      only = arguments[++at];
-    } else {
-      std::fprintf(stderr, "usage: flow_program_bench [--quick] [--only PREFIX]\n");
-      return 2;
-    }
-  }
-  for (const bool has_keys : {false, true}) {
-    const std::string kind = has_keys ? "rekey" : "relay";
-    const std::string program = "flows/program/" + kind, memory = "flows/memory/" + kind;
-    if (!program.starts_with(only) && !memory.starts_with(only)) continue;
-    Bench bench(has_keys);
-    const double bytes = bench.measure_memory();
-    if (memory.starts_with(only)) print(memory, bytes, "B/flow", "lower");
-    if (program.starts_with(only)) print(program, bench.measure_rate(is_quick ? 5 : 25), "commands/s", "higher");
-  }
-  return 0;
+  return sallyport::test::run(sallyport::perf::BenchOptions::parse(count, arguments, false));
 }

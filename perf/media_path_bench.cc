@@ -15,7 +15,6 @@
 #include <cstring>
 #include <random>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "dataplane/packet.h"
@@ -23,7 +22,9 @@
 #include "dataplane/srtp_burst.h"
 #include "dataplane/srtp_keys.h"
 #include "dataplane/srtp_stream_state.h"
+#include "perf/bench_options.h"
 #include "perf/large_pages.h"
+#include "perf/stage_report.h"
 #include "tests/unit/dataplane/test_node.h"
 
 namespace sallyport::test {
@@ -127,14 +128,7 @@ class Bench {
     return median(cycles);
   }
 
-  void print_stages(const std::string& name) {
-    const abi::WorkerCounters& counters = node_.node().region->worker(0).counters;
-    for (size_t stage = 0; stage < static_cast<size_t>(abi::Stage::count); ++stage) {
-      const double packets = static_cast<double>(std::max<uint64_t>(counters.stage_packets[stage], 1));
-      std::printf("{\"name\": \"%s/%s\", \"value\": %.1f, \"unit\": \"cycles/packet\", \"better\": \"lower\"}\n", name.c_str(),
-                  abi::stage_names[stage], static_cast<double>(counters.stage_cycles[stage]) / packets);
-    }
-  }
+  const abi::WorkerCounters& counters() { return node_.node().region->worker(0).counters; }
 
   double measure_library(uint32_t chunks) {
     std::vector<double> cycles;
@@ -272,16 +266,16 @@ class Bench {
   std::mt19937 random_{1};
 };
 
-int run(bool is_quick, bool with_stages, const std::string& only) {
-  const std::vector<uint32_t> counts = is_quick ? std::vector<uint32_t>{10, 20000} : std::vector<uint32_t>{10, 1000, 20000};
+int run(const perf::BenchOptions& options) {
+  const std::vector<uint32_t> counts = options.is_quick ? std::vector<uint32_t>{10, 20000} : std::vector<uint32_t>{10, 1000, 20000};
   for (const auto& [suite, suite_name] : suites) {
     for (const uint32_t flows : counts) {
       const std::string name = std::string("media/ring/rekey/") + suite_name + "/160B/flows" + std::to_string(flows);
-      if (!name.starts_with(only)) continue;
+      if (!name.starts_with(options.only)) continue;
       Bench bench(suite, flows);
-      const uint32_t chunks = is_quick ? 101 : 501;
+      const uint32_t chunks = options.is_quick ? 101 : 501;
       const double ours = bench.measure_ours(chunks);
-      if (with_stages) bench.print_stages(name);
+      if (options.with_stages) perf::print_stages(name, bench.counters());
       const double library = bench.measure_library(chunks);
       std::printf("{\"name\": \"%s\", \"value\": %.1f, \"unit\": \"cycles/packet\", \"better\": \"lower\", \"peer\": \"ipsec-mb alone\", "
                   "\"peer_value\": %.1f, \"ratio\": %.3f}\n",
@@ -296,20 +290,5 @@ int run(bool is_quick, bool with_stages, const std::string& only) {
 }  // namespace sallyport::test
 
 int main(int count, char** arguments) {
-  bool is_quick = false, with_stages = false;
-  std::string only;
-  for (int at = 1; at < count; ++at) {
-    const std::string_view argument = arguments[at];
-    if (argument == "--quick") {
-      is_quick = true;
-    } else if (argument == "--stages") {
-      with_stages = true;
-    } else if (argument == "--only" && at + 1 < count) {
-      only = arguments[++at];
-    } else {
-      std::fprintf(stderr, "usage: media_path_bench [--quick] [--only PREFIX] [--stages]\n");
-      return 2;
-    }
-  }
-  return sallyport::test::run(is_quick, with_stages, only);
+  return sallyport::test::run(sallyport::perf::BenchOptions::parse(count, arguments, true));
 }

@@ -14,10 +14,11 @@
 #include <cstring>
 #include <random>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "dataplane/packet.h"
+#include "perf/bench_options.h"
+#include "perf/stage_report.h"
 #include "tests/unit/dataplane/test_node.h"
 
 namespace sallyport::test {
@@ -27,12 +28,6 @@ constexpr uint32_t bursts_a_chunk = 16;
 constexpr uint32_t chunk_packets = bursts_a_chunk * dataplane::burst_size;
 constexpr uint32_t ports_a_slot = 59999 - 36002 + 1;
 constexpr uint64_t second_ns = 1'000'000'000;
-
-struct Options {
-  bool is_quick = false;
-  bool with_stages = false;
-  std::string only;
-};
 
 abi::Address source_of(uint32_t flow) {
   abi::Address source = address("10.0.0.0", static_cast<uint16_t>(1024 + flow % 50000));
@@ -75,14 +70,7 @@ class Bench {
       }
     });
   }
-  void print_stages(const std::string& name) {
-    const abi::WorkerCounters& counters = node_.node().region->worker(0).counters;
-    for (size_t stage = 0; stage < static_cast<size_t>(abi::Stage::count); ++stage) {
-      const double packets = static_cast<double>(std::max<uint64_t>(counters.stage_packets[stage], 1));
-      std::printf("{\"name\": \"%s/%s\", \"value\": %.1f, \"unit\": \"cycles/packet\", \"better\": \"lower\"}\n", name.c_str(),
-                  abi::stage_names[stage], static_cast<double>(counters.stage_cycles[stage]) / packets);
-    }
-  }
+  const abi::WorkerCounters& counters() { return node_.node().region->worker(0).counters; }
 
  private:
   void add_flow(uint32_t flow) {
@@ -147,7 +135,7 @@ class Bench {
   std::mt19937 random_{1};
 };
 
-int run(const Options& options) {
+int run(const perf::BenchOptions& options) {
   const std::vector<uint32_t> counts = options.is_quick ? std::vector<uint32_t>{1000, 100000} : std::vector<uint32_t>{1, 1000, 20000, 100000};
   for (const uint32_t flows : counts) {
     const std::string name = "relay/ring/flows" + std::to_string(flows);
@@ -155,7 +143,7 @@ int run(const Options& options) {
     Bench bench(flows);
     const uint32_t chunks = options.is_quick ? 401 : 4001;
     const double ours = bench.measure_ours(chunks);
-    if (options.with_stages) bench.print_stages(name);
+    if (options.with_stages) perf::print_stages(name, bench.counters());
     const double bare = bench.measure_bare(chunks);
     std::printf("{\"name\": \"%s\", \"value\": %.1f, \"unit\": \"cycles/packet\", \"better\": \"lower\", \"peer\": \"bare ring forward\", "
                 "\"peer_value\": %.1f, \"ratio\": %.3f}\n",
@@ -169,19 +157,5 @@ int run(const Options& options) {
 }  // namespace sallyport::test
 
 int main(int count, char** arguments) {
-  sallyport::test::Options options;
-  for (int at = 1; at < count; ++at) {
-    const std::string_view argument = arguments[at];
-    if (argument == "--quick") {
-      options.is_quick = true;
-    } else if (argument == "--stages") {
-      options.with_stages = true;
-    } else if (argument == "--only" && at + 1 < count) {
-      options.only = arguments[++at];
-    } else {
-      std::fprintf(stderr, "usage: relay_bench [--quick] [--only PREFIX] [--stages]\n");
-      return 2;
-    }
-  }
-  return sallyport::test::run(options);
+  return sallyport::test::run(sallyport::perf::BenchOptions::parse(count, arguments, true));
 }

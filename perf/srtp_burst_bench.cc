@@ -17,12 +17,12 @@
 #include <memory>
 #include <random>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "dataplane/rtp_bytes.h"
 #include "dataplane/srtp_burst.h"
+#include "perf/bench_options.h"
 #include "perf/large_pages.h"
 #include "tests/unit/dataplane/srtp_oracle.h"
 
@@ -52,11 +52,6 @@ double measure_tsc_ghz() {
 
 enum class Operation { open, seal, rekey };
 constexpr const char* kOperationNames[] = {"open", "seal", "rekey"};
-
-struct Options {
-  bool is_quick = false;
-  std::string only;
-};
 
 // One stream that enters under one key and leaves under another.
 struct FlowKeys {
@@ -224,7 +219,7 @@ void print(const std::string& name, const std::string& peer, double ours, double
   std::fflush(stdout);
 }
 
-void run_flows(drivers::CryptoEngine& engine, const Options& options, SrtpSuite suite, size_t flow_count) {
+void run_flows(drivers::CryptoEngine& engine, const perf::BenchOptions& options, SrtpSuite suite, size_t flow_count) {
   const std::vector<size_t> payloads = options.is_quick ? std::vector<size_t>{160} : std::vector<size_t>{20, 160, 1200};
   std::unique_ptr<Bench> bench;  // made when the first of its names is wanted
   for (const Operation operation : {Operation::open, Operation::seal, Operation::rekey})
@@ -242,7 +237,7 @@ void run_flows(drivers::CryptoEngine& engine, const Options& options, SrtpSuite 
   _exit(0);
 }
 
-int run(const Options& options) {
+int run(const perf::BenchOptions& options) {
   auto engine = drivers::CryptoEngine::create();
   if (!engine) {
     std::fprintf(stderr, "%s\n", engine.fault().text().c_str());
@@ -267,17 +262,5 @@ int run(const Options& options) {
 }  // namespace sallyport::dataplane
 
 int main(int count, char** arguments) {
-  sallyport::dataplane::Options options;
-  for (int at = 1; at < count; ++at) {
-    const std::string_view argument = arguments[at];
-    if (argument == "--quick")
-      options.is_quick = true;
-    else if (argument == "--only" && at + 1 < count)
-      options.only = arguments[++at];
-    else {
-      std::fprintf(stderr, "usage: srtp_burst_bench [--quick] [--only PREFIX]\n");
-      return 2;
-    }
-  }
-  return sallyport::dataplane::run(options);
+  return sallyport::dataplane::run(sallyport::perf::BenchOptions::parse(count, arguments, false));
 }
