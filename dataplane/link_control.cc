@@ -17,6 +17,8 @@ constexpr uint32_t missed_limit = 3;
 constexpr uint8_t control_dscp = 48;  // CS6, network control (RFC 4594)
 // Until the first answer a keep-alive goes out more often: the call waits for the link.
 constexpr uint64_t first_keepalive_ns = 200'000'000;
+// One without an answer is repeated soon: E may hold the link for dead, and waits for a word of C when the network is back.
+constexpr uint64_t unanswered_keepalive_ns = 1'000'000'000;
 
 // Grows across restarts of this process, since the clock does; the session changes when the host starts anew.
 uint64_t next_counter(Link& link, uint64_t now_ns, uint32_t kind) {
@@ -80,6 +82,7 @@ void take_keepalive(Worker& worker, Link& link, uint32_t kind, const ControlMess
 
 void take_answer(Worker& worker, Link& link, uint32_t kind, const ControlMessage& message) {
   link.peers.workers = message.workers;
+  link.next_keepalive_ns[kind] = worker.now_ns + link.keepalive_ns;
   heard(worker, link, kind);
   if (worker.id != 0 || message.echo > worker.now_ns) return;
   abi::LinkState& state = worker.node.region->link(link.index).state;
@@ -169,8 +172,8 @@ void tick_links(Worker& worker) {
       }
       if (link.role != abi::LinkRole::c_side || worker.now_ns < link.next_keepalive_ns[kind]) continue;
       send_control(worker, link, kind, 0, abi::ControlType::keepalive, 0, worker.now_ns);
-      const uint64_t wait = link.peers.up[kind] ? link.keepalive_ns : std::min(link.keepalive_ns, first_keepalive_ns);
-      link.next_keepalive_ns[kind] = worker.now_ns + wait;
+      const uint64_t patience = link.peers.up[kind] ? unanswered_keepalive_ns : first_keepalive_ns;
+      link.next_keepalive_ns[kind] = worker.now_ns + std::min(link.keepalive_ns, patience);
     }
   }
 }

@@ -93,7 +93,7 @@ constexpr ConfigKey keys[] = {
     {"media", "port_max", number, "", "59999", "59999", 1025, 65535, Rule::any, "", restart, both, "Last relay port; odd.", KEY(media, MediaSection, port_max)},
     {"media", "link_rtp_port", number, "", "36000", "36000", 1024, 65535, Rule::any, "", restart, both, "UDP port of E for the multiplexed RTP of the C-E link; the same on both nodes.", KEY(media, MediaSection, link_rtp_port)},
     {"media", "link_rtcp_port", number, "", "36001", "36001", 1024, 65535, Rule::any, "", restart, both, "UDP port of E for the multiplexed RTCP of the C-E link; the same on both nodes.", KEY(media, MediaSection, link_rtcp_port)},
-    {"media", "keepalive_s", number, "s", "5", "5", 1, 60, Rule::any, "", restart, both, "How often C keeps each port of the media link open.", KEY(media, MediaSection, keepalive_s)},
+    {"media", "keepalive_s", number, "s", "5", "5", 1, 60, Rule::any, "", restart, both, "How often C keeps each port of the media link open; what is not answered is repeated every second.", KEY(media, MediaSection, keepalive_s)},
     {"media", "suites", texts, "", all_suites, all_suites, 1, 5, Rule::choice, suite_names, restart, both, "SRTP suites, in the order in which offers carry them; a suite not listed is refused.", KEY(media, MediaSection, suites)},
     {"media", "max_packets_per_s", number, "packets/s", "1000", "1000", 50, 1000000, Rule::any, "", restart, both, "Packets of one flow; what exceeds it is dropped and counted.", KEY(media, MediaSection, max_packets_per_s)},
     {"media", "outer", text, "", R"("outside")", "", 1, 23, Rule::address_slot, "", restart, E, "Address slot of relay ports towards clients.", KEY(media, MediaSection, outer)},

@@ -81,6 +81,25 @@ TEST_F(LinkControl, GoesDownAfterThreeMissedAndComesBack) {
   EXPECT_TRUE(pair.is_up());
 }
 
+TEST_F(LinkControl, KeepaliveWithoutAnAnswerIsRepeatedEverySecond) {
+  for (const auto& [node, role] : {std::pair{&pair.e, abi::LinkRole::e_side}, {&pair.c, abi::LinkRole::c_side}}) {
+    abi::Command command = TestPair::link_command(role);
+    command.link_spec.keepalive_ms = 10'000;
+    node->now_ns = pair.now_ns;
+    ASSERT_EQ(node->run(command), abi::CommandStatus::done);
+  }
+  for (int i = 0; i < 200 && !pair.is_up(); ++i) pair.step(10 * ms);
+  ASSERT_TRUE(pair.is_up());
+  const auto sent_within = [&](int seconds) {
+    for (int i = 0; i < seconds * 10; ++i) pair.c.poll(pair.now_ns += 100 * ms);
+    return lose_towards_port(pair.trunk);
+  };
+  EXPECT_EQ(sent_within(8), 0u) << "the last one was answered";
+  const size_t unanswered = sent_within(6);
+  EXPECT_GE(unanswered, 2u * 3) << "RTP and RTCP, the one that was due and its repeats";
+  EXPECT_LE(unanswered, 2u * 7);
+}
+
 TEST_F(LinkControl, ForgedStaleAndMisplacedDatagramsChangeNothing) {
   ASSERT_TRUE(pair.open_link());
   const abi::Address stranger = address("192.0.2.66", 36000);
