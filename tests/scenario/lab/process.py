@@ -89,11 +89,23 @@ class Process:
                 self._child.wait(patience_s)
             except subprocess.TimeoutExpired:
                 self.kill()
+        self._end_children()
         self._reader.join(2.0)
 
     def kill(self):
         self.signal(signal.SIGKILL)
         self._child.wait()
+        self._end_children()
+
+    def _end_children(self, timeout_s=2.0):
+        """What it left in its session, Kamailio's workers say, would hold its ports."""
+        deadline = time.monotonic() + timeout_s
+        try:
+            while time.monotonic() < deadline:
+                os.killpg(self.pid, signal.SIGKILL)
+                time.sleep(0.01)
+        except ProcessLookupError:
+            return
 
     def _read(self):
         with open(self.log_path, "ab") as log:
