@@ -91,6 +91,8 @@ void take_spec(const Node& node, const abi::FlowSpec& spec, FlowEntry& flow) {
   flow.verbs = spec.verbs;
   flow.latch = spec.latch;
   flow.flags = spec.flags;
+  flow.open_suite = spec.open_key.suite;
+  flow.seal_suite = spec.seal_key.suite;
   flow.arrival_link = spec.arrival_link;
   flow.arrival_multiplex_id = spec.arrival_multiplex_id;
   flow.rtcp_flow = spec.rtcp_flow;

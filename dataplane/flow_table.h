@@ -59,6 +59,9 @@ struct alignas(64) FlowEntry {
   uint16_t max_packet_bytes = 0;
   uint16_t flags = 0;
   uint32_t ticks_per_ns_q32 = 0; // of the RTP clock
+  uint16_t auth_failures_in_row = 0;  // mirrored in FlowState while it is not zero
+  abi::Suite open_suite{};       // with verb_open; says which lines of the keys to fetch
+  abi::Suite seal_suite{};
   EgressMemo egress;
 
   // Right-aligned: what is sent ends where the UDP payload begins.
@@ -97,6 +100,8 @@ struct alignas(64) FlowEntry {
   // After held, latch or expected_source changed.
   void refresh_source_key();
 };
+
+static_assert(offsetof(FlowEntry, egress_headers) == 64);
 
 // What E remembers of a flow's tentative sources beside FlowState::candidates; touched only while they are being judged.
 struct CandidateMemory {

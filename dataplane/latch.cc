@@ -118,7 +118,7 @@ void note_authenticated(Worker& worker, Packet& packet, bool is_newest) {
   FlowEntry& flow = *packet.flow;
   packet.is_tentative = false;
   if (flow.latch == abi::Latch::authenticated) {
-    if (is_newest) hold_to(worker, flow, packet.source);
+    if (is_newest && packet.source.first_word() != flow.source_key) hold_to(worker, flow, packet.source);
     return;
   }
   if ((flow.flags & abi::flow_confirms) == 0 || !packet.arrived_multiplexed || !is_newest) return;

@@ -32,6 +32,12 @@ struct ReplayWindow {
 
  private:
   void shift(uint64_t step) {
+    // Nearly every step is one.
+    if (step < 64) [[likely]] {
+      for (size_t at = Words - 1; at > 0; --at) words[at] = words[at] << step | words[at - 1] >> 1 >> (63 - step);
+      words[0] <<= step;
+      return;
+    }
     const uint64_t whole = step / 64;
     const unsigned part = step % 64;
     for (size_t at = Words; at-- > 0;) {

@@ -66,7 +66,7 @@ bool check_suite(drivers::CryptoEngine& engine, SrtpSuite suite) {
   const auto open = [&](bool tamper) {
     std::memcpy(packet, sealed, sizeof packet);
     if (tamper) packet[20] ^= 1;
-    job = SrtpJob{packet, sealed_bytes, 0, context.get(), opening.get(), SrtpVerdict::malformed};
+    job = SrtpJob{packet, sealed_bytes, 0, context.get(), opening.get(), SrtpVerdict::malformed, false};
     burst.open({&job, 1});
     return job.verdict;
   };

@@ -11,14 +11,20 @@ SrtpBurst::SrtpBurst(drivers::CryptoEngine& engine) : work_(std::make_unique<Wor
 
 SrtpBurst::~SrtpBurst() = default;
 
-void SrtpBurst::open(std::span<SrtpJob> jobs) {
-  for (; !jobs.empty(); jobs = jobs.subspan(std::min(jobs.size(), kMaxBurst)))
-    work_->open_piece(jobs.first(std::min(jobs.size(), kMaxBurst)));
+void SrtpBurst::open(std::span<SrtpJob> jobs, Fetch fetch) {
+  for (; !jobs.empty(); jobs = jobs.subspan(std::min(jobs.size(), kMaxBurst))) {
+    const std::span<SrtpJob> piece = jobs.first(std::min(jobs.size(), kMaxBurst));
+    if (fetch == Fetch::now) Workspace::prefetch(piece);
+    work_->open_piece(piece);
+  }
 }
 
-void SrtpBurst::seal(std::span<SrtpJob> jobs) {
-  for (; !jobs.empty(); jobs = jobs.subspan(std::min(jobs.size(), kMaxBurst)))
-    work_->seal_piece(jobs.first(std::min(jobs.size(), kMaxBurst)));
+void SrtpBurst::seal(std::span<SrtpJob> jobs, Fetch fetch) {
+  for (; !jobs.empty(); jobs = jobs.subspan(std::min(jobs.size(), kMaxBurst))) {
+    const std::span<SrtpJob> piece = jobs.first(std::min(jobs.size(), kMaxBurst));
+    if (fetch == Fetch::now) Workspace::prefetch(piece);
+    work_->seal_piece(piece);
+  }
 }
 
 }  // namespace sallyport::dataplane

@@ -24,6 +24,7 @@ struct SrtpJob {
   const SrtpContext* context;   // is_rtcp() of the context says what the packet is
   SrtpStreamState* state;       // of this direction; open and seal never share one
   SrtpVerdict verdict;          // out
+  bool is_newest;               // out (ok): its index is the highest of its SSRC
 };
 
 class SrtpBurst {
@@ -36,10 +37,13 @@ class SrtpBurst {
   SrtpBurst(const SrtpBurst&) = delete;
   SrtpBurst& operator=(const SrtpBurst&) = delete;
 
+  // Whether what the jobs touch is on its way into the cache already, or has to be fetched.
+  enum class Fetch : uint8_t { now, done };
+
   // SRTP to RTP, SRTCP to RTCP: checks the index, authenticates, records the index, deciphers.
-  void open(std::span<SrtpJob> jobs);
+  void open(std::span<SrtpJob> jobs, Fetch fetch = Fetch::now);
   // RTP to SRTP, RTCP to SRTCP. The RTP index comes from the packet's own sequence number.
-  void seal(std::span<SrtpJob> jobs);
+  void seal(std::span<SrtpJob> jobs, Fetch fetch = Fetch::now);
 
  private:
   struct Workspace;

@@ -50,9 +50,13 @@ class alignas(64) SrtpContext {
   // The lines a packet of this length needs beside the first one, from which is_gcm() and all lengths are read.
   // Inlined by force: GCC 12 takes a function that only prefetches for one without effect and drops the calls to it.
   [[gnu::always_inline]] void prefetch_keys(size_t packet_length_bytes) const {
+    prefetch_keys(key_length_, is_gcm_, packet_length_bytes);
+  }
+  // The same by what the caller knows of the context, so that none of it has to be there yet.
+  [[gnu::always_inline]] void prefetch_keys(size_t key_length_bytes, bool is_gcm, size_t packet_length_bytes) const {
     const auto* lines = reinterpret_cast<const char*>(&cm_);
-    for (size_t at = 0; at < (key_length_ == 16 ? 3u : 4u); ++at) __builtin_prefetch(lines + 64 * at);
-    if (!is_gcm_) return;
+    for (size_t at = 0; at < (key_length_bytes == 16 ? 3u : 4u); ++at) __builtin_prefetch(lines + 64 * at);
+    if (!is_gcm) return;
     // One power of the hash key for each block of text, header and lengths; they end with the first power.
     const size_t powers = std::min<size_t>(packet_length_bytes / 16 + 2, 48);
     for (size_t at = (sizeof(gcm_key_data) - powers * 16) / 64; at < 16; ++at) __builtin_prefetch(lines + 64 * at);

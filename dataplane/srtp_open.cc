@@ -55,7 +55,6 @@ SrtpVerdict admit_srtcp(SrtpJob& job, PendingPacket& packet) {
 }  // namespace
 
 void SrtpBurst::Workspace::open_piece(std::span<SrtpJob> jobs) {
-  prefetch(jobs);
   count = 0;
   for (SrtpJob& job : jobs) {
     job.verdict = admit_sealed(job, pending[count]);
@@ -154,23 +153,24 @@ bool SrtpBurst::Workspace::authenticate_again(PendingPacket& packet) {
 // In the order of arrival, so that each packet meets what earlier ones of the same burst recorded.
 SrtpVerdict SrtpBurst::Workspace::settle(PendingPacket& packet) {
   SrtpStreamState& state = *packet.job->state;
-  const SsrcView view = peek_ssrc(state, packet.ssrc);
   const bool is_rtcp = packet.job->context->is_rtcp();
-  if (!packet.is_authentic) {
+  if (!packet.is_authentic) [[unlikely]] {
     // RFC 3711 3.3.1: the guess came from the state before the burst; earlier packets may have moved it past a wrap.
     const uint64_t first_guess = packet.index;
     uint64_t guess = 0;
-    if (is_rtcp || !estimate_rtp_index(view, packet.sequence, guess) || guess == first_guess) return SrtpVerdict::auth_failed;
+    if (is_rtcp || !estimate_rtp_index(peek_ssrc(state, packet.ssrc), packet.sequence, guess) || guess == first_guess) return SrtpVerdict::auth_failed;
     packet.index = guess;
     if (!authenticate_again(packet)) return SrtpVerdict::auth_failed;
   }
-  const SrtpVerdict verdict =
-      is_rtcp ? judge_rtcp_index(view, static_cast<uint32_t>(packet.index)) : judge_rtp_index(view, packet.index);
+  SrtpVerdict verdict;
+  if (is_rtcp) {
+    const auto index = static_cast<uint32_t>(packet.index);
+    verdict = judge_rtcp_index(peek_ssrc(state, packet.ssrc), index);
+    packet.job->is_newest = verdict == SrtpVerdict::ok && record_rtcp(state, packet.ssrc, index);
+  } else {
+    verdict = settle_rtp_index(state, packet.ssrc, packet.index, packet.job->is_newest);
+  }
   if (verdict != SrtpVerdict::ok) return verdict;
-  if (is_rtcp)
-    record_rtcp(state, packet.ssrc, static_cast<uint32_t>(packet.index));
-  else
-    record_rtp(state, packet.ssrc, packet.index);
   packet.job->tailroom_bytes += packet.job->length_bytes - packet.text_end;
   packet.job->length_bytes = packet.text_end;
   return SrtpVerdict::ok;

@@ -25,10 +25,8 @@ SrtpVerdict admit_rtp(SrtpJob& job, PendingPacket& packet) {
   // An SSRC that would push out the memory of another is refused: forgetting one means using its key stream twice.
   if (state.srtp_packets >= kMaxSrtpPackets || !has_place_for(state, view)) return SrtpVerdict::key_limit;
   if (!estimate_rtp_index(view, packet.sequence, packet.index)) return SrtpVerdict::key_limit;
-  const SrtpVerdict verdict = judge_rtp_index(view, packet.index);
-  if (verdict == SrtpVerdict::replay) return SrtpVerdict::duplicate_index;
-  if (verdict == SrtpVerdict::ok) record_rtp(state, packet.ssrc, packet.index);
-  return verdict;
+  const SrtpVerdict verdict = settle_rtp_index(state, packet.ssrc, packet.index, job.is_newest);
+  return verdict == SrtpVerdict::replay ? SrtpVerdict::duplicate_index : verdict;
 }
 
 SrtpVerdict admit_rtcp(SrtpJob& job, PendingPacket& packet) {
@@ -55,7 +53,6 @@ uint32_t srtcp_word(const PendingPacket& packet) { return kEncipheredBit | stati
 }  // namespace
 
 void SrtpBurst::Workspace::seal_piece(std::span<SrtpJob> jobs) {
-  prefetch(jobs);
   count = 0;
   for (SrtpJob& job : jobs) {
     job.verdict = admit_clear(job, pending[count]);

@@ -133,10 +133,11 @@ SrtpSsrcState& enter_ssrc(SrtpStreamState& state, uint32_t ssrc) {
   return state.live[slot];
 }
 
-void record_rtp(SrtpStreamState& state, uint32_t ssrc, uint64_t index) {
+bool record_rtp(SrtpStreamState& state, uint32_t ssrc, uint64_t index) {
   SrtpSsrcState& entry = enter_ssrc(state, ssrc);
   const uint64_t highest = uint64_t{entry.roc} << 16 | entry.highest_seq;
-  if (entry.has_rtp && index <= highest) {
+  const bool is_newest = !entry.has_rtp || index > highest;
+  if (!is_newest) {
     if (highest - index < ReplayWindow<4>::kBits) entry.rtp_window.mark(highest - index);
   } else {
     if (entry.has_rtp)
@@ -148,11 +149,38 @@ void record_rtp(SrtpStreamState& state, uint32_t ssrc, uint64_t index) {
     entry.has_rtp = 1;
   }
   ++state.srtp_packets;
+  return is_newest;
 }
 
-void record_rtcp(SrtpStreamState& state, uint32_t ssrc, uint32_t index) {
+SrtpVerdict settle_rtp_index(SrtpStreamState& state, uint32_t ssrc, uint64_t index, bool& is_newest) {
+  const uint32_t recent = state.recency & 7;
+  SrtpSsrcState& entry = state.live[recent];
+  const bool is_recent = state.recency != 0 && state.ssrcs[recent] == ssrc && (state.live_mask >> recent & 1) && entry.has_rtp;
+  if (!is_recent) [[unlikely]] {
+    const SrtpVerdict verdict = judge_rtp_index(peek_ssrc(state, ssrc), index);
+    is_newest = verdict == SrtpVerdict::ok && record_rtp(state, ssrc, index);
+    return verdict;
+  }
+  const uint64_t highest = uint64_t{entry.roc} << 16 | entry.highest_seq;
+  is_newest = index > highest;
+  if (is_newest) [[likely]] {
+    entry.rtp_window.advance(index - highest);
+    entry.roc = static_cast<uint32_t>(index >> 16);
+    entry.highest_seq = static_cast<uint16_t>(index);
+  } else {
+    const uint64_t age = highest - index;
+    if (entry.rtp_window.is_too_old(age)) return SrtpVerdict::too_old;
+    if (entry.rtp_window.is_seen(age)) return SrtpVerdict::replay;
+    entry.rtp_window.mark(age);
+  }
+  ++state.srtp_packets;
+  return SrtpVerdict::ok;
+}
+
+bool record_rtcp(SrtpStreamState& state, uint32_t ssrc, uint32_t index) {
   SrtpSsrcState& entry = enter_ssrc(state, ssrc);
-  if (entry.has_rtcp && index <= entry.srtcp_index) {
+  const bool is_newest = !entry.has_rtcp || index > entry.srtcp_index;
+  if (!is_newest) {
     if (entry.srtcp_index - index < ReplayWindow<2>::kBits) entry.rtcp_window.mark(entry.srtcp_index - index);
   } else {
     if (entry.has_rtcp)
@@ -163,6 +191,7 @@ void record_rtcp(SrtpStreamState& state, uint32_t ssrc, uint32_t index) {
     entry.has_rtcp = 1;
   }
   ++state.srtcp_packets;
+  return is_newest;
 }
 
 }  // namespace sallyport::dataplane

@@ -44,7 +44,11 @@ bool has_place_for(const SrtpStreamState& state, const SsrcView& view);
 // The live entry of an SSRC, entered at the cost of the one least recently used when all slots are taken.
 SrtpSsrcState& enter_ssrc(SrtpStreamState& state, uint32_t ssrc);
 
-void record_rtp(SrtpStreamState& state, uint32_t ssrc, uint64_t index);
-void record_rtcp(SrtpStreamState& state, uint32_t ssrc, uint32_t index);
+// True when the index is the highest of its SSRC now.
+bool record_rtp(SrtpStreamState& state, uint32_t ssrc, uint64_t index);
+bool record_rtcp(SrtpStreamState& state, uint32_t ssrc, uint32_t index);
+
+// Judges and, when it is `ok`, records. In one look at the table when the SSRC is the one used last, as nearly always.
+SrtpVerdict settle_rtp_index(SrtpStreamState& state, uint32_t ssrc, uint64_t index, bool& is_newest);
 
 }  // namespace sallyport::dataplane

@@ -11,6 +11,7 @@
 #include "dataplane/latch.h"
 #include "dataplane/pipeline.h"
 #include "dataplane/rtp_bytes.h"
+#include "dataplane/srtp_fetch.h"
 #include "dataplane/worker.h"
 
 namespace sallyport::dataplane::stage {
@@ -143,14 +144,12 @@ void judge(Worker& worker, Packet& packet) {
   }
   if (!is_let_in(worker, packet, *flow)) return;
   worker.burst.verbs |= verbs;
-  // First lines of keys and state; the burst engine fetches the rest by them.
+  // What sealing needs comes while others are opened, unless there is nothing to open.
   if (verbs & abi::verb_open) {
-    rte_prefetch0(&worker.flows->open_context(packet.flow_index));
-    rte_prefetch0(&worker.state_of(packet).open_state);
-  }
-  if (verbs & abi::verb_seal) {
-    rte_prefetch0(&worker.flows->seal_context(packet.flow_index));
-    rte_prefetch0(&worker.state_of(packet).seal_state);
+    fetch_open(worker, packet);
+    if (flow->flags & abi::flow_confirms) rte_prefetch0(&flow->confirm_sent_ns);
+  } else if (verbs & abi::verb_seal) {
+    fetch_seal(worker, packet);
   }
 }
 

@@ -28,11 +28,11 @@ void seal(Worker& worker) {
     if (packet.verdict != Verdict::pass || (packet.flow->verbs & abi::verb_seal) == 0) continue;
     worker.job_packets[count] = &packet;
     worker.jobs[count] = SrtpJob{packet.payload, packet.payload_bytes, tailroom_of(packet), &worker.flows->seal_context(packet.flow_index),
-                                 reinterpret_cast<SrtpStreamState*>(&worker.state_of(packet).seal_state), SrtpVerdict::malformed};
+                                 reinterpret_cast<SrtpStreamState*>(&worker.state_of(packet).seal_state), SrtpVerdict::malformed, false};
     ++count;
   }
   if (count == 0) return;
-  worker.srtp.seal({worker.jobs, count});
+  worker.srtp.seal({worker.jobs, count}, SrtpBurst::Fetch::done);
   for (uint32_t i = 0; i < count; ++i) {
     Packet& packet = *worker.job_packets[i];
     if (worker.jobs[i].verdict != SrtpVerdict::ok) {

@@ -79,7 +79,7 @@ class SrtpFixture : public testing::Test {
       packet.resize(length + kTailroomBytes);
       jobs.push_back({packet.data(), length, kTailroomBytes, &context, &state, SrtpVerdict::malformed});
     }
-    (burst_.*pass)(jobs);
+    (burst_.*pass)(jobs, SrtpBurst::Fetch::now);
     std::vector<SrtpVerdict> verdicts;
     for (size_t at = 0; at < jobs.size(); ++at) {
       EXPECT_EQ(jobs[at].length_bytes + jobs[at].tailroom_bytes, packets[at].size());
