@@ -57,7 +57,8 @@ Outcome<std::unique_ptr<Dataplane>> Dataplane::create(const NodeSettings& settin
   auto resolver = drivers::Resolver::create(node.egress_slots(), settings.geometry.worker_count, node.hops);
   if (!resolver) return resolver.fault();
   node.resolver = std::move(*resolver);
-  auto region = Region::create(settings.geometry);
+  // After packet memory, which cannot do without what it asked for.
+  auto region = Region::create(settings.geometry, settings.hugepages == Hugepages::off ? RegionPages::small : RegionPages::large_if_free);
   if (!region) return region.fault();
   node.region = std::move(*region);
   if (auto made = plane->make_workers(); !made) return made.fault();
@@ -201,7 +202,7 @@ int Dataplane::run() {
         ", steering " + port->steering());
   }
   say("node " + settings_.name + " ready: " + std::to_string(workers_.size()) + " worker(s), crypto " + header.crypto + ", " +
-      std::to_string(node_.geometry.flow_capacity) + " flows, socket " + settings_.socket);
+      std::to_string(node_.geometry.flow_capacity) + " flows in " + (node_.region->has_large_pages() ? "large" : "small") + " pages, socket " + settings_.socket);
   sd_notify(0, "READY=1");
   uint64_t next_tick_ns = 0;
   for (;;) {

@@ -59,20 +59,25 @@ inline uint32_t multiplex_id_of(const FlowEntry& flow, const Packet& packet) {
   return flow.egress.multiplex_id | (flow.latch == abi::Latch::confirmed ? packet.candidate : 0);
 }
 
+// `payload_at`: where the UDP payload begins; there must be headroom_needed bytes before it.
+inline void copy_headers(const FlowEntry& flow, uint8_t* payload_at) {
+  // In registers that overlap, and no byte too far in front: that would be one more cache line of the packet.
+  const uint8_t* end = flow.egress_headers + egress_header_room;
+  if (flow.egress.is_v4) {
+    std::memcpy(payload_at - headers_v4, end - headers_v4, 32);
+    std::memcpy(payload_at - 16, end - 16, 16);
+  } else {
+    std::memcpy(payload_at - headers_v6, end - headers_v6, 48);
+    std::memcpy(payload_at - 16, end - 16, 16);
+  }
+}
+
 // Puts the flow's headers, and with verb_mux the multiplexID, before the packet's payload in place. There must be
 // headroom_needed bytes before it.
 inline UdpPayload place_headers(const FlowEntry& flow, const Packet& packet) {
   const UdpPayload udp = udp_payload_of(flow, packet);
   if (flow.verbs & abi::verb_mux) store_be32(udp.at, multiplex_id_of(flow, packet));
-  // In registers that overlap, and no byte too far in front: that would be one more cache line of the packet.
-  const uint8_t* end = flow.egress_headers + egress_header_room;
-  if (flow.egress.is_v4) {
-    std::memcpy(udp.at - headers_v4, end - headers_v4, 32);
-    std::memcpy(udp.at - 16, end - 16, 16);
-  } else {
-    std::memcpy(udp.at - headers_v6, end - headers_v6, 48);
-    std::memcpy(udp.at - 16, end - 16, 16);
-  }
+  copy_headers(flow, udp.at);
   return udp;
 }
 

@@ -139,6 +139,7 @@ void start_entry(Worker& worker, const abi::FlowSpec& spec) {
   invalidate_senders(worker, flow);
   expand_keys(worker, spec);
   ++worker.flows->live_flows;
+  worker.flows->opaque_flows += flow.is_opaque();
 }
 
 CommandStatus add_flow(Worker& worker, const abi::FlowSpec& spec) {
@@ -174,8 +175,10 @@ CommandStatus modify_flow(Worker& worker, const abi::Command& command) {
   const bool seal_changed = !same_key(record.spec.seal_key, spec.seal_key);
   unbind(worker, flow);
   leave_senders(*worker.flows, flow);
+  worker.flows->opaque_flows -= flow.is_opaque();
   if (flow.latch != spec.latch || (command.modify_flags & abi::modify_reset_latch)) forget_latch(worker, flow);
   take_spec(worker.node, spec, flow);
+  worker.flows->opaque_flows += flow.is_opaque();
   bind(worker, spec);
   join_senders(*worker.flows, flow);
   change_key(worker.flows->open_context(spec.flow_index), record.state.open_state, spec.verbs & abi::verb_open,
@@ -199,6 +202,7 @@ void erase_flow(Worker& worker, FlowEntry& flow) {
   explicit_bzero(&record.spec.seal_key, sizeof record.spec.seal_key);
   flow.generation = 0;
   --worker.flows->live_flows;
+  worker.flows->opaque_flows -= flow.is_opaque();
 }
 
 CommandStatus remove_flow(Worker& worker, const abi::Command& command) {

@@ -4,6 +4,10 @@
 namespace sallyport::dataplane {
 
 void FlowEntry::refresh_source_key() {
+  if (arrival == abi::Arrival::multiplex) {
+    source_key = source_key_of(arrival_multiplex_id);
+    return;
+  }
   const bool is_allowed = latch == abi::Latch::exact ? held == expected_source : latch != abi::Latch::none;
   source_key = is_allowed && held.family == 4 ? held.first_word() : 0;
 }

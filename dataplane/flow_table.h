@@ -53,7 +53,7 @@ struct alignas(64) FlowEntry {
   uint8_t verbs = 0;
   abi::Latch latch{};
   uint8_t held_candidate = 0;    // Latch::confirmed: what its packets are sent with
-  uint64_t source_key = 0;       // Address::first_word() of the IPv4 source that is let in unasked; 0: ask admit()
+  uint64_t source_key = 0;       // Address::first_word() of the IPv4 source that is let in unasked, or source_key_of() its multiplexID; 0: ask admit()
   Policer policer;
   uint32_t interval_ns = 0;
   uint16_t max_packet_bytes = 0;
@@ -97,8 +97,11 @@ struct alignas(64) FlowEntry {
   uint8_t confirm_candidate = 0xff;
   bool confirm_waits = false;    // E has not answered yet
 
-  // After held, latch or expected_source changed.
+  // After held, latch, expected_source or the arrival changed.
   void refresh_source_key();
+  // No IPv4 source has this: its family is 4.
+  static uint64_t source_key_of(uint32_t multiplex_id) { return uint64_t{multiplex_id} << 32 | 0xff; }
+  bool is_opaque() const { return (verbs & (abi::verb_open | abi::verb_seal)) == 0; }
 };
 
 static_assert(offsetof(FlowEntry, egress_headers) == 64);
@@ -139,6 +142,7 @@ class FlowTable {
   void set_egress_flow(uint16_t link, uint32_t id, abi::Media media, uint32_t flow) { egresses_[place(link, id, media)] = ~flow; }
 
   uint32_t live_flows = 0;
+  uint32_t opaque_flows = 0;  // of these, without verb_open or verb_seal
 
  private:
   explicit FlowTable(const Geometry& geometry) : flow_capacity_(geometry.flow_capacity) {}

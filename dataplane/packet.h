@@ -54,6 +54,7 @@ struct alignas(64) Packet {
 static_assert(sizeof(Packet) == 128);
 
 struct Burst {
+  rte_mbuf* mbufs[burst_size];   // as received; parse makes packets of them
   uint32_t count = 0;
   uint32_t passing = 0;          // packets whose verdict is pass
   uint32_t owned = 0;            // mbufs that are still the burst's

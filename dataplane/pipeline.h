@@ -16,6 +16,7 @@ uint32_t run_handed_over(Worker& worker);
 namespace stage {
 uint32_t receive(Worker& worker, uint16_t port_index);
 uint32_t receive_handed_over(Worker& worker);
+void relay(Worker& worker);
 void parse(Worker& worker);
 void find_flow(Worker& worker);
 void control(Worker& worker);

@@ -2,6 +2,7 @@
 #include "dataplane/region.h"
 
 #include <fcntl.h>
+#include <linux/memfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -21,10 +22,21 @@ namespace {
 
 constexpr int wanted_seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
+constexpr uint64_t large_page_bytes = uint64_t{2} << 20;
+
 constexpr uint64_t round_up(uint64_t bytes, uint64_t unit) { return (bytes + unit - 1) / unit * unit; }
 
 Fault region_fault(const std::string& cause, const std::string& remedy) {
   return Fault{FaultCode::refused, "shared region", cause, remedy};
+}
+
+Outcome<int> make_sealed(uint64_t bytes, unsigned flags) {
+  const int descriptor = memfd_create("sallyport-region", MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
+  if (descriptor < 0) return region_fault(std::strerror(errno), "");
+  if (ftruncate(descriptor, static_cast<off_t>(bytes)) == 0 && fcntl(descriptor, F_ADD_SEALS, wanted_seals) == 0) return descriptor;
+  Fault fault = region_fault(std::strerror(errno), "free memory or lower flows");
+  close(descriptor);
+  return fault;
 }
 
 }  // namespace
@@ -34,7 +46,7 @@ uint64_t Geometry::links_offset() const { return workers_offset() + worker_count
 uint64_t Geometry::meters_offset() const { return round_up(links_offset() + abi::max_links * sizeof(abi::LinkRecord), 4096); }
 uint64_t Geometry::flows_offset() const { return meters_offset() + uint64_t{flow_capacity} * sizeof(abi::FlowMeter); }
 uint64_t Geometry::region_bytes() const {
-  return round_up(flows_offset() + uint64_t{flow_capacity} * sizeof(abi::FlowRecord), 4096);
+  return round_up(flows_offset() + uint64_t{flow_capacity} * sizeof(abi::FlowRecord), large_page_bytes);
 }
 
 Outcome<uint8_t*> Region::map(int descriptor, uint64_t bytes) {
@@ -48,20 +60,23 @@ Outcome<uint8_t*> Region::map(int descriptor, uint64_t bytes) {
   return static_cast<uint8_t*>(base);
 }
 
-Outcome<std::unique_ptr<Region>> Region::create(const Geometry& geometry) {
+Outcome<std::unique_ptr<Region>> Region::make(const Geometry& geometry, unsigned flags) {
   const uint64_t bytes = geometry.region_bytes();
-  const int descriptor = memfd_create("sallyport-region", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (descriptor < 0) return region_fault(std::strerror(errno), "");
-  if (ftruncate(descriptor, static_cast<off_t>(bytes)) != 0 || fcntl(descriptor, F_ADD_SEALS, wanted_seals) != 0) {
-    close(descriptor);
-    return region_fault(std::strerror(errno), "free memory or lower flows");
-  }
-  auto base = map(descriptor, bytes);
-  if (!base) {
-    close(descriptor);
-    return base.fault();
-  }
-  std::unique_ptr<Region> region(new Region(descriptor, *base, geometry, false));
+  auto descriptor = make_sealed(bytes, flags);
+  if (!descriptor) return descriptor.fault();
+  // Large pages are promised to the mapping here or not at all, so none can be missing later.
+  auto base = map(*descriptor, bytes);
+  if (base) return std::unique_ptr<Region>(new Region(*descriptor, *base, geometry, false));
+  close(*descriptor);
+  return base.fault();
+}
+
+Outcome<std::unique_ptr<Region>> Region::create(const Geometry& geometry, RegionPages pages) {
+  const uint64_t bytes = geometry.region_bytes();
+  auto made = pages == RegionPages::large_if_free ? make(geometry, MFD_HUGETLB | MFD_HUGE_2MB) : make(geometry, 0);
+  if (!made && pages == RegionPages::large_if_free) made = make(geometry, 0);
+  if (!made) return made.fault();
+  std::unique_ptr<Region> region = std::move(*made);
   abi::RegionHeader header;
   header.magic = abi::region_magic;
   header.version = abi::abi_version;
@@ -115,6 +130,11 @@ Region::Region(int descriptor, uint8_t* base, const Geometry& geometry, bool ado
       links_(reinterpret_cast<abi::LinkRecord*>(base + geometry.links_offset())),
       meters_(reinterpret_cast<abi::FlowMeter*>(base + geometry.meters_offset())),
       flows_(reinterpret_cast<abi::FlowRecord*>(base + geometry.flows_offset())) {}
+
+bool Region::has_large_pages() const {
+  struct stat status{};
+  return fstat(descriptor_, &status) == 0 && static_cast<uint64_t>(status.st_blksize) >= large_page_bytes;
+}
 
 Region::~Region() {
   munmap(base_, geometry_.region_bytes());

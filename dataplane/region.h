@@ -25,10 +25,14 @@ struct Geometry {
   uint64_t region_bytes() const;
 };
 
+// Where the pages of the region come from: the host's reserved large pages when enough of them are free, or small ones. A worker with
+// many flows touches lines all over the region: in small pages the address translations would miss more often than the lines.
+enum class RegionPages : uint8_t { large_if_free, small };
+
 class Region {
  public:
   // A new, sealed memfd, all zero but for the header.
-  static Outcome<std::unique_ptr<Region>> create(const Geometry& geometry);
+  static Outcome<std::unique_ptr<Region>> create(const Geometry& geometry, RegionPages pages = RegionPages::large_if_free);
   // Takes over the region of a dataplane that died. Refused unless it is sealed and agrees with the geometry in every point.
   // The descriptor is duplicated.
   static Outcome<std::unique_ptr<Region>> adopt(int descriptor, const Geometry& geometry);
@@ -39,6 +43,7 @@ class Region {
   int descriptor() const { return descriptor_; }
   const Geometry& geometry() const { return geometry_; }
   bool is_adopted() const { return adopted_; }
+  bool has_large_pages() const;
   // True while nobody has sent a command: only such a region is given up for an offered one.
   bool is_untouched() const;
 
@@ -51,6 +56,7 @@ class Region {
 
  private:
   Region(int descriptor, uint8_t* base, const Geometry& geometry, bool adopted);
+  static Outcome<std::unique_ptr<Region>> make(const Geometry& geometry, unsigned memfd_flags);
   static Outcome<uint8_t*> map(int descriptor, uint64_t bytes);
 
   int descriptor_;

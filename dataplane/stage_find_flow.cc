@@ -36,7 +36,7 @@ uint16_t udp_checksum_of(const Packet& packet) {
   return checksum;
 }
 
-// Over everything, for what is opened, sealed or believed; IPv4 may leave it out. The length was checked against IP's.
+// Over everything, for what is sealed or believed; IPv4 may leave it out. The length was checked against IP's.
 bool checksum_holds(const Packet& packet) {
   if ((packet.mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD || udp_checksum_of(packet) == 0) return true;
   const auto udp_bytes = static_cast<uint16_t>(packet.payload + packet.payload_bytes - packet.udp);
@@ -102,9 +102,15 @@ bool turn_to_rtcp(Worker& worker, Packet& packet) {
   return true;
 }
 
+// A tag says more of the payload than a checksum does; but an address that the flow does not know yet may be the flipped bit.
+bool wants_checksum(const FlowEntry& flow, bool is_known) {
+  return (flow.verbs & abi::verb_open) != 0 ? !is_known : (flow.verbs & abi::verb_seal) != 0;
+}
+
 bool is_let_in(Worker& worker, Packet& packet, FlowEntry& flow) {
   // Nearly every packet comes from the address that the flow is held to; what comes from a link was judged by the link's source.
   const bool is_known = packet.source.first_word() == flow.source_key || flow.latch == abi::Latch::none;
+  if (wants_checksum(flow, is_known) && !checksum_holds(packet)) return worker.drop(packet, DropReason::bad_checksum), false;
   DropReason refused;
   if (is_known) [[likely]] {
     if (flow.latch == abi::Latch::confirmed) packet.candidate = flow.held_candidate;
@@ -137,11 +143,7 @@ void judge(Worker& worker, Packet& packet) {
   packet.media = flow->media;
   const uint8_t verbs = flow->verbs;
   if (packet.payload_bytes > flow->max_packet_bytes) return worker.drop(packet, DropReason::oversized);
-  if ((verbs & (abi::verb_open | abi::verb_seal)) != 0) {
-    if (!checksum_holds(packet)) return worker.drop(packet, DropReason::bad_checksum);
-  } else {
-    packet.carries_checksum = udp_checksum_of(packet) != 0;
-  }
+  packet.carries_checksum = (verbs & (abi::verb_open | abi::verb_seal)) == 0 && udp_checksum_of(packet) != 0;
   if (!is_let_in(worker, packet, *flow)) return;
   worker.burst.verbs |= verbs;
   // What sealing needs comes while others are opened, unless there is nothing to open.

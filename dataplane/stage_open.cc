@@ -44,15 +44,12 @@ void open(Worker& worker) {
     ++count;
   }
   if (count == 0) return;
-  // Opening takes longer than any fetch: what sealing will need comes meanwhile.
-  for (uint32_t i = 0; i < count; ++i) {
-    const Packet& packet = *worker.job_packets[i];
-    if (packet.flow->verbs & abi::verb_seal) fetch_seal(worker, packet);
-  }
   worker.srtp.open({worker.jobs, count}, SrtpBurst::Fetch::done);
   for (uint32_t i = 0; i < count; ++i) {
     Packet& packet = *worker.job_packets[i];
     const SrtpJob& job = worker.jobs[i];
+    // What sealing will need comes while others are settled and rewritten.
+    if (packet.flow->verbs & abi::verb_seal) fetch_seal(worker, packet);
     if (job.verdict != SrtpVerdict::ok) {
       if (job.verdict == SrtpVerdict::auth_failed) note_failure(worker, packet);
       worker.drop(packet, drop_reason_of(job.verdict));

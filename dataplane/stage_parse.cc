@@ -12,6 +12,7 @@
 
 #include "dataplane/checksum.h"
 #include "dataplane/pipeline.h"
+#include "dataplane/plain_datagram.h"
 #include "dataplane/worker.h"
 
 namespace sallyport::dataplane::stage {
@@ -74,26 +75,13 @@ uint16_t find_slot(const Node& node, uint8_t family, const uint8_t* destination)
   if (family == 4) {
     uint32_t address;
     std::memcpy(&address, destination, sizeof address);
-    for (uint16_t slot = 0; slot < node.slot_count; ++slot) {
-      if (node.slots_v4[slot] == address && node.slots[slot].address.family == 4) return slot;
-    }
-    return abi::no_slot;
+    return find_slot_v4(node.slots_v4, address);
   }
   for (uint16_t slot = 0; slot < node.slot_count; ++slot) {
     const abi::Address& local = node.slots[slot].address;
     if (local.family == 6 && std::memcmp(local.ip, destination, 16) == 0) return slot;
   }
   return abi::no_slot;
-}
-
-// Summed with its own checksum in place, a whole header gives all ones.
-bool plain_header_holds(const uint8_t* ip) {
-  uint64_t first, second;
-  uint32_t third;
-  std::memcpy(&first, ip, 8);
-  std::memcpy(&second, ip + 8, 8);
-  std::memcpy(&third, ip + 16, 4);
-  return checksum_fold((first & 0xffffffff) + (first >> 32) + (second & 0xffffffff) + (second >> 32) + third) == 0xffff;
 }
 
 // The UDP checksum is judged when the flow is known, since what is relayed unopened goes on with it; but what a port has found wrong, or
@@ -162,36 +150,37 @@ void parse_carefully(Worker& worker, Packet& packet, const BurstFacts& facts) {
   packet.payload_bytes = udp_bytes - static_cast<uint32_t>(sizeof(rte_udp_hdr));
 }
 
-// Nearly every packet: a whole datagram to a relay port over IPv4, no VLAN tag, no option, no fragment, nothing wrong with it. The same
-// conditions as above, in one word each; false, and nothing changed, when one does not hold.
+// Nearly every packet: plain, and to a relay port. The same conditions as above; false, and nothing changed, when one does not hold.
 bool parse_plain(const Worker& worker, Packet& packet, const BurstFacts& facts) {
-  constexpr uint32_t headers = sizeof(rte_ether_hdr) + sizeof(rte_ipv4_hdr) + sizeof(rte_udp_hdr);
-  const rte_mbuf* mbuf = packet.mbuf;
-  uint8_t* frame = rte_pktmbuf_mtod(mbuf, uint8_t*);
-  const uint32_t length = mbuf->data_len;
-  if (length < headers || (facts.own_mac != nullptr && std::memcmp(frame + 6, facts.own_mac, 6) == 0)) return false;
-  const auto* ip = reinterpret_cast<const rte_ipv4_hdr*>(frame + sizeof(rte_ether_hdr));
-  const auto* udp = reinterpret_cast<const rte_udp_hdr*>(ip + 1);
-  const uint32_t total = rte_be_to_cpu_16(ip->total_length);
-  const uint32_t udp_bytes = rte_be_to_cpu_16(udp->dgram_len);
-  const bool is_plain = reinterpret_cast<const rte_ether_hdr*>(frame)->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4) &&
-                        ip->version_ihl == 0x45 && ip->next_proto_id == IPPROTO_UDP &&
-                        (ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)) == 0 &&
-                        total + sizeof(rte_ether_hdr) <= length && udp_bytes >= sizeof(rte_udp_hdr) && udp_bytes + sizeof(rte_ipv4_hdr) == total &&
-                        mbuf->nb_segs == 1 && (mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) != RTE_MBUF_F_RX_L4_CKSUM_BAD;
-  const uint16_t port = rte_be_to_cpu_16(udp->dst_port);
-  if (!is_plain || !facts.is_relay_port(port)) return false;
-  const uint16_t slot = find_slot(worker.node, 4, reinterpret_cast<const uint8_t*>(&ip->dst_addr));
-  if (slot == abi::no_slot || !plain_header_holds(reinterpret_cast<const uint8_t*>(ip))) return false;
+  uint8_t* frame = rte_pktmbuf_mtod(packet.mbuf, uint8_t*);
+  if (!is_plain_datagram(*packet.mbuf, frame) || (facts.own_mac != nullptr && std::memcmp(frame + 6, facts.own_mac, 6) == 0)) return false;
+  const uint16_t port = load_be16(frame + plain_udp_at + 2);
+  if (!facts.is_relay_port(port)) return false;
+  packet.addresses = frame + plain_ip_at + offsetof(rte_ipv4_hdr, src_addr);
+  const uint16_t slot = find_slot(worker.node, 4, packet.addresses + 4);
+  if (slot == abi::no_slot) return false;
   rte_prefetch0(worker.flows->port_place(slot, port));
   packet.slot = slot;
   packet.local_port = port;
-  packet.addresses = reinterpret_cast<const uint8_t*>(&ip->src_addr);
-  packet.udp = frame + headers - sizeof(rte_udp_hdr);
-  packet.payload = frame + headers;
-  packet.payload_bytes = udp_bytes - static_cast<uint32_t>(sizeof(rte_udp_hdr));
-  take_source_v4(packet.addresses, *udp, packet.source);
+  packet.udp = frame + plain_udp_at;
+  packet.payload = frame + plain_payload_at;
+  packet.payload_bytes = load_be16(packet.udp + 4) - static_cast<uint32_t>(sizeof(rte_udp_hdr));
+  take_source_v4(packet.addresses, *reinterpret_cast<const rte_udp_hdr*>(packet.udp), packet.source);
   return true;
+}
+
+void begin(Packet& packet, rte_mbuf* mbuf) {
+  packet.mbuf = mbuf;
+  packet.verdict = Verdict::pass;
+  packet.reason = abi::DropReason{};
+  packet.media = abi::Media{};
+  packet.candidate = 0;
+  packet.is_control = false;
+  packet.arrived_multiplexed = false;
+  packet.is_tentative = false;
+  packet.carries_checksum = false;
+  packet.stays_here = false;
+  packet.flow = nullptr;
 }
 
 }  // namespace
@@ -206,6 +195,7 @@ void parse(Worker& worker) {
   if (!worker.burst.was_handed_over && port.has_kernel_neighbours()) facts.own_mac = port.mac().data();
   for (uint32_t i = 0; i < worker.burst.count; ++i) {
     Packet& packet = worker.burst.packets[i];
+    begin(packet, worker.burst.mbufs[i]);
     if (!parse_plain(worker, packet, facts)) [[unlikely]] parse_carefully(worker, packet, facts);
   }
 }

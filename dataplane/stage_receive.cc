@@ -13,7 +13,7 @@ namespace sallyport::dataplane::stage {
 
 namespace {
 
-uint32_t fill(Worker& worker, rte_mbuf** mbufs, uint32_t count, bool was_handed_over) {
+uint32_t begin(Worker& worker, uint32_t count, bool was_handed_over) {
   Burst& burst = worker.burst;
   burst.count = count;
   burst.passing = count;
@@ -25,20 +25,8 @@ uint32_t fill(Worker& worker, rte_mbuf** mbufs, uint32_t count, bool was_handed_
   burst.egress_ports = 0;
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < count; ++i) {
-    rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void*));
-    Packet& packet = burst.packets[i];
-    packet.mbuf = mbufs[i];
-    packet.verdict = Verdict::pass;
-    packet.reason = abi::DropReason{};
-    packet.media = abi::Media{};
-    packet.candidate = 0;
-    packet.is_control = false;
-    packet.arrived_multiplexed = false;
-    packet.is_tentative = false;
-    packet.carries_checksum = false;
-    packet.stays_here = false;
-    packet.flow = nullptr;
-    bytes += mbufs[i]->pkt_len;
+    rte_prefetch0(rte_pktmbuf_mtod(burst.mbufs[i], void*));
+    bytes += burst.mbufs[i]->pkt_len;
   }
   if (!was_handed_over) {
     worker.area->counters.packets_in += count;
@@ -51,16 +39,14 @@ uint32_t fill(Worker& worker, rte_mbuf** mbufs, uint32_t count, bool was_handed_
 
 uint32_t receive(Worker& worker, uint16_t port_index) {
   worker.burst.port_index = port_index;
-  rte_mbuf* mbufs[burst_size];
-  const uint16_t count = rte_eth_rx_burst(worker.node.ports[port_index]->id(), static_cast<uint16_t>(worker.id), mbufs, burst_size);
-  return count == 0 ? 0 : fill(worker, mbufs, count, false);
+  const uint16_t count = rte_eth_rx_burst(worker.node.ports[port_index]->id(), static_cast<uint16_t>(worker.id), worker.burst.mbufs, burst_size);
+  return count == 0 ? 0 : begin(worker, count, false);
 }
 
 uint32_t receive_handed_over(Worker& worker) {
-  rte_mbuf* mbufs[burst_size];
   const unsigned count =
-      rte_ring_sc_dequeue_burst(worker.node.hand_over[worker.id], reinterpret_cast<void**>(mbufs), burst_size, nullptr);
-  return count == 0 ? 0 : fill(worker, mbufs, count, true);
+      rte_ring_sc_dequeue_burst(worker.node.hand_over[worker.id], reinterpret_cast<void**>(worker.burst.mbufs), burst_size, nullptr);
+  return count == 0 ? 0 : begin(worker, count, true);
 }
 
 }  // namespace sallyport::dataplane::stage

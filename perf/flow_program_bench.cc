@@ -157,6 +157,7 @@ void print(const std::string& name, double value, const char* unit, const char* 
 }
 
 int run(const perf::BenchOptions& options) {
+  prefer_hugepages();
   for (const bool has_keys : {false, true}) {
     const std::string kind = has_keys ? "rekey" : "relay";
     const std::string program = "flows/program/" + kind, memory = "flows/memory/" + kind;

@@ -267,6 +267,7 @@ class Bench {
 };
 
 int run(const perf::BenchOptions& options) {
+  prefer_hugepages();
   const std::vector<uint32_t> counts = options.is_quick ? std::vector<uint32_t>{10, 20000} : std::vector<uint32_t>{10, 1000, 20000};
   for (const auto& [suite, suite_name] : suites) {
     for (const uint32_t flows : counts) {
@@ -274,8 +275,9 @@ int run(const perf::BenchOptions& options) {
       if (!name.starts_with(options.only)) continue;
       Bench bench(suite, flows);
       const uint32_t chunks = options.is_quick ? 101 : 501;
+      const abi::WorkerCounters before = bench.counters();
       const double ours = bench.measure_ours(chunks);
-      if (options.with_stages) perf::print_stages(name, bench.counters());
+      if (options.with_stages) perf::print_stages(name, before, bench.counters());
       const double library = bench.measure_library(chunks);
       std::printf("{\"name\": \"%s\", \"value\": %.1f, \"unit\": \"cycles/packet\", \"better\": \"lower\", \"peer\": \"ipsec-mb alone\", "
                   "\"peer_value\": %.1f, \"ratio\": %.3f}\n",

@@ -136,14 +136,16 @@ class Bench {
 };
 
 int run(const perf::BenchOptions& options) {
+  prefer_hugepages();
   const std::vector<uint32_t> counts = options.is_quick ? std::vector<uint32_t>{1000, 100000} : std::vector<uint32_t>{1, 1000, 20000, 100000};
   for (const uint32_t flows : counts) {
     const std::string name = "relay/ring/flows" + std::to_string(flows);
     if (!name.starts_with(options.only)) continue;
     Bench bench(flows);
     const uint32_t chunks = options.is_quick ? 401 : 4001;
+    const abi::WorkerCounters before = bench.counters();
     const double ours = bench.measure_ours(chunks);
-    if (options.with_stages) perf::print_stages(name, bench.counters());
+    if (options.with_stages) perf::print_stages(name, before, bench.counters());
     const double bare = bench.measure_bare(chunks);
     std::printf("{\"name\": \"%s\", \"value\": %.1f, \"unit\": \"cycles/packet\", \"better\": \"lower\", \"peer\": \"bare ring forward\", "
                 "\"peer_value\": %.1f, \"ratio\": %.3f}\n",

@@ -17,7 +17,7 @@
 namespace sallyport::abi {
 
 inline constexpr uint64_t region_magic = 0x54524f50594c4c53;  // "SLLYPORT", little endian
-inline constexpr uint32_t abi_version = 2;
+inline constexpr uint32_t abi_version = 3;
 inline constexpr uint32_t max_workers = 16;
 inline constexpr uint32_t max_address_slots = 16;
 inline constexpr uint32_t command_ring_capacity = 4096;
@@ -25,8 +25,8 @@ inline constexpr uint32_t event_ring_capacity = 4096;
 
 inline constexpr uint32_t stage_capacity = 16;
 // Names of the stages, in the order of a packet's life; counters, traces, tests and benchmarks use the same.
-enum class Stage : uint8_t { receive, parse, find_flow, control, open, rewrite, seal, transmit, count };
-inline constexpr const char* stage_names[] = {"receive", "parse", "find_flow", "control", "open", "rewrite", "seal", "transmit"};
+enum class Stage : uint8_t { receive, relay, parse, find_flow, control, open, rewrite, seal, transmit, count };
+inline constexpr const char* stage_names[] = {"receive", "relay", "parse", "find_flow", "control", "open", "rewrite", "seal", "transmit"};
 
 // A local address of the node, from its configuration; the slot is its index here.
 struct AddressSlot {
@@ -53,7 +53,7 @@ struct WorkerCounters {
   uint64_t events_lost = 0;
   uint64_t reserved[5] = {};
   uint64_t stage_packets[stage_capacity] = {};
-  uint64_t stage_cycles[stage_capacity] = {};  // TSC, extrapolated from one burst of sixteen
+  uint64_t stage_cycles[stage_capacity] = {};  // TSC, extrapolated from one burst of seventeen
   uint64_t drops[drop_reason_capacity] = {};   // indexed by DropReason
 };
 

@@ -82,7 +82,7 @@ TEST(Adoption, TwoFlowsThatClaimOnePortDoNotBothLive) {
 }
 
 TEST(Region, IsSealedSoThatNobodyCanTruncateIt) {
-  auto region = dataplane::Region::create({1, 64, 36002, 59999});
+  auto region = dataplane::Region::create({1, 64, 36002, 59999}, dataplane::RegionPages::small);
   ASSERT_TRUE(region);
   EXPECT_NE(ftruncate((*region)->descriptor(), 4096), 0);
   EXPECT_NE(ftruncate((*region)->descriptor(), 1 << 30), 0);
@@ -90,7 +90,7 @@ TEST(Region, IsSealedSoThatNobodyCanTruncateIt) {
 
 TEST(Region, RefusesToAdoptWhatDoesNotAgree) {
   const dataplane::Geometry geometry{1, 64, 36002, 59999};
-  auto region = dataplane::Region::create(geometry);
+  auto region = dataplane::Region::create(geometry, dataplane::RegionPages::small);
   ASSERT_TRUE(region);
   EXPECT_TRUE(dataplane::Region::adopt((*region)->descriptor(), geometry));
   EXPECT_FALSE(dataplane::Region::adopt((*region)->descriptor(), {1, 128, 36002, 59999})) << "other capacity";

@@ -22,7 +22,7 @@ class ControlSocketTest : public testing::Test {
     char name[] = "/tmp/sallyport-test-XXXXXX";
     ASSERT_NE(mkdtemp(name), nullptr);
     directory = name;
-    region = std::move(*dataplane::Region::create({1, 64, 36002, 59999}));
+    region = std::move(*dataplane::Region::create({1, 64, 36002, 59999}, dataplane::RegionPages::small));
     wake = eventfd(0, EFD_NONBLOCK);
     notify = eventfd(0, EFD_NONBLOCK);
     auto made = listen();

@@ -20,6 +20,7 @@ namespace sallyport::test {
 namespace {
 
 std::atomic<int> next_name{0};
+dataplane::Hugepages pages = dataplane::Hugepages::off;
 
 [[noreturn]] void die(const Fault& fault) {
   std::fprintf(stderr, "%s\n", fault.text().c_str());
@@ -35,6 +36,8 @@ rte_ring* make_ring() {
 
 }  // namespace
 
+void prefer_hugepages() { pages = dataplane::Hugepages::automatic; }
+
 rte_mempool* packet_pool() {
   static rte_mempool* pool = [] {
     std::string notice;
@@ -42,7 +45,7 @@ rte_mempool* packet_pool() {
     sched_getaffinity(0, sizeof allowed, &allowed);
     uint32_t core = 0;
     while (!CPU_ISSET(core, &allowed)) ++core;
-    dataplane::EalOptions options{"unit", {core}, 128, dataplane::Hugepages::off, false};
+    dataplane::EalOptions options{"unit", {core}, 128, pages, false};
     if (auto started = dataplane::start_eal(options, notice); !started) die(started.fault());
     auto made = dataplane::create_packet_pool(64, 1);
     if (!made) die(made.fault());
@@ -99,7 +102,8 @@ TestNode::TestNode(const std::vector<Attachment>& cables, const std::vector<Test
   auto resolver = drivers::Resolver::create(node_.egress_slots(), workers, node_.hops);
   if (!resolver) die(resolver.fault());
   node_.resolver = std::move(*resolver);
-  auto region = dataplane::Region::create(node_.geometry);
+  const bool is_small = pages == dataplane::Hugepages::off;
+  auto region = dataplane::Region::create(node_.geometry, is_small ? dataplane::RegionPages::small : dataplane::RegionPages::large_if_free);
   if (!region) die(region.fault());
   node_.region = std::move(*region);
   for (uint32_t id = 0; id < workers; ++id) node_.hand_over.push_back(make_ring());

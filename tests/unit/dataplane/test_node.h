@@ -17,8 +17,10 @@ struct rte_mempool;
 
 namespace sallyport::test {
 
-// Started once for the whole program, without hugepages.
+// Started once for the whole program, without hugepages unless prefer_hugepages() came before: tests run side by side and must not
+// depend on how many are free; benchmarks run alone.
 rte_mempool* packet_pool();
+void prefer_hugepages();
 
 struct Cable {
   Cable();
