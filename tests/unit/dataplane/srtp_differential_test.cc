@@ -117,7 +117,7 @@ class Network {
 
 class SrtpDifferential : public SrtpFixture, public testing::WithParamInterface<SrtpSuite> {
  protected:
-  using Pass = void (SrtpBurst::*)(std::span<SrtpJob>);
+  using Pass = void (SrtpBurst::*)(std::span<SrtpJob>, SrtpBurst::Fetch);
 
   SrtpDifferential() : keys_(random_keys(random_, GetParam())) {
     rtp_.expand(engine_, keys_, SrtpUse::rtp);
@@ -136,7 +136,7 @@ class SrtpDifferential : public SrtpFixture, public testing::WithParamInterface<
       buffer.resize(length + kTailroomBytes);
       jobs.push_back({buffer.data(), length, kTailroomBytes, &context(is_rtcp), &state, malformed});
     }
-    (burst_.*ours)(jobs);
+    (burst_.*ours)(jobs, SrtpBurst::Fetch::now);
 
     for (size_t at = 0; at < jobs.size(); ++at) {
       alignas(16) uint8_t packet[kMaxPacketBytes];
