@@ -13,12 +13,14 @@ namespace sallyport::dataplane {
 namespace {
 constexpr size_t small_page_bytes = 4096;
 constexpr size_t large_page_bytes = size_t{2} << 20;
+constexpr size_t worth_a_large_page = size_t{256} << 10;
 }  // namespace
 
 Outcome<ReservedMemory> ReservedMemory::reserve(size_t bytes, const char* purpose) {
   // A packet touches lines all over a table: in small pages the address translations would miss more often than the lines. Large
   // pages want their alignment; what is too much at either end is given back.
-  const bool is_large = bytes >= large_page_bytes;
+  const bool is_large = bytes >= worth_a_large_page;
+  if (is_large) bytes = (bytes + large_page_bytes - 1) / large_page_bytes * large_page_bytes;
   const size_t spare = is_large ? large_page_bytes : 0;
   void* reserved = mmap(nullptr, bytes + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (reserved == MAP_FAILED) {
@@ -29,7 +31,6 @@ Outcome<ReservedMemory> ReservedMemory::reserve(size_t bytes, const char* purpos
   if (is_large) {
     const size_t before = (large_page_bytes - reinterpret_cast<uintptr_t>(reserved) % large_page_bytes) % large_page_bytes;
     base += before;
-    bytes = (bytes + small_page_bytes - 1) / small_page_bytes * small_page_bytes;
     if (before != 0) munmap(reserved, before);
     if (spare - before >= small_page_bytes) munmap(base + bytes, spare - before);
     madvise(base, bytes, MADV_HUGEPAGE);
