@@ -119,7 +119,7 @@ class Lane {
   const Link* link_of(const Parcel& parcel) {
     if (known_link_ != nullptr && parcel.source_key == known_source_ && parcel.place == known_place_) return known_link_;
     abi::Address source;
-    std::memcpy(&source, &parcel.source_key, sizeof parcel.source_key);
+    std::memcpy(static_cast<void*>(&source), &parcel.source_key, sizeof parcel.source_key);
     uint32_t destination;
     std::memcpy(&destination, parcel.frame + plain_ip_at + 16, sizeof destination);
     known_source_ = parcel.source_key;

@@ -65,7 +65,7 @@ inline constexpr uint32_t id_to_e = abi::make_multiplex_id(0x222, 2);
 class TestPair {
  public:
   TestPair()
-      : e({{&outer, false}, {&trunk, false}}, {{"198.51.100.1", 0}, {"192.0.2.1", 1}}),
+      : e({{&outer, false}, {&trunk, false}}, {{"198.51.100.1", 0}, {"192.0.2.1", 1}, {"2001:db8::1", 0}}),
         c({{&trunk, true}, {&inner, false}}, {{"192.0.2.2", 0}, {"10.9.0.1", 1}}),
         a(test_key(1), test_key(9)), a_rtcp(test_key(1), test_key(9), dataplane::SrtpUse::rtcp) {}
 
