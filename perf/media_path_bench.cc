@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// media/ring/rekey/SUITE/160B/flowsN: TSC cycles a packet of C's whole path (receive to transmit: checksums, lookup, open, statistics, new
-// headers, seal) for SRTP that enters under one key and leaves under another, ring to ring, flows visited in random order. The peer is
-// ipsec-mb alone doing the same cryptography for as many flows in bursts of 32: verify, decipher, encipher, tag; no header is looked at, no
-// index kept, its IVs and lengths stand ready.
+// media/ring/WORK/SUITE/SIZE/flowsN: TSC cycles a packet of C's whole path (receive to transmit: checksums, lookup, open, statistics, new
+// headers, seal), ring to ring, flows visited in random order. WORK is open (SRTP comes, RTP goes), seal (the other way) or rekey (SRTP under
+// one key comes, under another goes); SIZE is the RTP payload. The peer is ipsec-mb alone doing the same cryptography for as many flows in
+// bursts of 32: verify, decipher, encipher, tag; no header is looked at, no index kept, its IVs and lengths stand ready.
 // Usage: media_path_bench [--quick] [--only PREFIX] [--stages]; one JSON object a line; the ratio is theirs over ours.
 
 #include <rte_mbuf.h>
@@ -41,7 +41,6 @@ constexpr uint32_t bursts_a_chunk = 16;
 constexpr uint32_t chunk_packets = bursts_a_chunk * burst_size;
 constexpr uint32_t ports_a_slot = 59999 - 36002 + 1;
 constexpr uint32_t header_bytes = 12;
-constexpr uint32_t payload_bytes = 160;
 constexpr uint64_t burst_interval_ns = 10'000;  // three million packets a second
 constexpr uint64_t second_ns = 1'000'000'000;
 
@@ -50,8 +49,13 @@ struct SuiteName {
   const char* name;
 };
 constexpr SuiteName suites[] = {{abi::Suite::aes_cm_128_hmac_sha1_80, "aes128cm_sha1_80"},
+                                {abi::Suite::aes_cm_128_hmac_sha1_32, "aes128cm_sha1_32"},
+                                {abi::Suite::aes_256_cm_hmac_sha1_80, "aes256cm_sha1_80"},
                                 {abi::Suite::aead_aes_128_gcm, "aes128gcm"},
                                 {abi::Suite::aead_aes_256_gcm, "aes256gcm"}};
+
+enum class Work : uint8_t { open, seal, rekey };
+constexpr const char* work_names[] = {"open", "seal", "rekey"};
 
 [[noreturn]] void fail(const char* what) {
   std::fprintf(stderr, "media_path_bench: %s\n", what);
@@ -90,8 +94,8 @@ struct Keys {
 
 class Bench {
  public:
-  Bench(abi::Suite suite, uint32_t flows)
-      : suite_(suite), flows_(flows), engine_(make_engine()), sealer_(engine_), keys_(flows), states_(flows), sequence_(flows),
+  Bench(Work work, abi::Suite suite, uint32_t payload_bytes, uint32_t flows)
+      : opens_(work != Work::seal), seals_(work != Work::open), suite_(suite), payload_bytes_(payload_bytes), flows_(flows), engine_(make_engine()), sealer_(engine_), keys_(flows), states_(flows), sequence_(flows),
         node_({{&cable_, false}}, {{"198.51.100.1", 0}, {"198.51.100.2", 0}}, 1, 32768) {
     for (uint32_t flow = 0; flow < flows; ++flow) {
       expand(engine_, keys_[flow].arriving, key_of(flow, false, suite));
@@ -143,7 +147,7 @@ class Bench {
   }
 
  private:
-  static constexpr uint32_t packet_room = 256;
+  static constexpr uint32_t packet_room = 1280;
   struct CryptoJobs {
     IMB_JOB hash[burst_size], cipher[burst_size];
     alignas(64) uint8_t tags[burst_size][20];
@@ -165,30 +169,35 @@ class Bench {
     abi::FlowSpec spec;
     spec.flow_index = flow;
     spec.generation = 1;
-    spec.verbs = abi::verb_open | abi::verb_seal;
-    spec.latch = abi::Latch::authenticated;
+    spec.verbs = static_cast<uint8_t>((opens_ ? abi::verb_open : 0) | (seals_ ? abi::verb_seal : 0));
+    spec.latch = opens_ ? abi::Latch::authenticated : abi::Latch::exact;
+    spec.expected_source = source_of(flow);
     spec.local_slot = static_cast<uint16_t>(flow / ports_a_slot);
     spec.local_port = static_cast<uint16_t>(36002 + flow % ports_a_slot);
     spec.egress_slot = spec.local_slot;
     spec.egress_port = spec.local_port;
     spec.destination = source_of(flow % 4096);
     spec.max_packets_per_s = 1'000'000;
-    spec.open_key = key_of(flow, false, suite_);
-    spec.seal_key = key_of(flow, true, suite_);
+    if (opens_) spec.open_key = key_of(flow, false, suite_);
+    if (seals_) spec.seal_key = key_of(flow, true, suite_);
     if (node_.add(spec) != abi::CommandStatus::done) fail("a flow was refused");
   }
 
   void fill(const std::vector<uint32_t>& visited) {
     for (const uint32_t flow : visited) {
-      Bytes packet = rtp(static_cast<uint16_t>(++sequence_[flow]), 1, 0x55, payload_bytes);
-      packet.resize(packet.size() + 16);
-      dataplane::SrtpJob job{packet.data(), header_bytes + payload_bytes, 16, &keys_[flow].arriving, &states_[flow], dataplane::SrtpVerdict::ok};
-      sealer_.seal({&job, 1});
-      if (job.verdict != dataplane::SrtpVerdict::ok) fail("a packet could not be sealed");
-      packet.resize(job.length_bytes);
+      Bytes packet = rtp(static_cast<uint16_t>(++sequence_[flow]), 1, 0x55, payload_bytes_);
+      if (opens_) seal(packet, flow);
       const abi::Address local = address(flow < ports_a_slot ? "198.51.100.1" : "198.51.100.2", static_cast<uint16_t>(36002 + flow % ports_a_slot));
       inject(cable_, build_frame(source_of(flow), local, packet));
     }
+  }
+
+  void seal(Bytes& packet, uint32_t flow) {
+    packet.resize(packet.size() + 16);
+    dataplane::SrtpJob job{packet.data(), header_bytes + payload_bytes_, 16, &keys_[flow].arriving, &states_[flow], dataplane::SrtpVerdict::ok, false};
+    sealer_.seal({&job, 1});
+    if (job.verdict != dataplane::SrtpVerdict::ok) fail("a packet could not be sealed");
+    packet.resize(job.length_bytes);
   }
 
   uint32_t drain() {
@@ -202,23 +211,29 @@ class Bench {
   void run_library(const uint32_t* visited, uint8_t* packets) {
     for (uint32_t i = 0; i < burst_size; ++i) {
       const Keys& keys = keys_[visited[i]];
-      for (const SrtpContext* context : {&keys.arriving, &keys.leaving}) {
-        __builtin_prefetch(context);
-        context->prefetch_keys(header_bytes + payload_bytes);
-      }
+      if (opens_) fetch(keys.arriving);
+      if (seals_) fetch(keys.leaving);
     }
     if (keys_[visited[0]].arriving.is_gcm()) return run_gcm(visited, packets);
-    submit_hashes(crypto_[0], visited, packets, &Keys::arriving);
-    submit_ciphers(crypto_[0], visited, packets, &Keys::arriving);
+    if (opens_) {
+      submit_hashes(crypto_[0], visited, packets, &Keys::arriving);
+      submit_ciphers(crypto_[0], visited, packets, &Keys::arriving);
+    }
+    if (!seals_) return;
     submit_ciphers(crypto_[1], visited, packets, &Keys::leaving);
     submit_hashes(crypto_[1], visited, packets, &Keys::leaving);
+  }
+
+  void fetch(const SrtpContext& context) const {
+    __builtin_prefetch(&context);
+    context.prefetch_keys(header_bytes + payload_bytes_);
   }
 
   void submit_hashes(CryptoJobs& jobs, const uint32_t* visited, uint8_t* packets, const SrtpContext Keys::*which) {
     for (uint32_t i = 0; i < burst_size; ++i) {
       const SrtpContext& context = keys_[visited[i]].*which;
       jobs.hash[i].src = packets + size_t{i} * packet_room;
-      jobs.hash[i].msg_len_to_hash_in_bytes = header_bytes + payload_bytes + 4;
+      jobs.hash[i].msg_len_to_hash_in_bytes = header_bytes + payload_bytes_ + 4;
       jobs.hash[i].auth_tag_output = jobs.tags[i];
       jobs.hash[i].u.HMAC._hashed_auth_key_xor_ipad = context.ipad_state();
       jobs.hash[i].u.HMAC._hashed_auth_key_xor_opad = context.opad_state();
@@ -231,12 +246,12 @@ class Bench {
       const SrtpContext& context = keys_[visited[i]].*which;
       IMB_JOB& job = jobs.cipher[i];
       job.enc_keys = job.dec_keys = context.round_keys();
-      job.key_len_in_bytes = 16;
+      job.key_len_in_bytes = context.key_length_bytes();
       job.src = job.dst = packets + size_t{i} * packet_room + header_bytes;
-      job.msg_len_to_cipher_in_bytes = payload_bytes;
+      job.msg_len_to_cipher_in_bytes = payload_bytes_;
       job.iv = iv_;
     }
-    engine_.cipher_ctr(jobs.cipher, 16);
+    engine_.cipher_ctr(jobs.cipher, jobs.cipher[0].key_len_in_bytes);
   }
 
   void run_gcm(const uint32_t* visited, uint8_t* packets) {
@@ -244,14 +259,16 @@ class Bench {
     for (uint32_t i = 0; i < burst_size; ++i) {
       const Keys& keys = keys_[visited[i]];
       uint8_t* packet = packets + size_t{i} * packet_room;
-      CryptoEngine::GcmCall call{&keys.arriving.gcm_key(), iv_, packet, header_bytes, packet + header_bytes, payload_bytes, tag};
-      engine_.gcm_open(call, keys.arriving.key_length_bytes());
+      CryptoEngine::GcmCall call{&keys.arriving.gcm_key(), iv_, packet, header_bytes, packet + header_bytes, payload_bytes_, tag};
+      if (opens_) engine_.gcm_open(call, keys.arriving.key_length_bytes());
       call.key = &keys.leaving.gcm_key();
-      engine_.gcm_seal(call, keys.leaving.key_length_bytes());
+      if (seals_) engine_.gcm_seal(call, keys.leaving.key_length_bytes());
     }
   }
 
+  const bool opens_, seals_;
   const abi::Suite suite_;
+  const uint32_t payload_bytes_;
   const uint32_t flows_;
   CryptoEngine engine_;
   dataplane::SrtpBurst sealer_;
@@ -266,23 +283,38 @@ class Bench {
   std::mt19937 random_{1};
 };
 
+void measure(const perf::BenchOptions& options, Work work, const SuiteName& suite, uint32_t payload_bytes, uint32_t flows) {
+  const std::string name = std::string("media/ring/") + work_names[static_cast<size_t>(work)] + "/" + suite.name + "/" + std::to_string(payload_bytes) +
+                           "B/flows" + std::to_string(flows);
+  if (!name.starts_with(options.only)) return;
+  Bench bench(work, suite.suite, payload_bytes, flows);
+  const uint32_t chunks = options.is_quick ? 101 : 501;
+  const abi::WorkerCounters before = bench.counters();
+  const double ours = bench.measure_ours(chunks);
+  if (options.with_stages) perf::print_stages(name, before, bench.counters());
+  const double library = bench.measure_library(chunks);
+  std::printf("{\"name\": \"%s\", \"value\": %.1f, \"unit\": \"cycles/packet\", \"better\": \"lower\", \"peer\": \"ipsec-mb alone\", "
+              "\"peer_value\": %.1f, \"ratio\": %.3f}\n",
+              name.c_str(), ours, library, library / ours);
+  std::fflush(stdout);
+}
+
 int run(const perf::BenchOptions& options) {
   prefer_hugepages();
-  const std::vector<uint32_t> counts = options.is_quick ? std::vector<uint32_t>{10, 20000} : std::vector<uint32_t>{10, 1000, 20000};
-  for (const auto& [suite, suite_name] : suites) {
-    for (const uint32_t flows : counts) {
-      const std::string name = std::string("media/ring/rekey/") + suite_name + "/160B/flows" + std::to_string(flows);
-      if (!name.starts_with(options.only)) continue;
-      Bench bench(suite, flows);
-      const uint32_t chunks = options.is_quick ? 101 : 501;
-      const abi::WorkerCounters before = bench.counters();
-      const double ours = bench.measure_ours(chunks);
-      if (options.with_stages) perf::print_stages(name, before, bench.counters());
-      const double library = bench.measure_library(chunks);
-      std::printf("{\"name\": \"%s\", \"value\": %.1f, \"unit\": \"cycles/packet\", \"better\": \"lower\", \"peer\": \"ipsec-mb alone\", "
-                  "\"peer_value\": %.1f, \"ratio\": %.3f}\n",
-                  name.c_str(), ours, library, library / ours);
-      std::fflush(stdout);
+  // Over the number of flows what a call of G.711 costs most often; every work and size once.
+  const auto is_common = [](const SuiteName& suite) {
+    return suite.suite == abi::Suite::aes_cm_128_hmac_sha1_80 || suite.suite == abi::Suite::aead_aes_128_gcm || suite.suite == abi::Suite::aead_aes_256_gcm;
+  };
+  for (const SuiteName& suite : suites) {
+    for (const uint32_t flows : {10u, 20000u}) {
+      if (is_common(suite)) measure(options, Work::rekey, suite, 160, flows);
+    }
+  }
+  for (const Work work : {Work::open, Work::seal, Work::rekey}) {
+    for (const SuiteName& suite : suites) {
+      for (const uint32_t payload_bytes : {20u, 160u, 1200u}) {
+        if (!options.is_quick || payload_bytes == 160) measure(options, work, suite, payload_bytes, 1000);
+      }
     }
   }
   return 0;
