@@ -54,17 +54,23 @@ rte_mempool* packet_pool() {
   return pool;
 }
 
-Cable::Cable() {
+Cable::Cable(uint32_t queues) {
   packet_pool();
-  to_port = make_ring();
-  from_port = make_ring();
+  for (uint32_t queue = 0; queue < queues; ++queue) {
+    to_queues.push_back(make_ring());
+    from_queues.push_back(make_ring());
+  }
+  to_port = to_queues[0];
+  from_port = from_queues[0];
 }
 
 Cable::~Cable() {
-  for (rte_ring* ring : {to_port, from_port}) {
-    void* mbuf = nullptr;
-    while (rte_ring_dequeue(ring, &mbuf) == 0) rte_pktmbuf_free(static_cast<rte_mbuf*>(mbuf));
-    rte_ring_free(ring);
+  for (const auto& rings : {to_queues, from_queues}) {
+    for (rte_ring* ring : rings) {
+      void* mbuf = nullptr;
+      while (rte_ring_dequeue(ring, &mbuf) == 0) rte_pktmbuf_free(static_cast<rte_mbuf*>(mbuf));
+      rte_ring_free(ring);
+    }
   }
 }
 
@@ -75,8 +81,8 @@ TestNode::TestNode(const std::vector<Attachment>& cables, const std::vector<Test
   node_.wake_event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   node_.notify_event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   for (const auto& [cable, far_end] : cables) {
-    rte_ring* receive = far_end ? cable->from_port : cable->to_port;
-    rte_ring* transmit = far_end ? cable->to_port : cable->from_port;
+    std::vector<rte_ring*> receive_rings = far_end ? cable->from_queues : cable->to_queues;
+    std::vector<rte_ring*> transmit_rings = far_end ? cable->to_queues : cable->from_queues;
     drivers::PortSpec spec;
     spec.name = "ring" + std::to_string(node_.ports.size());
     spec.device = spec.name;
@@ -84,8 +90,9 @@ TestNode::TestNode(const std::vector<Attachment>& cables, const std::vector<Test
     spec.queues = static_cast<uint16_t>(workers);
     spec.peer_mac = "02:00:00:00:00:77";
     const std::string name = "test_port_" + std::to_string(next_name++);
-    // All workers share the one pair of rings; the first one drains it, as a NIC without steering would deliver.
-    std::vector<rte_ring*> receive_rings(workers, receive), transmit_rings(workers, transmit);
+    // Where all workers share the one pair of rings the first one drains it, as a NIC without steering would deliver.
+    receive_rings.resize(workers, receive_rings[0]);
+    transmit_rings.resize(workers, transmit_rings[0]);
     const int id = rte_eth_from_rings(name.c_str(), receive_rings.data(), workers, transmit_rings.data(), workers, 0);
     if (id < 0) die(Fault{FaultCode::internal, "ring port", "cannot be made", ""});
     auto port = drivers::Port::wrap(spec, static_cast<uint16_t>(id), node_.pool);

@@ -23,12 +23,14 @@ rte_mempool* packet_pool();
 void prefer_hugepages();
 
 struct Cable {
-  Cable();
+  // With queues of their own the workers of a port share nothing, as on a NIC that steers; else they share the one pair of rings.
+  explicit Cable(uint32_t queues = 1);
   ~Cable();
   Cable(const Cable&) = delete;
   Cable& operator=(const Cable&) = delete;
-  rte_ring* to_port = nullptr;
+  rte_ring* to_port = nullptr;    // of queue 0
   rte_ring* from_port = nullptr;
+  std::vector<rte_ring*> to_queues, from_queues;
 };
 
 struct TestAddress {
