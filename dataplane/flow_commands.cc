@@ -140,6 +140,7 @@ void start_entry(Worker& worker, const abi::FlowSpec& spec) {
   expand_keys(worker, spec);
   ++worker.flows->live_flows;
   worker.flows->opaque_flows += flow.is_opaque();
+  worker.flows->captured_flows += flow.is_captured();
 }
 
 CommandStatus add_flow(Worker& worker, const abi::FlowSpec& spec) {
@@ -176,9 +177,11 @@ CommandStatus modify_flow(Worker& worker, const abi::Command& command) {
   unbind(worker, flow);
   leave_senders(*worker.flows, flow);
   worker.flows->opaque_flows -= flow.is_opaque();
+  worker.flows->captured_flows -= flow.is_captured();
   if (flow.latch != spec.latch || (command.modify_flags & abi::modify_reset_latch)) forget_latch(worker, flow);
   take_spec(worker.node, spec, flow);
   worker.flows->opaque_flows += flow.is_opaque();
+  worker.flows->captured_flows += flow.is_captured();
   bind(worker, spec);
   join_senders(*worker.flows, flow);
   change_key(worker.flows->open_context(spec.flow_index), record.state.open_state, spec.verbs & abi::verb_open,
@@ -203,6 +206,7 @@ void erase_flow(Worker& worker, FlowEntry& flow) {
   flow.generation = 0;
   --worker.flows->live_flows;
   worker.flows->opaque_flows -= flow.is_opaque();
+  worker.flows->captured_flows -= flow.is_captured();
 }
 
 CommandStatus remove_flow(Worker& worker, const abi::Command& command) {

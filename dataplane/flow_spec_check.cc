@@ -10,7 +10,7 @@ namespace {
 using abi::CommandStatus;
 
 constexpr uint8_t known_verbs = abi::verb_open | abi::verb_seal | abi::verb_mux;
-constexpr uint16_t known_flags = abi::flow_rtcp_mux | abi::flow_paused | abi::flow_confirms;
+constexpr uint16_t known_flags = abi::flow_rtcp_mux | abi::flow_paused | abi::flow_confirms | abi::flow_capture | abi::flow_capture_clear;
 
 bool is_local_slot(const Worker& worker, uint16_t slot) { return slot < worker.node.slot_count && worker.node.slots[slot].in_use; }
 
@@ -33,6 +33,8 @@ CommandStatus check_kinds(const abi::FlowSpec& spec) {
   if (spec.arrival != abi::Arrival::port && spec.arrival != abi::Arrival::multiplex) return CommandStatus::bad_type;
   if (spec.media != abi::Media::rtp && spec.media != abi::Media::rtcp) return CommandStatus::bad_type;
   if ((spec.verbs & ~known_verbs) != 0 || (spec.flags & ~known_flags) != 0) return CommandStatus::bad_type;
+  const bool has_keys = (spec.verbs & (abi::verb_open | abi::verb_seal)) != 0;
+  if ((spec.flags & abi::flow_capture_clear) != 0 && (!has_keys || (spec.flags & abi::flow_capture) == 0)) return CommandStatus::bad_type;
   if (spec.latch > abi::Latch::authenticated || spec.dscp > 63) return CommandStatus::bad_type;
   if (!is_address(spec.destination) || !is_address(spec.expected_source)) return CommandStatus::bad_type;
   const bool expects = spec.latch == abi::Latch::exact || spec.latch == abi::Latch::expected_ip;

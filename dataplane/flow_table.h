@@ -101,6 +101,7 @@ struct alignas(64) FlowEntry {
   void refresh_source_key();
   // No IPv4 source has this: its family is 4.
   static uint64_t source_key_of(uint32_t multiplex_id) { return uint64_t{multiplex_id} << 32 | 0xff; }
+  bool is_captured() const { return (flags & abi::flow_capture) != 0; }
   bool is_opaque() const { return (verbs & (abi::verb_open | abi::verb_seal)) == 0; }
 };
 
@@ -143,6 +144,7 @@ class FlowTable {
 
   uint32_t live_flows = 0;
   uint32_t opaque_flows = 0;  // of these, without verb_open or verb_seal
+  uint32_t captured_flows = 0;  // of these, with flow_capture
 
  private:
   explicit FlowTable(const Geometry& geometry) : flow_capacity_(geometry.flow_capacity) {}

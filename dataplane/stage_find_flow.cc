@@ -7,6 +7,7 @@
 
 #include <cstring>
 
+#include "dataplane/capture.h"
 #include "dataplane/checksum.h"
 #include "dataplane/latch.h"
 #include "dataplane/pipeline.h"
@@ -170,6 +171,7 @@ void find_flow(Worker& worker) {
     Packet& packet = burst.packets[i];
     if (packet.verdict == Verdict::pass && !packet.is_control) judge(worker, packet);
   }
+  if (worker.flows->captured_flows != 0) [[unlikely]] capture_received(worker);
 }
 
 }  // namespace sallyport::dataplane::stage

@@ -4,6 +4,7 @@
 
 #include <rte_mbuf.h>
 
+#include "dataplane/capture.h"
 #include "dataplane/checksum.h"
 #include "dataplane/egress.h"
 #include "dataplane/pipeline.h"
@@ -69,6 +70,7 @@ void rewrite(Worker& worker) {
     Packet& packet = worker.burst.packets[i];
     if (packet.verdict == Verdict::pass) rewrite_one(worker, packet, epoch);
   }
+  if (worker.flows->captured_flows != 0) [[unlikely]] capture_clear(worker);
 }
 
 }  // namespace sallyport::dataplane::stage

@@ -4,6 +4,7 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
+#include "dataplane/capture.h"
 #include "dataplane/egress.h"
 #include "dataplane/pipeline.h"
 #include "dataplane/worker.h"
@@ -58,6 +59,7 @@ void give_to_own(Worker& worker) {
 }  // namespace
 
 void transmit(Worker& worker) {
+  if (worker.flows->captured_flows != 0) [[unlikely]] capture_sent(worker);
   for (uint32_t ports = worker.burst.egress_ports; ports != 0; ports &= ports - 1) {
     send_by(worker, static_cast<uint16_t>(__builtin_ctz(ports)));
   }

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 
+#include "dataplane/capture.h"
 #include "dataplane/exception_path.h"
 #include "dataplane/flow_commands.h"
 #include "dataplane/link_control.h"
@@ -123,11 +124,14 @@ bool Worker::take_commands() {
 }
 
 void Worker::check_idle_flows() {
+  const bool captures_end = flows->captured_flows != 0 && !is_capture_wanted(*this);
   for (uint32_t step = 0; step < flows_per_tick && flows->live_flows != 0; ++step) {
     const uint32_t index = idle_cursor_ * count + id;
     idle_cursor_ = index + count < flows->flow_capacity() ? idle_cursor_ + 1 : 0;
     FlowEntry& flow = flows->entry(index);
-    if (flow.generation == 0 || flow.idle_timeout_s == 0) continue;
+    if (flow.generation == 0) continue;
+    if (captures_end && flow.is_captured()) end_capture(*this, flow);
+    if (flow.idle_timeout_s == 0) continue;
     const uint64_t last_ns = std::max(node.region->meter(index).last_packet_ns, flow.added_ns);
     const uint64_t timeout_ns = uint64_t{flow.idle_timeout_s} * 1'000'000'000u;
     if (now_ns < last_ns + timeout_ns || now_ns < flow.idle_report_ns + timeout_ns) continue;

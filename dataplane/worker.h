@@ -14,6 +14,7 @@
 #include "dataplane/link_table.h"
 #include "dataplane/node.h"
 #include "dataplane/packet.h"
+#include "dataplane/policer.h"
 #include "dataplane/srtp_burst.h"
 #include "drivers/crypto_engine.h"
 
@@ -58,6 +59,7 @@ class Worker {
   bool has_express_lane = true;  // tests hold its way (stage_relay.cc) against that of the stages
   SrtpJob jobs[burst_size];
   Packet* job_packets[burst_size];
+  Policer capture_policer;
   uint64_t now_ns = 0;
   abi::WorkerArea* area = nullptr;
 

@@ -55,6 +55,8 @@ enum FlowFlag : uint16_t {
   flow_rtcp_mux = 1,   // RTCP arrives on this port too and belongs to rtcp_flow (RFC 5761)
   flow_paused = 2,     // take, authenticate and count, but do not send on
   flow_confirms = 4,   // C: tell E by a control datagram which candidate source authenticated
+  flow_capture = 8,    // copy its packets into the worker's CaptureArea while that is wanted (abi/capture.h)
+  flow_capture_clear = 16,  // with flow_capture, and only with verb_open or verb_seal: where their payload is clear, and only there
 };
 
 struct FlowSpec {

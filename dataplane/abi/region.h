@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "dataplane/abi/capture.h"
 #include "dataplane/abi/command.h"
 #include "dataplane/abi/flow.h"
 #include "dataplane/abi/link.h"
@@ -51,7 +52,9 @@ struct WorkerCounters {
   uint64_t commands = 0;
   uint64_t commands_refused = 0;
   uint64_t events_lost = 0;
-  uint64_t reserved[5] = {};
+  uint64_t captured = 0;           // copies of packets for `sallyport capture`
+  uint64_t captures_lost = 0;      // copies that found the ring full, or came faster than copies may
+  uint64_t reserved[3] = {};
   uint64_t stage_packets[stage_capacity] = {};
   uint64_t stage_cycles[stage_capacity] = {};  // TSC, extrapolated from one burst of seventeen
   uint64_t drops[drop_reason_capacity] = {};   // indexed by DropReason
@@ -64,6 +67,7 @@ struct alignas(64) WorkerArea {
   alignas(64) WorkerCounters counters;
   alignas(64) std::atomic<uint64_t> heartbeat_ns;          // CLOCK_MONOTONIC, at least ten times a second
   std::atomic<uint32_t> asleep;                            // non-zero: wake it by the command eventfd
+  CaptureArea capture;
 };
 
 struct RegionHeader {

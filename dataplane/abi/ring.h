@@ -28,6 +28,13 @@ struct SpscRing {
     return true;
   }
 
+  // Producer side, for large entries: the place of the next one, to be filled there and then published; nullptr when the ring is full.
+  Entry* place() {
+    const uint32_t at = head.load(std::memory_order_relaxed);
+    return at - tail.load(std::memory_order_acquire) >= Capacity ? nullptr : &entries[at & (Capacity - 1)];
+  }
+  void publish() { head.store(head.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
+
   bool pop(Entry& entry) {
     const uint32_t at = tail.load(std::memory_order_relaxed);
     if (!copy_out(at, entry)) return false;
