@@ -21,6 +21,7 @@ abi::FlowSpec common_spec(const Stream& stream, uint32_t line, FlowRole role, co
   spec.max_packets_per_s = place.max_packets_per_s;
   spec.clock_rate_hz = stream.clock_rate_hz;
   spec.idle_timeout_s = place.idle_timeout_s;
+  spec.flags = place.capture_flags;
   return spec;
 }
 

@@ -32,6 +32,9 @@ MediaLinks& MediaPlane::links() { return state_->links; }
 const MediaCounters& MediaPlane::counters() const { return state_->counters; }
 size_t MediaPlane::sessions() const { return state_->sessions().size(); }
 
+Outcome<std::unique_ptr<CallCapture>> MediaPlane::capture(CaptureWish wish) { return state_->captures->begin(std::move(wish)); }
+size_t MediaPlane::captures() const { return state_->captures->running(); }
+
 std::vector<SessionSnapshot> MediaPlane::snapshots() const {
   std::vector<SessionSnapshot> all;
   for (const auto& [tag, session] : state_->sessions()) all.push_back(session->snapshot());

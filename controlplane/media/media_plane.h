@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "controlplane/media/call_capture.h"
 #include "controlplane/media/call_journal.h"
 #include "controlplane/media/dataplane_link.h"
 #include "controlplane/media/media_counters.h"
@@ -52,6 +53,9 @@ class MediaPlane {
   const MediaCounters& counters() const;
   size_t sessions() const;
   std::vector<SessionSnapshot> snapshots() const;
+  // Copies of a call's packets as long as the result lives; who may have them decrypted is for the caller to say.
+  Outcome<std::unique_ptr<CallCapture>> capture(CaptureWish wish);
+  size_t captures() const;
 
  private:
   std::unique_ptr<PlaneState> state_;

@@ -19,6 +19,10 @@ PlaneState::PlaneState(boost::asio::io_context& context, MediaSettings given, Me
     if (pool) pool->flows().release(index);
   };
   flows.on_refused = [this](uint64_t call_tag, const Fault& fault) { fail(call_tag, fault); };
+  captures = std::make_shared<CaptureSet>(context, dataplane, settings.role, [this](uint64_t call_tag, uint16_t flags) {
+    const auto found = sessions_.find(call_tag);
+    return found != sessions_.end() && found->second->state_->capture(flags);
+  });
   links.on_slot = [this](const std::string& peer, uint16_t link) {
     if (journal_ && !journal_->put_link(peer, link)) counters.add(MediaCounter::journal_failures);
   };
@@ -42,6 +46,7 @@ Outcome<> PlaneState::start() {
 
 void PlaneState::stop() {
   stopping = true;
+  captures->stop();
   dataplane.stop();
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/media/call_capture.h"
 #include "controlplane/media/flow_program.h"
 #include "controlplane/media/line_rewriter.h"
 #include "controlplane/media/media_plane.h"
@@ -47,6 +48,7 @@ class PlaneState final : public DataplaneListener {
   MediaLinks links;
   FlowProgram flows;
   std::shared_ptr<MediaPool> pool;
+  std::shared_ptr<CaptureSet> captures;
   bool stopping = false;
   // Only MediaPlane may make a MediaSession.
   std::function<std::unique_ptr<MediaSession>(std::unique_ptr<SessionState>)> adopt_session;

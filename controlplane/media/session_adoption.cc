@@ -60,7 +60,12 @@ bool SessionState::adopt_stream(const StreamRecord& record, uint16_t face_slot, 
   stream.lease = plane_.pool->adopt(face_slot, flow_place().link, record);
   if (!stream.lease) return false;
   leases_.push_back(stream.lease);
-  for (const abi::FlowSpec& spec : flows.specs) plane_.flows.know(spec);
+  for (abi::FlowSpec& spec : flows.specs) {
+    plane_.flows.know(spec);
+    // Whoever captured went with the control plane before us.
+    spec.flags &= static_cast<uint16_t>(~(abi::flow_capture | abi::flow_capture_clear));
+    plane_.flows.want(spec);
+  }
   return true;
 }
 

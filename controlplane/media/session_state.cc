@@ -87,7 +87,14 @@ bool SessionState::end_branch(std::string_view branch) {
 
 FlowPlace SessionState::flow_place() const {
   return {call_tag_, plane_.links.slot_of(start_.peer).value_or(abi::no_link), plane_.settings.max_packets_per_s,
-          plane_.settings.idle_timeout_s};
+          plane_.settings.idle_timeout_s, capture_flags_};
+}
+
+bool SessionState::capture(uint16_t flags) {
+  if (released_) return false;
+  capture_flags_ = flags;
+  program();
+  return true;
 }
 
 // Makes the dataplane run what holds on the active branch, and nothing else of this call.
@@ -137,6 +144,7 @@ void SessionState::release() {
   if (std::exchange(released_, true)) return;
   for (const SharedLease& lease : std::exchange(programmed_, {})) drop(*lease);
   exchanges_.clear();
+  plane_.captures->end(call_tag_, "the call has ended");
   plane_.forget(call_tag_);
 }
 
@@ -144,6 +152,7 @@ void SessionState::abandon() {
   if (std::exchange(released_, true)) return;
   programmed_.clear();
   exchanges_.clear();
+  plane_.captures->end(call_tag_, "the call has lost its media");
   plane_.forget(call_tag_);
 }
 

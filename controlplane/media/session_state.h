@@ -34,6 +34,8 @@ class SessionState {
   const SessionStart& start() const { return start_; }
   SessionSnapshot snapshot() const;
   uint64_t last_packet_ns() const;
+  // Has its flows copied (FlowFlag bits), or with 0 no longer. false: it is released.
+  bool capture(uint16_t flags);
   bool is_held() const;
   CallRecord record() const;
   // false: the region no longer holds what the record says.
@@ -59,6 +61,7 @@ class SessionState {
   std::vector<SharedLease> programmed_;
   std::vector<std::weak_ptr<StreamLease>> leases_;
   uint32_t next_serial_ = 1;
+  uint16_t capture_flags_ = 0;
   bool released_ = false;
 };
 
