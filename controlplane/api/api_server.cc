@@ -22,6 +22,7 @@
 #include <boost/json.hpp>
 #include <set>
 
+#include "controlplane/api/api_capture.h"
 #include "controlplane/api/api_json.h"
 #include "controlplane/api/api_routes.h"
 
@@ -37,6 +38,8 @@ using Stream = beast::basic_stream<asio::generic::stream_protocol>;
 using std::chrono::seconds;
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t log_chunk_lines = 200;
+// A word that comes between looking and waiting is made good by then.
+constexpr std::chrono::milliseconds feed_look_interval{200};
 
 // One connection; alive as long as its coroutine.
 struct Connection {
@@ -242,6 +245,10 @@ class Server final : public std::enable_shared_from_this<Server> {
       co_await stream_logs(connection, log_lines_wanted(request), message.version());
       co_return false;
     }
+    if (is_capture(request)) {
+      co_await stream_capture(connection, request, message.version());
+      co_return false;
+    }
     ApiAnswer answer = co_await answer_in_time(request);
     requests_.of(answer.status < 400 ? "answered" : "refused").add();
     bool kept = co_await send(connection, answer, message.version(), message.keep_alive());
@@ -305,6 +312,54 @@ class Server final : public std::enable_shared_from_this<Server> {
       auto [error, bytes] = co_await asio::async_write(connection.stream, chunk, as_result);
       if (error) co_return false;
     }
+  }
+
+  // Chunked, a pcapng file in parts, until it has ended or the peer goes.
+  asio::awaitable<void> stream_capture(Connection& connection, const ApiRequest& request, unsigned version) {
+    auto begun = co_await begin_capture(request, parts_);
+    requests_.of(begun ? "answered" : "refused").add();
+    if (!begun) {
+      ApiAnswer answer = answer_fault(begun.fault());
+      co_await send(connection, answer, version, false);
+      co_return;
+    }
+    const std::unique_ptr<CaptureFeed> feed = std::move(*begun);
+    co_await stream_feed(connection, *feed, version);
+    note_capture_end(request, parts_, *feed);
+  }
+
+  asio::awaitable<void> stream_feed(Connection& connection, CaptureFeed& feed, unsigned version) {
+    http::response<http::empty_body> head(http::status::ok, version);
+    head.set(http::field::content_type, "application/x-pcapng");
+    head.set(http::field::cache_control, "no-store");
+    head.chunked(true);
+    http::response_serializer<http::empty_body> serializer(head);
+    auto [error, bytes] = co_await http::async_write_header(connection.stream, serializer, as_result);
+    if (error) co_return;
+    auto wake = std::make_shared<asio::steady_timer>(executor_);
+    feed.on_ready([wake, executor = executor_] { asio::post(executor, [wake] { wake->cancel(); }); });
+    while (!stopped_ && co_await send_feed(connection, feed)) {
+      connection.stream.expires_never();
+      wake->expires_after(feed_look_interval);
+      auto first = co_await (wake->async_wait(as_result) || connection.stream.socket().async_wait(asio::socket_base::wait_read, as_result));
+      if (first.index() == 1) break;  // the peer closed, or speaks out of turn
+    }
+    feed.on_ready({});
+  }
+
+  // All that waits; false when nothing more will come, or cannot be sent.
+  asio::awaitable<bool> send_feed(Connection& connection, CaptureFeed& feed) {
+    while (feed.has_waiting()) {
+      const std::string blocks = feed.take();
+      connection.stream.expires_after(seconds(options_.idle_timeout_s));
+      auto chunk = http::make_chunk(asio::buffer(blocks));
+      auto [error, bytes] = co_await asio::async_write(connection.stream, chunk, as_result);
+      if (error) co_return false;
+    }
+    if (!feed.has_ended()) co_return true;
+    auto last = http::make_chunk_last();
+    co_await asio::async_write(connection.stream, last, as_result);
+    co_return false;
   }
 
   asio::any_io_executor executor_;

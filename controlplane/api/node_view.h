@@ -7,6 +7,8 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -167,6 +169,24 @@ struct CallQuery {
   std::size_t limit = 1000;
 };
 
+struct CaptureQuery {
+  std::string call;  // its id
+  bool decrypted = false;
+  std::uint32_t seconds = 60;
+  std::uint64_t packets = 0;
+};
+
+// Packets of a call as they are copied; destroying it ends that. Used on the API's executor only.
+class CaptureFeed {
+ public:
+  virtual ~CaptureFeed() = default;
+  virtual std::string take() = 0;  // of a pcapng file, whole blocks; empty: nothing waits
+  virtual bool has_waiting() const = 0;
+  virtual bool has_ended() const = 0;
+  virtual std::string outcome() const = 0;  // "120 packets, the time is over"
+  virtual void on_ready(std::function<void()> ready) = 0;  // something waits, or it has ended
+};
+
 class NodeView {
  public:
   template <class T>
@@ -183,6 +203,8 @@ class NodeView {
   virtual Awaitable<std::vector<CounterView>> counters() = 0;
   // zone empty: every zone. Fault missing: no such zone.
   virtual Awaitable<Outcome<std::vector<TraversalTestView>>> test_traversal(std::string zone) = 0;
+  // Fault missing: no such call, or it has ended; refused: it may not be decrypted; exhausted, conflict: too many, or twice.
+  virtual Awaitable<Outcome<std::unique_ptr<CaptureFeed>>> capture(CaptureQuery query) = 0;
 };
 
 }  // namespace sallyport::api

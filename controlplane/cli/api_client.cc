@@ -127,37 +127,54 @@ Outcome<std::string> read_chunk(Connection& connection) {
 
 }  // namespace
 
+namespace {
+
+Outcome<ApiReply> read_rest(Connection& connection, unsigned status) {
+  for (;;) {
+    if (connection.buffer.size() > max_body_bytes) return connection.fault("the answer is larger than 256 MiB", "ask for less with --limit");
+    auto more = connection.receive();
+    if (!more) return more.fault();
+    if (!*more) return ApiReply{status, std::move(connection.buffer)};
+  }
+}
+
+}  // namespace
+
 Outcome<ApiReply> ApiClient::request(const std::string& method, const std::string& target, const std::string& body, std::uint32_t patience_s) const {
   Connection connection(socket_path_);
   if (auto opened = connection.open(patience_s); !opened) return opened.fault();
   if (auto sent = connection.send(request_text(method, target, body)); !sent) return sent.fault();
   auto status = read_head(connection);
   if (!status) return status.fault();
+  return read_rest(connection, *status);
+}
+
+Outcome<ApiReply> ApiClient::stream(const std::string& method, const std::string& target, const std::function<bool(std::string_view)>& take_chunk) const {
+  Connection connection(socket_path_);
+  if (auto opened = connection.open(0); !opened) return opened.fault();
+  if (auto sent = connection.send(request_text(method, target, "")); !sent) return sent.fault();
+  auto status = read_head(connection);
+  if (!status) return status.fault();
+  if (*status >= 400) return read_rest(connection, *status);
   for (;;) {
-    if (connection.buffer.size() > max_body_bytes) return connection.fault("the answer is larger than 256 MiB", "ask for less with --limit");
-    auto more = connection.receive();
-    if (!more) return more.fault();
-    if (!*more) return ApiReply{*status, std::move(connection.buffer)};
+    auto chunk = read_chunk(connection);
+    if (!chunk) return chunk.fault();
+    if (chunk->empty() || !take_chunk(*chunk)) return ApiReply{*status, {}};
   }
 }
 
 Outcome<> ApiClient::follow(const std::string& target, const std::function<bool(std::string_view)>& take_line) const {
-  Connection connection(socket_path_);
-  if (auto opened = connection.open(0); !opened) return opened.fault();
-  if (auto sent = connection.send(request_text("GET", target, "")); !sent) return sent.fault();
-  auto status = read_head(connection);
-  if (!status) return status.fault();
-  if (*status != 200) return connection.fault("the control plane answered with status " + std::to_string(*status), "look at its log");
   std::string text;
-  for (;;) {
-    auto chunk = read_chunk(connection);
-    if (!chunk) return chunk.fault();
-    if (chunk->empty()) return Done{};
-    text += *chunk;
+  auto reply = stream("GET", target, [&](std::string_view chunk) {
+    text += chunk;
     for (std::size_t end; (end = text.find('\n')) != std::string::npos; text.erase(0, end + 1)) {
-      if (!take_line(std::string_view(text).substr(0, end))) return Done{};
+      if (!take_line(std::string_view(text).substr(0, end))) return false;
     }
-  }
+    return true;
+  });
+  if (!reply) return reply.fault();
+  if (reply->status == 200) return Done{};
+  return Connection(socket_path_).fault("the control plane answered with status " + std::to_string(reply->status), "look at its log");
 }
 
 std::string ApiClient::encode(std::string_view text) {

@@ -29,6 +29,10 @@ class ApiClient {
   // Calls take_line for each line until it returns false or the node ends the stream; waits without a deadline.
   Outcome<> follow(const std::string& target, const std::function<bool(std::string_view)>& take_line) const;
 
+  // Calls take_chunk for each part of the answer until it returns false or the node ends the stream; waits without a deadline. An
+  // answer of status 400 or more comes back whole.
+  Outcome<ApiReply> stream(const std::string& method, const std::string& target, const std::function<bool(std::string_view)>& take_chunk) const;
+
   static std::string encode(std::string_view text);  // for a part of a target
 
  private:

@@ -22,6 +22,10 @@ struct Options {
   bool dry_run = false, yes = false, follow = false, all = false, active = false, markdown = false;
   std::uint32_t lines = 100;
   std::uint32_t limit = 1000;
+  std::string file;  // of capture
+  bool decrypted = false;
+  std::uint32_t seconds = 60;
+  std::uint64_t packets = 0;  // 0: as many as come
 };
 
 int run_status(const Options& options);
@@ -29,6 +33,7 @@ int run_zones(const Options& options);
 int run_registrations(const Options& options);
 int run_calls(const Options& options);
 int run_call(const Options& options);
+int run_capture(const Options& options);
 int run_flows(const Options& options);
 int run_counters(const Options& options);
 int run_history(const Options& options);

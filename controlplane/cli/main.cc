@@ -95,6 +95,12 @@ class CommandLine {
     add(*calls, "show", "Both legs of a call: suite, packets, loss, jitter, addresses", "sallyport calls show 17", run_call)
         ->add_option("ID", options_.argument, "As `sallyport calls` lists it")
         ->required();
+    CLI::App* capture = add(app_, "capture", "Writes a call's packets, as they come and go on both legs, for Wireshark or tcpdump", "sallyport capture 17 --file 17.pcap --seconds 20", run_capture);
+    capture->add_option("CALL", options_.argument, "As `sallyport calls` lists it")->required();
+    capture->add_option("--file,-f", options_.file, "A new file, pcapng")->required();
+    capture->add_option("--seconds", options_.seconds, "End after so long")->check(CLI::Range(1, 3600));
+    capture->add_option("--packets", options_.packets, "End after so many")->check(CLI::Range(1, 10'000'000));
+    capture->add_flag("--decrypted", options_.decrypted, "What is said, in the clear; only on C, if media.decrypted_capture is on, and logged");
   }
 
   void add_changes() {

@@ -100,6 +100,7 @@ constexpr ConfigKey keys[] = {
     {"media", "inner", text, "", "", R"("inside")", 1, 23, Rule::address_slot, "", restart, C, "Address slot of relay ports towards call control and inside phones.", KEY(media, MediaSection, inner)},
     {"media", "link", text, "", R"("inside")", R"("inside")", 1, 23, Rule::address_slot, "", restart, both, "Address slot of the media link.", KEY(media, MediaSection, link)},
     {"media", "inner_encryption", text, "", "", R"("off")", 1, 4, Rule::choice, "off sdes", restart, C, "off: RTP/AVP towards call control; sdes: RTP/SAVP, keys of its own.", KEY(media, MediaSection, inner_encryption)},
+    {"media", "decrypted_capture", text, "", "", R"("off")", 1, 3, Rule::choice, "off on", live, C, "Whether `sallyport capture --decrypted` gives out what is said in a call; each use is logged.", KEY(media, MediaSection, decrypted_capture)},
 
     {"sip", "client_address", text, "", R"("outside")", "", 1, 23, Rule::address_slot, "", restart, E, "Address slot on which clients are taken.", KEY(sip, SipSection, client_address)},
     {"sip", "client_port", number, "", "5061", "", 1024, 65535, Rule::any, "", restart, E, "TCP port for SIP over TLS.", KEY(sip, SipSection, client_port)},

@@ -65,6 +65,7 @@ struct MediaSection {
   std::string inner;             // C: address slot towards call control and inside phones
   std::string link;              // address slot of the media link
   std::string inner_encryption;  // C: off, sdes
+  std::string decrypted_capture;  // C: off, on
 };
 
 struct SipSection {

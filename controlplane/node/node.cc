@@ -392,6 +392,7 @@ Outcome<> Node::reload() {
   if (const Outcome<> loaded = credentials_.reload(file->config.tls); !loaded) return loaded;
   config_.tls = file->config.tls;
   config_.node.log_level = file->config.node.log_level;
+  config_.media.decrypted_capture = file->config.media.decrypted_capture;
   const auto fresh = store_->refresh();
   if (!fresh) return fresh.fault();
   return Done{};

@@ -31,6 +31,8 @@ void add_dataplane(std::vector<CounterView>& out, const media::RegionMap* region
     add(out, "dataplane_commands_total", counters.commands, {who});
     add(out, "dataplane_commands_refused_total", counters.commands_refused, {who});
     add(out, "dataplane_events_lost_total", counters.events_lost, {who});
+    add(out, "dataplane_captured_total", counters.captured, {who});
+    add(out, "dataplane_captures_lost_total", counters.captures_lost, {who});
     for (size_t stage = 0; stage < static_cast<size_t>(abi::Stage::count); ++stage) {
       add(out, "dataplane_stage_packets_total", counters.stage_packets[stage], {who, {"stage", abi::stage_names[stage]}});
       add(out, "dataplane_stage_cycles_total", counters.stage_cycles[stage], {who, {"stage", abi::stage_names[stage]}});

@@ -20,6 +20,7 @@ class NodeFacts final : public api::NodeView {
   Awaitable<std::vector<api::FlowView>> flows(std::size_t limit) override;
   Awaitable<std::vector<api::CounterView>> counters() override;
   Awaitable<Outcome<std::vector<api::TraversalTestView>>> test_traversal(std::string zone) override;
+  Awaitable<Outcome<std::unique_ptr<api::CaptureFeed>>> capture(api::CaptureQuery query) override;
 
   // Set while SIGTERM is being obeyed.
   bool draining = false;

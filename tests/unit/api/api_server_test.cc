@@ -98,6 +98,45 @@ TEST(ApiServer, FaultsNameSubjectCauseAndRemedy) {
   EXPECT_THAT(get(api, "/v1/calls/%zz").head, StartsWith("HTTP/1.1 400 "));
 }
 
+TEST(ApiServer, CaptureStreamsUntilItHasEndedAndIsLogged) {
+  RunningApi api;
+  Answer answer = post(api, "/v1/calls/7/capture?packets=3&seconds=5", "");
+  EXPECT_THAT(answer.head, StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(answer.head, HasSubstr("application/x-pcapng"));
+  EXPECT_THAT(answer.body, HasSubstr("done"));
+  EXPECT_TRUE(answer.body.ends_with("0\r\n\r\n"));
+  std::string events;
+  for (const LogLine& line : api.log->lines_after(0, 100)) events += line.kind + " " + line.text + "\n";
+  std::string who = "security uid " + std::to_string(::getuid());
+  EXPECT_THAT(events, HasSubstr(who + " captures call 7 for 5 s at most\n"));
+  EXPECT_THAT(events, HasSubstr(who + " ends the capture of call 7: 3 packets\n"));
+}
+
+TEST(ApiServer, CaptureEndsWhenItsReaderGoes) {
+  RunningApi api;
+  {
+    RawClient reader(api.socket());
+    reader.send("POST /v1/calls/7/capture HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+    EXPECT_THAT(reader.read_until("pppp"), HasSubstr("pppp"));
+  }
+  // The last line of the log tells that its coroutine is done with it.
+  for (int i = 0; i < 1000 && api.log->newest_sequence() < 2; ++i) ::usleep(10'000);
+  EXPECT_EQ(api.log->newest_sequence(), 2u);
+  api.stop();
+  EXPECT_EQ(api.node.captures, 0);
+}
+
+TEST(ApiServer, CaptureRefusesNumbersItDoesNotUnderstand) {
+  RunningApi api;
+  for (const char* query : {"seconds=0", "seconds=3601", "seconds=ten", "packets=-1", "packets="}) {
+    Answer answer = post(api, std::string("/v1/calls/7/capture?") + query, "");
+    EXPECT_THAT(answer.head, StartsWith("HTTP/1.1 400 ")) << query;
+    EXPECT_THAT(answer.body, HasSubstr("is no number from 1 to")) << query;
+  }
+  EXPECT_THAT(post(api, "/v1/calls/9/capture", "").head, StartsWith("HTTP/1.1 404 "));
+  EXPECT_THAT(post(api, "/v1/calls/7/capture?decrypted=1", "").head, StartsWith("HTTP/1.1 403 "));
+}
+
 TEST(ApiServer, TraversalTestTakesAZone) {
   RunningApi api;
   EXPECT_THAT(post(api, "/v1/traversal/test", "").body, HasSubstr("\"passed\":true"));

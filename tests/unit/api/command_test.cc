@@ -173,6 +173,48 @@ TEST_F(CommandTest, LogsFollowPrintsNewLinesUntilTheControlPlaneStops) {
   EXPECT_EQ(follow.wait().code, 0);
 }
 
+TEST_F(CommandTest, CaptureWritesAFileAndTellsWhatItHolds) {
+  std::string path = api_.folder() + "/7.pcap";
+  Finished done = ask({"capture", "7", "--file", path, "--packets", "5"});
+  EXPECT_EQ(done.code, 0) << done.err;
+  EXPECT_EQ(done.out, path + ": 5 packets, 3 lost; done\n");
+  EXPECT_EQ(std::filesystem::file_size(path), 28u + 5 * 32 + 52);
+  EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  Finished again = ask({"capture", "7", "--file", path});
+  EXPECT_EQ(again.code, 4);
+  EXPECT_THAT(again.err, HasSubstr("exists already"));
+  EXPECT_THAT(ask({"capture", "7", "--file", api_.folder() + "/8.pcap", "--packets", "1", "--json"}).out, HasSubstr("\"packets\":1,\"lost\":3,\"end\":\"done\""));
+}
+
+TEST_F(CommandTest, CaptureThatIsRefusedLeavesNoFileAndSaysWhy) {
+  std::string path = api_.folder() + "/none.pcap";
+  Finished unknown = ask({"capture", "99", "--file", path});
+  EXPECT_EQ(unknown.code, 4);
+  EXPECT_THAT(unknown.err, HasSubstr("call 99: is not known"));
+  EXPECT_FALSE(std::filesystem::exists(path));
+  Finished decrypted = ask({"capture", "7", "--file", path, "--decrypted"});
+  EXPECT_EQ(decrypted.code, 4);
+  EXPECT_THAT(decrypted.err, HasSubstr("E holds no media keys; capture on C"));
+  EXPECT_FALSE(std::filesystem::exists(path));
+  EXPECT_THAT(ask({"capture", "7", "--file", "/nonexistent/x.pcap"}).err, HasSubstr("cannot be written: No such file or directory"));
+  EXPECT_EQ(ask({"capture", "7"}).code, 2);
+  EXPECT_EQ(ask({"capture", "7", "--file", path, "--seconds", "0"}).code, 2);
+  bool told = false;
+  for (const LogLine& line : api_.log->lines_after(0, 1000)) told |= line.kind == "security" && line.text.find("may not capture call 7 DECRYPTED") != std::string::npos;
+  EXPECT_TRUE(told);
+}
+
+TEST_F(CommandTest, CaptureEndsWithTheControlPlaneAndTheFileStays) {
+  std::string path = api_.folder() + "/cut.pcap";
+  Command capture({"capture", "7", "--file", path, "--socket", api_.socket()});
+  for (int i = 0; i < 1000 && (!std::filesystem::exists(path) || std::filesystem::file_size(path) < 100); ++i) ::usleep(10'000);
+  api_.stop();
+  Finished cut = capture.wait();
+  EXPECT_EQ(cut.code, 3);
+  EXPECT_THAT(cut.err, HasSubstr("the control plane went away"));
+  EXPECT_GE(std::filesystem::file_size(path), 100u);
+}
+
 TEST(Command, SaysThatTheControlPlaneDoesNotRun) {
   Finished run_without = run({"status", "--socket", "/tmp/sallyport-nobody.sock"});
   EXPECT_EQ(run_without.code, 3);
@@ -197,7 +239,7 @@ TEST(Command, CheckConfigNeedsNoControlPlane) {
 }
 
 TEST(Command, EveryCommandHasHelpWithAnExample) {
-  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{{"status"}, {"zones"}, {"registrations"}, {"calls"}, {"calls", "show"}, {"flows"}, {"counters"}, {"history"},
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{{"status"}, {"zones"}, {"registrations"}, {"calls"}, {"calls", "show"}, {"capture"}, {"flows"}, {"counters"}, {"history"},
                                                                                     {"traversal", "test"}, {"check-config"}, {"apply"}, {"export"}, {"logs"}, {"keys"}}) {
     std::vector<std::string> with_help = words;
     with_help.push_back("--help");

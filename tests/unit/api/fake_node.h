@@ -21,6 +21,7 @@ namespace sallyport::api {
 class FakeNode final : public NodeView {
  public:
   bool hangs = false;  // answers status never
+  int captures = 0;    // that run
 
   Awaitable<StatusView> status() override {
     if (hangs) {
@@ -69,7 +70,54 @@ class FakeNode final : public NodeView {
     co_return std::vector<TraversalTestView>{test};
   }
 
+  Awaitable<Outcome<std::unique_ptr<CaptureFeed>>> capture(CaptureQuery query) override {
+    if (query.call != "7") co_return Fault{FaultCode::missing, "call " + query.call, "is not known", "list the calls with `sallyport calls`"};
+    if (query.decrypted) co_return Fault{FaultCode::refused, "capture of call 7", "E holds no media keys", "capture on C"};
+    std::unique_ptr<CaptureFeed> feed = std::make_unique<FakeFeed>(co_await boost::asio::this_coro::executor, query, captures);
+    co_return feed;
+  }
+
  private:
+  // A section, one packet a call of the timer, and at the end statistics.
+  class FakeFeed final : public CaptureFeed {
+   public:
+    FakeFeed(boost::asio::any_io_executor executor, CaptureQuery query, int& running) : timer_(executor), query_(query), running_(running) {
+      ++running_;
+      waiting_ = block(0x0a0d0d0a, std::string(16, '\0'));
+      tick();
+    }
+    ~FakeFeed() override { --running_; }
+    std::string take() override { return std::exchange(waiting_, {}); }
+    bool has_waiting() const override { return !waiting_.empty(); }
+    bool has_ended() const override { return packets_ >= query_.packets; }
+    std::string outcome() const override { return std::to_string(packets_) + " packets"; }
+    void on_ready(std::function<void()> ready) override { ready_ = std::move(ready); }
+
+   private:
+    static std::string block(std::uint32_t type, const std::string& body) {
+      std::uint32_t words[2] = {type, static_cast<std::uint32_t>(body.size() + 12)};
+      return std::string(reinterpret_cast<char*>(words), 8) + body + std::string(reinterpret_cast<char*>(words + 1), 4);
+    }
+    void tick() {
+      timer_.expires_after(std::chrono::milliseconds(1));
+      timer_.async_wait([this](const boost::system::error_code& error) {
+        if (error || has_ended()) return;
+        waiting_ += block(6, std::string(20, 'p'));
+        ++packets_;
+        // Comment "done", and 3 lost.
+        if (has_ended()) waiting_ += block(5, std::string(12, '\0') + std::string("\1\0\4\0done\5\0\10\0\3\0\0\0\0\0\0\0\0\0\0\0", 28));
+        if (ready_) ready_();
+        tick();
+      });
+    }
+    boost::asio::steady_timer timer_;
+    CaptureQuery query_;
+    int& running_;
+    std::uint64_t packets_ = 0;
+    std::string waiting_;
+    std::function<void()> ready_;
+  };
+
   static CallView the_call() {
     StreamView stream{.kind = "audio", .direction = "from_client", .component = "rtp", .suite = "opaque", .local = "198.51.100.10:36002", .remote = "203.0.113.7:4000", .packets = 1500, .jitter_ms = 0.25};
     CallView call{.id = "7", .call_id = "abc@phone", .from = "sip:a@example.com", .to = "sip:b@example.com", .state = "established", .duration_s = 30};
