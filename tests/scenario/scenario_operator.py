@@ -17,7 +17,7 @@ from lab.witness import Witness
 
 VIEWS = (("status",), ("zones",), ("registrations",), ("calls",), ("calls", "--active"), ("flows",),
          ("counters",), ("counters", "--all"), ("history",), ("export",), ("logs",))
-COMMANDS = VIEWS + (("calls", "show"), ("traversal", "test"), ("check-config",), ("apply",), ("keys",))
+COMMANDS = VIEWS + (("calls", "show"), ("capture",), ("traversal", "test"), ("check-config",), ("apply",), ("keys",))
 DONE, NEGATIVE, USAGE, UNREACHABLE, REFUSED = range(5)
 METRICS_URL = "http://127.0.0.1:9464/metrics"
 

@@ -48,7 +48,7 @@ class Capture:
             self._process.stop()
 
     def datagrams(self):
-        return [d for d in map(_udp_of, _frames(self.path)) if d is not None]
+        return [d for d in map(udp_of, _frames(self.path)) if d is not None]
 
 
 def clear_media(datagrams, frequencies_hz):
@@ -99,7 +99,7 @@ def _frames(path):
         at += 16 + kept
 
 
-def _udp_of(frame):
+def udp_of(frame):
     kind = frame[12:14]
     if kind == b"\x08\x00" and len(frame) > 34 and frame[23] == 17:
         header = 14 + 4 * (frame[14] & 0x0F)
