@@ -52,7 +52,8 @@ void rewrite_one(Worker& worker, Packet& packet, uint32_t epoch) {
     const DropReason reason = resolve_egress(worker, flow, epoch);
     if (reason != DropReason::count) return worker.drop(packet, reason);
   }
-  if (packet.payload_bytes > flow.egress.payload_limit || !has_headroom(packet)) return worker.drop(packet, DropReason::no_room);
+  if (packet.payload_bytes > flow.egress.payload_limit) return worker.drop(packet, DropReason::above_mtu);
+  if (!has_headroom(packet)) return worker.drop(packet, DropReason::no_room);
   const uint64_t payload_sum = payload_sum_of(flow, packet);
   const UdpPayload udp = place_headers(flow, packet);
   if ((flow.verbs & abi::verb_seal) == 0) finish_headers(worker, flow.egress, *packet.mbuf, udp, payload_sum);

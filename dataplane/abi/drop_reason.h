@@ -25,7 +25,7 @@ namespace sallyport::abi {
   DROP(open, replay, "sequence number already seen")                                      \
   DROP(open, too_old, "sequence number older than the replay window")                     \
   DROP(open, malformed, "RTP or RTCP header is inconsistent")                             \
-  DROP(seal, no_room, "no tailroom for the authentication tag, or above the MTU")         \
+  DROP(seal, no_room, "no room in the packet's buffer for its headers or its authentication tag") \
   DROP(seal, duplicate_index, "sequence number was sent before, sealing it twice would reuse a keystream") \
   DROP(seal, key_limit, "the key's packet limit is reached (RFC 3711 9.2)")               \
   DROP(rewrite, not_latched, "the receiver's address is not known yet")                   \
@@ -34,7 +34,8 @@ namespace sallyport::abi {
   DROP(rewrite, no_link, "the media link to the other node is down")                      \
   DROP(control, bad_control, "link control datagram malformed or its HMAC wrong")         \
   DROP(control, stale_control, "link control datagram repeated or out of date")           \
-  DROP(transmit, port_full, "the port took no more packets")
+  DROP(transmit, port_full, "the port took no more packets")                              \
+  DROP(rewrite, above_mtu, "longer than the MTU of the port it leaves by, once it has its multiplexID and authentication tag")
 
 enum class DropReason : uint8_t {
 #define SALLYPORT_DROP_ENUM(stage, name, text) name,

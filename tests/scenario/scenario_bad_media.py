@@ -56,7 +56,7 @@ def test_truncated_rtp(stage):
 
 def test_oversized_rtp(stage):
     """It fills a packet of the MTU, and with the multiplexID on the way to C it would be longer."""
-    _dropped(stage, stage.edge, "no_room", [_header() + bytes(1460)] * COUNT)
+    _dropped(stage, stage.edge, "above_mtu", [_header() + bytes(1460)] * COUNT)
 
 
 def test_fragmented_rtp(stage):

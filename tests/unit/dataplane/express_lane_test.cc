@@ -199,7 +199,7 @@ TEST_F(ExpressLane, SendsCountsAndDropsAsTheStagesDoPacketByPacket) {
   EXPECT_EQ(express(without_) - before, 0u) << "both were set up by it";
   EXPECT_GT(sent_, 10000u);
   using enum abi::DropReason;
-  for (const abi::DropReason reason : {not_ours, bad_checksum, bad_length, fragment, no_flow, wrong_source, not_rtp, truncated, oversized, paused, policed, no_room})
+  for (const abi::DropReason reason : {not_ours, bad_checksum, bad_length, fragment, no_flow, wrong_source, not_rtp, truncated, oversized, paused, policed, above_mtu})
     EXPECT_GT(with_.e.drops(reason), 0u) << name_of(reason);
 }
 

@@ -329,7 +329,23 @@ TEST_F(Relay, PacketAboveTheMtuIsDroppedNotFragmented) {
   warm_up(good());
   EXPECT_TRUE(pass(build_frame(phone, relay, rtp(20, 1, 1, 1500 - 28 - 12))));
   EXPECT_FALSE(pass(build_frame(phone, relay, rtp(21, 1, 1, 1500 - 28 - 11))));
-  EXPECT_EQ(node.new_drop(), DropReason::no_room);
+  EXPECT_EQ(node.new_drop(), DropReason::above_mtu);
+}
+
+// What seal adds counts, too: no packet may become too long by it.
+TEST_F(Relay, AuthenticationTagCountsTowardsTheMtu) {
+  abi::FlowSpec spec = relay_spec();
+  spec.max_packet_bytes = 0;
+  spec.verbs = abi::verb_seal;
+  spec.seal_key = test_key(1);
+  ASSERT_EQ(node.add(spec), abi::CommandStatus::done);
+  warm_up(good(1));
+  const auto longest = pass(build_frame(phone, relay, rtp(20, 1, 1, 1500 - 28 - 12 - 10)));
+  ASSERT_TRUE(longest);
+  EXPECT_EQ(longest->size(), 14u + 1500);
+  EXPECT_FALSE(pass(build_frame(phone, relay, rtp(21, 1, 1, 1500 - 28 - 12 - 9))));
+  EXPECT_EQ(node.new_drop(), DropReason::above_mtu);
+  EXPECT_EQ(node.state(0).last_drop, static_cast<uint8_t>(DropReason::above_mtu));
 }
 
 TEST_F(Relay, FullPortIsCountedAndLosesNoMemory) {
