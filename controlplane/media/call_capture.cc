@@ -43,7 +43,8 @@ void append_head(const CaptureWish& wish, Role role, std::string& out) {
 
 CallCapture::~CallCapture() {
   OPENSSL_cleanse(state_->waiting.data(), state_->waiting.size());
-  if (const auto set = set_.lock()) set->end(state_->wish.call_tag, "its reader has gone");
+  // Once it has ended, the call may be another capture's.
+  if (const auto set = set_.lock(); set != nullptr && !state_->has_ended) set->end(state_->wish.call_tag, "its reader has gone");
 }
 
 CaptureSet::CaptureSet(boost::asio::io_context& context, DataplaneLink& dataplane, Role role, Mark mark)

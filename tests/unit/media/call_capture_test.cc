@@ -156,6 +156,17 @@ TEST(CallCapture, EndsWithTheCall) {
   EXPECT_EQ(capture->outcome(), "the call has ended");
 }
 
+TEST(CallCapture, OneThatHasEndedDoesNotEndTheNextOfItsCall) {
+  CapturedCall call;
+  auto first = call.begin(call.e, *call.e_call, {.packets = 1});
+  call.copy(call.e, call.e.spec(*call.e_call, 0, FlowRole::up_rtp), CapturePoint::received, "the only one");
+  call.read_until_end(*first);
+  const auto next = call.begin(call.e, *call.e_call);
+  first.reset();
+  EXPECT_FALSE(next->has_ended());
+  EXPECT_EQ(call.e.plane->captures(), 1u);
+}
+
 TEST(CallCapture, EndsByItselfAfterItsTime) {
   CapturedCall call;
   const auto capture = call.begin(call.e, *call.e_call, {.seconds = 1});
