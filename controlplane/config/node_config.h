@@ -61,6 +61,8 @@ struct MediaSection {
   std::uint32_t keepalive_s = 0;
   std::vector<std::string> suites;  // SDES names, strongest first; what offers carry, in order
   std::uint32_t max_packets_per_s = 0;
+  std::uint8_t dscp_audio = 0, dscp_video = 0;
+  std::int8_t dscp_rtcp = 0;     // -1: as its media
   std::string outer;             // E: address slot towards clients
   std::string inner;             // C: address slot towards call control and inside phones
   std::string link;              // address slot of the media link

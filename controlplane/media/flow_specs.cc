@@ -4,10 +4,13 @@
 namespace sallyport::media {
 namespace {
 
-constexpr uint8_t dscp_audio = 46, dscp_video = 34;  // RFC 4594: EF, AF41
-
 bool is_rtcp(FlowRole role) { return role == FlowRole::up_rtcp || role == FlowRole::down_rtcp; }
 bool is_up(FlowRole role) { return role == FlowRole::up_rtp || role == FlowRole::up_rtcp; }
+
+uint8_t dscp_of(const Marking& marking, const Stream& stream, FlowRole role) {
+  if (is_rtcp(role) && marking.rtcp >= 0) return static_cast<uint8_t>(marking.rtcp);
+  return stream.kind == "video" ? marking.video : marking.audio;
+}
 
 abi::FlowSpec common_spec(const Stream& stream, uint32_t line, FlowRole role, const FlowPlace& place) {
   const StreamLease& lease = *stream.lease;
@@ -17,7 +20,7 @@ abi::FlowSpec common_spec(const Stream& stream, uint32_t line, FlowRole role, co
   spec.call_tag = place.call_tag;
   spec.stream_tag = make_stream_tag(line, lease.serial, role);
   spec.media = is_rtcp(role) ? abi::Media::rtcp : abi::Media::rtp;
-  spec.dscp = stream.kind == "video" ? dscp_video : dscp_audio;
+  spec.dscp = dscp_of(place.marking, stream, role);
   spec.max_packets_per_s = place.max_packets_per_s;
   spec.clock_rate_hz = stream.clock_rate_hz;
   spec.idle_timeout_s = place.idle_timeout_s;

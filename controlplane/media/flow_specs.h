@@ -14,6 +14,7 @@ struct FlowPlace {
   uint16_t link = abi::no_link;
   uint32_t max_packets_per_s = 0;
   uint16_t idle_timeout_s = 0;
+  Marking marking;
   uint16_t capture_flags = 0;  // FlowFlag bits of abi/capture.h
 };
 

@@ -32,6 +32,7 @@ MediaLinks& MediaPlane::links() { return state_->links; }
 const MediaCounters& MediaPlane::counters() const { return state_->counters; }
 size_t MediaPlane::sessions() const { return state_->sessions().size(); }
 
+void MediaPlane::set_marking(const Marking& marking) { state_->set_marking(marking); }
 Outcome<std::unique_ptr<CallCapture>> MediaPlane::capture(CaptureWish wish) { return state_->captures->begin(std::move(wish)); }
 size_t MediaPlane::captures() const { return state_->captures->running(); }
 

@@ -53,6 +53,8 @@ class MediaPlane {
   const MediaCounters& counters() const;
   size_t sessions() const;
   std::vector<SessionSnapshot> snapshots() const;
+  // Of calls that run, too: their packets are marked so from now on.
+  void set_marking(const Marking& marking);
   // Copies of a call's packets as long as the result lives; who may have them decrypted is for the caller to say.
   Outcome<std::unique_ptr<CallCapture>> capture(CaptureWish wish);
   size_t captures() const;

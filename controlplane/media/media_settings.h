@@ -19,6 +19,14 @@ struct FaceAddress {
   std::string advertised;  // numeric address behind static NAT; empty: the slot's own
 };
 
+// DSCP of what the dataplane sends, by what it carries.
+struct Marking {
+  uint8_t audio = 46;  // EF
+  uint8_t video = 34;  // AF41
+  int8_t rtcp = -1;    // -1: as its media
+  bool operator==(const Marking&) const = default;
+};
+
 struct MediaSettings {
   Role role = Role::e;
   std::string dataplane_socket;
@@ -31,6 +39,7 @@ struct MediaSettings {
   bool inner_srtp = false;         // C: RTP/SAVP with SDES towards call control instead of RTP/AVP
   uint32_t max_packets_per_s = 1000;  // per flow
   uint16_t idle_timeout_s = 30;
+  Marking marking;
   uint32_t max_sessions = 20000;
   uint32_t port_quarantine_ms = 5000;
   uint32_t multiplex_quarantine_ms = 60000;  // wire.md 2.3: never reused within a minute

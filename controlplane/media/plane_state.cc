@@ -112,6 +112,17 @@ void PlaneState::fail(uint64_t call_tag, const Fault& fault) {
   if (found != sessions_.end()) listener.on_session_failed(*found->second, fault);
 }
 
+void PlaneState::set_marking(const Marking& marking) {
+  if (settings.marking == marking) return;
+  settings.marking = marking;
+  std::vector<uint64_t> tags;
+  for (const auto& [tag, session] : sessions_) tags.push_back(tag);
+  for (const uint64_t tag : tags) {
+    const auto found = sessions_.find(tag);
+    if (found != sessions_.end()) found->second->state_->refresh();
+  }
+}
+
 void PlaneState::rebuild_pool() {
   pool = std::make_shared<MediaPool>(*dataplane.region(), settings, links.own_ports());
 }

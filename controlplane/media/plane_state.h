@@ -35,6 +35,7 @@ class PlaneState final : public DataplaneListener {
   void keep(const CallRecord& record);
   void forget(uint64_t call_tag);
   void fail(uint64_t call_tag, const Fault& fault);
+  void set_marking(const Marking& marking);
 
   void on_dataplane_up(const DataplaneArrival& arrival) override;
   void on_dataplane_down(const Fault& fault) override;

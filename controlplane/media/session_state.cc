@@ -87,7 +87,11 @@ bool SessionState::end_branch(std::string_view branch) {
 
 FlowPlace SessionState::flow_place() const {
   return {call_tag_, plane_.links.slot_of(start_.peer).value_or(abi::no_link), plane_.settings.max_packets_per_s,
-          plane_.settings.idle_timeout_s, capture_flags_};
+          plane_.settings.idle_timeout_s, plane_.settings.marking, capture_flags_};
+}
+
+void SessionState::refresh() {
+  if (!released_) program();
 }
 
 bool SessionState::capture(uint16_t flags) {

@@ -34,6 +34,8 @@ class SessionState {
   const SessionStart& start() const { return start_; }
   SessionSnapshot snapshot() const;
   uint64_t last_packet_ns() const;
+  // The plane's settings have changed.
+  void refresh();
   // Has its flows copied (FlowFlag bits), or with 0 no longer. false: it is released.
   bool capture(uint16_t flags);
   bool is_held() const;

@@ -392,9 +392,13 @@ Outcome<> Node::reload() {
   if (const Outcome<> loaded = credentials_.reload(file->config.tls); !loaded) return loaded;
   config_.tls = file->config.tls;
   config_.node.log_level = file->config.node.log_level;
-  config_.media.decrypted_capture = file->config.media.decrypted_capture;
   const auto fresh = store_->refresh();
   if (!fresh) return fresh.fault();
+  config_.media.decrypted_capture = file->config.media.decrypted_capture;
+  config_.media.dscp_audio = file->config.media.dscp_audio;
+  config_.media.dscp_video = file->config.media.dscp_video;
+  config_.media.dscp_rtcp = file->config.media.dscp_rtcp;
+  media_.set_marking(marking_of(config_.media));
   return Done{};
 }
 

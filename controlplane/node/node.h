@@ -131,5 +131,6 @@ class Node final : private media::MediaListener {
 };
 
 media::MediaSettings media_settings(const config::NodeConfig& config);
+media::Marking marking_of(const config::MediaSection& media);
 
 }  // namespace sallyport::node

@@ -9,6 +9,8 @@
 
 namespace sallyport::node {
 
+media::Marking marking_of(const config::MediaSection& media) { return {media.dscp_audio, media.dscp_video, media.dscp_rtcp}; }
+
 media::MediaSettings media_settings(const config::NodeConfig& config) {
   media::MediaSettings settings;
   const config::MediaSection& media = config.media;
@@ -21,6 +23,7 @@ media::MediaSettings media_settings(const config::NodeConfig& config) {
   settings.link_rtcp_port = static_cast<uint16_t>(media.link_rtcp_port);
   settings.keepalive_ms = static_cast<uint16_t>(media.keepalive_s * 1000);
   settings.max_packets_per_s = media.max_packets_per_s;
+  settings.marking = marking_of(media);
   settings.suites.clear();
   for (const std::string& name : media.suites)
     if (const auto suite = sip::crypto_suite(name)) settings.suites.push_back(*suite);

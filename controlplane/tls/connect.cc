@@ -14,6 +14,7 @@
 #include <random>
 
 #include "controlplane/tls/engine_core.h"
+#include "controlplane/tls/marking.h"
 
 namespace sallyport::tls {
 namespace {
@@ -62,6 +63,7 @@ ConnectResult failed(ConnectFailure failure) { return {nullptr, std::move(failur
 int begin(const ConnectOptions& options, uint16_t local_port, OwnedFd& socket) {
   socket.fd = ::socket(options.remote.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (socket.fd < 0) return errno;
+  mark_signalling(socket.fd, options.remote.family());
   if (options.local.is_set() || local_port != 0) {
     SocketAddress local = options.local;
     if (!local.is_set()) local = *SocketAddress::parse(options.remote.is_v6() ? "::" : "0.0.0.0", 0);

@@ -13,6 +13,7 @@
 #include <unordered_map>
 
 #include "controlplane/tls/engine_core.h"
+#include "controlplane/tls/marking.h"
 
 namespace sallyport::tls {
 
@@ -73,6 +74,7 @@ Outcome<int> open_socket(const ListenerOptions& options) {
     if (options.address.is_v6() && set_on(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0) return fail("IPV6_V6ONLY");
     if (options.freebind && (options.address.is_v6() ? set_on(fd, IPPROTO_IPV6, IPV6_FREEBIND) : set_on(fd, IPPROTO_IP, IP_FREEBIND)) != 0) return fail("IP_FREEBIND");
   }
+  mark_signalling(fd, options.address.family());
   if (::bind(fd, options.address.kernel(), options.address.kernel_length()) != 0) return fail("bind()");
   if (::listen(fd, options.backlog) != 0) return fail("listen()");
   return fd;

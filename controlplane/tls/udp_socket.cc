@@ -12,6 +12,8 @@
 #include <cstring>
 #include <vector>
 
+#include "controlplane/tls/marking.h"
+
 namespace sallyport::tls {
 
 namespace asio = boost::asio;
@@ -39,6 +41,7 @@ Outcome<std::unique_ptr<UdpSocket>> UdpSocket::open(asio::io_context& context, U
   if (!address.is_v4() && !address.is_v6()) return Fault{FaultCode::invalid, "UDP socket", "has no IP address", "configure one"};
   const int fd = ::socket(address.family(), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return udp_fault(address, "socket()", errno);
+  mark_signalling(fd, address.family());
   const int on = 1;
   const int size = static_cast<int>(options.receive_buffer_bytes);
   if (address.is_v6()) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);

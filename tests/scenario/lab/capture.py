@@ -48,7 +48,7 @@ class Capture:
             self._process.stop()
 
     def datagrams(self):
-        return [d for d in map(udp_of, _frames(self.path)) if d is not None]
+        return [d for d in map(udp_of, frames_of(self.path)) if d is not None]
 
 
 def clear_media(datagrams, frequencies_hz):
@@ -87,7 +87,7 @@ def _bits(histogram):
     return -sum(n / total * math.log2(n / total) for n in histogram.values())
 
 
-def _frames(path):
+def frames_of(path):
     data = path.read_bytes()
     if len(data) < 24:
         return

@@ -156,6 +156,27 @@ TEST(MediaPair, PhoneCallsClient) {
   EXPECT_TRUE(same(call.c.spec(*call.c_call, 0, FlowRole::up_rtp).seal_key, told_key(to_client.sdp)));
 }
 
+TEST(MediaPair, MarkingIsByMediaTypeAndChangesWhileTheCallRuns) {
+  Call call;
+  const std::string video = "m=video 4002 RTP/SAVP 96\r\na=rtpmap:96 H264/90000\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + client_key + "\r\n";
+  call.establish(client_offer() + video, phone_sdp() + "m=video 7002 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n");
+  const auto dscps_of = [](MediaNode& node, const MediaSession& session, uint32_t line) {
+    std::vector<int> dscps;
+    for (const FlowRole role : {FlowRole::up_rtp, FlowRole::down_rtp, FlowRole::up_rtcp, FlowRole::down_rtcp}) dscps.push_back(node.spec(session, line, role).dscp);
+    return dscps;
+  };
+  EXPECT_EQ(dscps_of(call.e, *call.e_call, 0), (std::vector<int>{46, 46, 46, 46}));
+  EXPECT_EQ(dscps_of(call.c, *call.c_call, 1), (std::vector<int>{34, 34, 34, 34})) << "RTCP as its media";
+  const abi::KeyMaterial key = call.c.spec(*call.c_call, 0, FlowRole::up_rtp).seal_key;
+  call.c.plane->set_marking({.audio = 40, .video = 36, .rtcp = 16});
+  call.settle();
+  EXPECT_EQ(dscps_of(call.c, *call.c_call, 0), (std::vector<int>{40, 40, 16, 16}));
+  EXPECT_EQ(dscps_of(call.c, *call.c_call, 1), (std::vector<int>{36, 36, 16, 16}));
+  EXPECT_EQ(dscps_of(call.e, *call.e_call, 0), (std::vector<int>{46, 46, 46, 46}));
+  EXPECT_TRUE(same(key, call.c.spec(*call.c_call, 0, FlowRole::up_rtp).seal_key));
+  EXPECT_EQ(call.c.dataplane->executed.back().modify_flags, 0) << "nothing of keys or latches is reset";
+}
+
 TEST(MediaPair, EdgePassesKeysOnByteForByte) {
   Call call;
   const std::string odd = "a=crypto:7 FUTURE_SUITE inline:weird==|2^20;inline:second UNKNOWN=1\r\n";
