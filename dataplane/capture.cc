@@ -71,7 +71,7 @@ void copy_clear(Worker& worker, const Packet& packet) {
   const bool is_v4 = packet.flow->egress.is_v4;
   const uint32_t headers = is_v4 ? headers_v4 : headers_v6;
   const uint32_t kept = std::min<uint32_t>(packet.payload_bytes, abi::capture_frame_bytes - headers);
-  std::memcpy(copy->frame, udp_payload_of(*packet.flow, packet).at - headers, headers);
+  std::memcpy(copy->frame, packet.flow->egress_headers + egress_header_room - headers, headers);
   std::memcpy(copy->frame + headers, packet.payload, kept);
   copy->frame_bytes = headers + packet.payload_bytes;
   copy->kept_bytes = static_cast<uint16_t>(headers + kept);

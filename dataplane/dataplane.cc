@@ -103,6 +103,7 @@ Outcome<> Dataplane::take_addresses() {
       return Fault{FaultCode::invalid, "address " + setting.name, "\"" + setting.ip + "\" is no IP address", "write it as 192.0.2.1 or 2001:db8::1"};
     }
     slot.in_use = true;
+    slot.vlan = setting.vlan;
     std::snprintf(slot.name, sizeof slot.name, "%s", setting.name.c_str());
     for (uint16_t index = 0; index < settings_.ports.size(); ++index) {
       if (settings_.ports[index].name == setting.port) slot.port_index = index;

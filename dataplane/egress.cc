@@ -88,6 +88,17 @@ void note_headers(const Worker& worker, const Egress& egress, const uint8_t* hea
   memo.port_index = static_cast<uint8_t>(worker.node.slots[egress.slot].port_index);
 }
 
+// RFC 8325 and common use: the class selector of the DSCP, so that EF goes as voice (5), AF41 as video (4).
+void write_vlan_content(uint16_t vlan, uint8_t dscp, uint8_t* at) { store_be16(at, static_cast<uint16_t>((dscp >> 3) << 13 | vlan)); }
+
+// What stays in the node is judged by the address it goes to when it comes in again.
+uint16_t vlan_of(const Node& node, const Egress& egress, bool stays_here) {
+  if (!stays_here) return node.slots[egress.slot].vlan;
+  for (uint16_t slot = 0; slot < node.slot_count; ++slot)
+    if (node.slots[slot].address.same_ip(egress.destination)) return node.slots[slot].vlan;
+  return 0;
+}
+
 struct Route {
   Egress egress;
   HopMemory* hop = nullptr;
@@ -146,6 +157,9 @@ abi::DropReason resolve_egress(Worker& worker, FlowEntry& flow, uint32_t epoch) 
   const uint32_t header_bytes = write_headers(worker, route.egress, link, end);
   note_headers(worker, route.egress, end, memo);
   memo.stays_here = route.stays_here;
+  const uint16_t vlan = worker.node.has_vlans ? vlan_of(worker.node, route.egress, route.stays_here) : 0;
+  memo.is_tagged = vlan != 0;
+  if (vlan != 0) write_vlan_content(vlan, flow.dscp, flow.egress_headers);
   uint32_t overhead = header_bytes - sizeof(rte_ether_hdr) + (is_muxed ? multiplex_prefix_bytes : 0);
   if (flow.verbs & abi::verb_seal) overhead += static_cast<uint32_t>(worker.flows->seal_context(flow.flow_index).seal_overhead_bytes());
   memo.payload_limit = static_cast<uint16_t>(worker.node.ports[memo.port_index]->mtu() - overhead);
@@ -169,6 +183,18 @@ void finish_unknown_sum(const Worker& worker, const EgressMemo& memo, rte_mbuf& 
   udp->dgram_cksum = checksum_fold(uint64_t{memo.udp_sum} + static_cast<uint32_t>(~ports) + udp->dgram_len);
 }
 
+void insert_vlan_tag(rte_mbuf& mbuf, const uint8_t* content) {
+  constexpr size_t macs_bytes = 2 * sizeof(rte_ether_addr);
+  mbuf.data_off -= vlan_tag_bytes;
+  mbuf.data_len += vlan_tag_bytes;
+  mbuf.pkt_len += vlan_tag_bytes;
+  if (mbuf.ol_flags != 0) mbuf.l2_len += vlan_tag_bytes;
+  uint8_t* frame = rte_pktmbuf_mtod(&mbuf, uint8_t*);
+  std::memmove(frame, frame + vlan_tag_bytes, macs_bytes);
+  store_be16(frame + macs_bytes, RTE_ETHER_TYPE_VLAN);
+  std::memcpy(frame + macs_bytes + 2, content, 2);
+}
+
 void send_datagram(Worker& worker, const Egress& egress, HopMemory& memory, const uint8_t* payload, size_t bytes) {
   abi::WorkerCounters& counters = worker.area->counters;
   drivers::HopLink link;
@@ -188,6 +214,11 @@ void send_datagram(Worker& worker, const Egress& egress, HopMemory& memory, cons
   EgressMemo memo;
   note_headers(worker, egress, end, memo);
   finish_headers(worker, memo, *mbuf, {end, static_cast<uint32_t>(bytes)}, unknown_sum);
+  if (const uint16_t vlan = worker.node.slots[egress.slot].vlan; vlan != 0) {
+    uint8_t content[2];
+    write_vlan_content(vlan, egress.dscp, content);
+    insert_vlan_tag(*mbuf, content);
+  }
   const uint64_t frame_bytes = mbuf->pkt_len;
   if (rte_eth_tx_burst(port.id(), static_cast<uint16_t>(worker.id), &mbuf, 1) == 1) {
     ++counters.packets_out;

@@ -52,7 +52,9 @@ inline constexpr uint32_t udp_header_bytes = sizeof(rte_udp_hdr);
 inline constexpr uint32_t headers_v4 = sizeof(rte_ether_hdr) + sizeof(rte_ipv4_hdr) + udp_header_bytes;
 inline constexpr uint32_t headers_v6 = sizeof(rte_ether_hdr) + sizeof(rte_ipv6_hdr) + udp_header_bytes;
 static_assert(headers_v6 <= egress_header_room && headers_v6 <= 48 + 16 && headers_v4 <= 32 + 16);
-inline constexpr uint32_t headroom_needed = headers_v6 + 4;
+inline constexpr uint32_t vlan_tag_bytes = 4;
+inline constexpr uint32_t headroom_needed = headers_v6 + 4 + vlan_tag_bytes;
+static_assert(headers_v6 + sizeof(uint16_t) <= egress_header_room);
 
 // Only a confirmed-latch flow has candidates to tell apart.
 inline uint32_t multiplex_id_of(const FlowEntry& flow, const Packet& packet) {
@@ -109,6 +111,15 @@ inline void finish_headers(const Worker& worker, const EgressMemo& memo, rte_mbu
   } else {
     finish_unknown_sum(worker, memo, mbuf, payload, without_payload);
   }
+}
+
+// Puts an 802.1Q tag into a finished frame: identifier and priority in `content`, network byte order.
+void insert_vlan_tag(rte_mbuf& mbuf, const uint8_t* content);
+
+// finish_headers(), and the tag for a port's VLAN.
+inline void finish_frame(const Worker& worker, const FlowEntry& flow, rte_mbuf& mbuf, const UdpPayload& payload, uint64_t payload_sum) {
+  finish_headers(worker, flow.egress, mbuf, payload, payload_sum);
+  if (flow.egress.is_tagged) [[unlikely]] insert_vlan_tag(mbuf, flow.egress_headers);
 }
 
 // A datagram of our own. Dropped and counted when there is no memory, no next hop or no room in the port.

@@ -40,6 +40,7 @@ struct EgressMemo {
   uint8_t port_index = 0;        // of the node's ports
   bool is_v4 : 1 = false;
   bool stays_here : 1 = false;   // its destination is a relay port of this node: no port ever sees it
+  bool is_tagged : 1 = false;    // its frames get a VLAN tag, which stands in front of egress_headers
 };
 static_assert(sizeof(EgressMemo) == 24);
 
@@ -64,7 +65,7 @@ struct alignas(64) FlowEntry {
   abi::Suite seal_suite{};
   EgressMemo egress;
 
-  // Right-aligned: what is sent ends where the UDP payload begins.
+  // Right-aligned: what is sent ends where the UDP payload begins. The first two bytes, which no headers reach: the tag's content.
   alignas(64) uint8_t egress_headers[egress_header_room] = {};
 
   alignas(64) abi::Address destination;

@@ -10,7 +10,8 @@
 namespace sallyport::dataplane {
 
 void Node::add_slot(const LocalSlot& slot) {
-  if (slot.address.family == 4) std::memcpy(&slots_v4[slot_count], slot.address.ip, sizeof slots_v4[0]);
+  has_vlans |= slot.vlan != 0;
+  if (slot.address.family == 4 && slot.vlan == 0) std::memcpy(&slots_v4[slot_count], slot.address.ip, sizeof slots_v4[0]);
   slots[slot_count++] = slot;
 }
 
@@ -45,6 +46,7 @@ std::vector<drivers::EgressSlot> Node::egress_slots() const {
     egress[index].ip.family = slots[index].address.family;
     std::memcpy(egress[index].ip.bytes, slots[index].address.ip, 16);
     egress[index].port = ports[slots[index].port_index].get();
+    egress[index].vlan = slots[index].vlan;
   }
   return egress;
 }

@@ -24,6 +24,7 @@ struct LocalSlot {
   bool in_use = false;
   abi::Address address;
   uint16_t port_index = 0;  // of Node::ports
+  uint16_t vlan = 0;        // 802.1Q: its frames carry this tag; 0: none
   char name[24] = {};
 };
 
@@ -32,7 +33,8 @@ struct Node {
   std::unique_ptr<Region> region;
   std::vector<std::unique_ptr<drivers::Port>> ports;
   std::array<LocalSlot, abi::max_address_slots> slots;
-  std::array<uint32_t, abi::max_address_slots> slots_v4{};  // their IPv4 addresses in network byte order, for parse
+  std::array<uint32_t, abi::max_address_slots> slots_v4{};  // IPv4 addresses without VLAN in network byte order, for plain packets
+  bool has_vlans = false;
   uint16_t slot_count = 0;
   std::array<uint16_t, media_kinds> link_port{36000, 36001};
   drivers::NextHopTable hops;

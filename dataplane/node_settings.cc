@@ -145,6 +145,7 @@ void read_addresses(Reader& reader, const toml::table& root, NodeSettings& setti
     reader.text(table, "address", "name", true, address.name);
     reader.text(table, "address", "ip", true, address.ip);
     reader.text(table, "address", "port", true, address.port);
+    reader.number(table, "address", "vlan", 0, 4094, address.vlan);
     bool found = false;
     for (const auto& port : settings.ports) found |= port.name == address.port;
     if (!found) {

@@ -20,6 +20,7 @@ struct AddressSetting {
   std::string name;
   std::string ip;
   std::string port;
+  uint16_t vlan = 0;
 };
 
 struct NodeSettings {

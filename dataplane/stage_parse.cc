@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// parse: Ethernet (VLAN tags tolerated), IPv4 or IPv6, UDP. What is not for a relay or link port of a local address is the
+// parse: Ethernet, IPv4 or IPv6, UDP. An address with a VLAN takes frames with that tag only, in the frame or beside it; for one without,
+// tags do not matter. What is not for a relay or link port of a local address is the
 // kernel's and dropped in silence; what is ours must be whole. Begins the fetch of the port entry.
 
 #include <rte_ether.h>
@@ -19,6 +20,8 @@ namespace sallyport::dataplane::stage {
 
 namespace {
 
+constexpr uint16_t vlan_mask = 0x0fff;  // the rest of a tag is priority
+
 struct Datagram {
   uint8_t* ip = nullptr;
   uint8_t* udp = nullptr;
@@ -26,6 +29,8 @@ struct Datagram {
   uint32_t ip_payload_bytes = 0;  // as the IP header claims
   uint32_t available_bytes = 0;   // from the UDP header to the frame's end
   bool is_first_fragment = false;
+  uint16_t vlan = 0;              // of the only tag in the frame; 0: there is none
+  uint8_t tags = 0;
 };
 
 // False when it is no UDP datagram to us, or (bad_length set) not one that can be read.
@@ -33,7 +38,8 @@ bool find_udp(uint8_t* frame, uint32_t length, Datagram& datagram, bool& bad_len
   if (length < sizeof(rte_ether_hdr)) return false;
   uint32_t at = 12;
   uint16_t type = rte_be_to_cpu_16(*reinterpret_cast<unaligned_uint16_t*>(frame + at));
-  for (int tags = 0; tags < 2 && (type == RTE_ETHER_TYPE_VLAN || type == RTE_ETHER_TYPE_QINQ) && length >= at + 6; ++tags) {
+  for (; datagram.tags < 2 && (type == RTE_ETHER_TYPE_VLAN || type == RTE_ETHER_TYPE_QINQ) && length >= at + 6; ++datagram.tags) {
+    datagram.vlan = static_cast<uint16_t>(load_be16(frame + at + 2) & vlan_mask);
     at += 4;
     type = rte_be_to_cpu_16(*reinterpret_cast<unaligned_uint16_t*>(frame + at));
   }
@@ -71,17 +77,26 @@ bool find_udp(uint8_t* frame, uint32_t length, Datagram& datagram, bool& bad_len
   return false;
 }
 
+// IPv4, and no VLAN.
+uint16_t find_plain_slot(const Node& node, const uint8_t* destination) {
+  uint32_t address;
+  std::memcpy(&address, destination, sizeof address);
+  return find_slot_v4(node.slots_v4, address);
+}
+
 uint16_t find_slot(const Node& node, uint8_t family, const uint8_t* destination) {
-  if (family == 4) {
-    uint32_t address;
-    std::memcpy(&address, destination, sizeof address);
-    return find_slot_v4(node.slots_v4, address);
-  }
+  if (family == 4 && !node.has_vlans) return find_plain_slot(node, destination);
   for (uint16_t slot = 0; slot < node.slot_count; ++slot) {
     const abi::Address& local = node.slots[slot].address;
-    if (local.family == 6 && std::memcmp(local.ip, destination, 16) == 0) return slot;
+    if (local.family == family && std::memcmp(local.ip, destination, family == 4 ? 4 : 16) == 0) return slot;
   }
   return abi::no_slot;
+}
+
+// A port may have taken the tag out of the frame.
+bool has_vlan(const rte_mbuf& mbuf, const Datagram& datagram, uint16_t vlan) {
+  if (mbuf.ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) return datagram.tags == 0 && (mbuf.vlan_tci & vlan_mask) == vlan;
+  return datagram.tags == 1 && datagram.vlan == vlan;
 }
 
 // The UDP checksum is judged when the flow is known, since what is relayed unopened goes on with it; but what a port has found wrong, or
@@ -137,6 +152,8 @@ void parse_carefully(Worker& worker, Packet& packet, const BurstFacts& facts) {
   if (!facts.is_relay_port(packet.local_port) && !FlowTable::is_link_entry(worker.flows->port_entry(packet.slot, packet.local_port))) {
     return worker.drop(packet, abi::DropReason::not_ours);
   }
+  const uint16_t vlan = worker.node.slots[packet.slot].vlan;
+  if (vlan != 0 && !has_vlan(*mbuf, datagram, vlan)) return worker.drop(packet, abi::DropReason::wrong_vlan);
   rte_prefetch0(worker.flows->port_place(packet.slot, packet.local_port));
   const uint32_t udp_bytes = rte_be_to_cpu_16(udp->dgram_len);
   if (datagram.is_first_fragment) return worker.drop(packet, abi::DropReason::fragment);
@@ -157,7 +174,7 @@ bool parse_plain(const Worker& worker, Packet& packet, const BurstFacts& facts) 
   const uint16_t port = load_be16(frame + plain_udp_at + 2);
   if (!facts.is_relay_port(port)) return false;
   packet.addresses = frame + plain_ip_at + offsetof(rte_ipv4_hdr, src_addr);
-  const uint16_t slot = find_slot(worker.node, 4, packet.addresses + 4);
+  const uint16_t slot = find_plain_slot(worker.node, packet.addresses + 4);
   if (slot == abi::no_slot) return false;
   rte_prefetch0(worker.flows->port_place(slot, port));
   packet.slot = slot;

@@ -56,7 +56,7 @@ void rewrite_one(Worker& worker, Packet& packet, uint32_t epoch) {
   if (!has_headroom(packet)) return worker.drop(packet, DropReason::no_room);
   const uint64_t payload_sum = payload_sum_of(flow, packet);
   const UdpPayload udp = place_headers(flow, packet);
-  if ((flow.verbs & abi::verb_seal) == 0) finish_headers(worker, flow.egress, *packet.mbuf, udp, payload_sum);
+  if ((flow.verbs & abi::verb_seal) == 0) finish_frame(worker, flow, *packet.mbuf, udp, payload_sum);
   packet.egress_port_index = flow.egress.port_index;
   packet.stays_here = flow.egress.stays_here;
   worker.burst.has_own |= packet.stays_here;

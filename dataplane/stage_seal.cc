@@ -40,7 +40,7 @@ void seal(Worker& worker) {
       continue;
     }
     packet.payload_bytes = worker.jobs[i].length_bytes;
-    finish_headers(worker, packet.flow->egress, *packet.mbuf, udp_payload_of(*packet.flow, packet), unknown_sum);
+    finish_frame(worker, *packet.flow, *packet.mbuf, udp_payload_of(*packet.flow, packet), unknown_sum);
   }
 }
 

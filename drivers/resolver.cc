@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "drivers/vlan_interface.h"
+
 namespace sallyport::drivers {
 
 namespace {
@@ -59,7 +61,7 @@ void Resolver::run(uint64_t now_ns) {
 
 void Resolver::resolve(const HopKey& key, uint64_t now_ns) {
   if (key.slot >= slots_.size() || !slots_[key.slot].in_use || (key.family != 4 && key.family != 6)) return;
-  const EgressSlot& slot = slots_[key.slot];
+  EgressSlot& slot = slots_[key.slot];
   const uint32_t index = table_.insert(key, now_ns);
   if (!slot.port->has_kernel_neighbours()) {
     HopLink link;
@@ -71,8 +73,9 @@ void Resolver::resolve(const HopKey& key, uint64_t now_ns) {
   IpAddress destination;
   destination.family = key.family;
   std::memcpy(destination.bytes, key.ip, sizeof key.ip);
-  const uint32_t interface_index = if_nametoindex(slot.port->kernel_interface().c_str());
-  const auto route = destination.family == slot.ip.family ? find_route(socket_, destination, slot.ip, interface_index) : std::nullopt;
+  find_interface(slot);
+  const uint32_t interface_index = slot.interface_index;
+  const auto route = interface_index != 0 && destination.family == slot.ip.family ? find_route(socket_, destination, slot.ip, interface_index) : std::nullopt;
   if (!route || route->interface_index != interface_index) {
     known_.erase(index);
     table_.set(index, HopState::unreachable, HopLink{});
@@ -87,6 +90,15 @@ void Resolver::resolve(const HopKey& key, uint64_t now_ns) {
   if (probe_due) {
     known.probed_ns = now_ns;
     probe_neighbour(socket_, route->next_hop, interface_index);
+  }
+}
+
+// An address with a VLAN stands on the kernel's interface of that VLAN, which has neighbours of its own.
+void Resolver::find_interface(EgressSlot& slot) {
+  if (slot.vlan == 0) {
+    slot.interface_index = if_nametoindex(slot.port->kernel_interface().c_str());
+  } else if (slot.interface_index == 0) {
+    slot.interface_index = if_nametoindex(find_vlan_interface(slot.port->kernel_interface(), slot.vlan).c_str());
   }
 }
 
@@ -121,6 +133,7 @@ void Resolver::take_events(uint64_t now_ns) {
 
 void Resolver::resolve_all(uint64_t now_ns) {
   routes_changed_ = false;
+  for (EgressSlot& slot : slots_) slot.interface_index = 0;
   for (uint32_t index = 0; index < table_.capacity(); ++index) {
     if (table_.state(index) != HopState::empty && now_ns - table_.last_used_ns(index) < in_use_ns) resolve(table_.key(index), now_ns);
   }

@@ -24,6 +24,8 @@ struct EgressSlot {
   bool in_use = false;
   IpAddress ip;
   const Port* port = nullptr;
+  uint16_t vlan = 0;             // 0: none
+  uint32_t interface_index = 0;  // kept by the resolver: of the interface whose routes and neighbours hold; 0: there is none
 };
 
 class Resolver {
@@ -52,6 +54,7 @@ class Resolver {
   void apply(uint32_t index, const Neighbour& neighbour);
   void take_events(uint64_t now_ns);
   void resolve_all(uint64_t now_ns);
+  void find_interface(EgressSlot& slot);
 
   std::vector<EgressSlot> slots_;
   NextHopTable& table_;

@@ -75,6 +75,7 @@ constexpr ConfigKey keys[] = {
     {"address", "ip", text, "", "", "", 1, 45, Rule::ip, "", restart, both, "IPv4 or IPv6 address of the node.", KEY(addresses, AddressSection, ip)},
     {"address", "port", text, "", "", "", 1, 23, Rule::port_name, "", restart, both, "Port of the dataplane this address is reached by.", KEY(addresses, AddressSection, port)},
     {"address", "advertised", text, "", R"("")", R"("")", 0, 253, Rule::ip_or_host, "", restart, both, "What peers are told instead of ip where the node sits behind static NAT; empty: ip.", KEY(addresses, AddressSection, advertised)},
+    {"address", "vlan", number, "", "0", "0", 0, 4094, Rule::any, "", restart, both, "802.1Q VLAN of this address: its frames carry this tag, others are dropped; the kernel needs an interface of that VLAN on the port's device; 0: none.", KEY(addresses, AddressSection, vlan)},
 
     {"port", "name", text, "", "", "", 1, 23, Rule::name, "", restart, both, "Name by which addresses refer to this port.", KEY(ports, PortSection, name)},
     {"port", "profile", text, "", R"("packet")", R"("packet")", 1, 16, Rule::choice, "packet xdp vfio memif ring", restart, both, "How packets reach the dataplane: packet works anywhere, xdp on shared NICs, vfio on a NIC of its own, memif and ring in tests.", KEY(ports, PortSection, profile)},

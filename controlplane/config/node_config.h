@@ -34,6 +34,7 @@ struct AddressSection {
   std::string ip;          // IPv4 or IPv6 literal, checked
   std::string advertised;  // IP literal or host name told to peers behind static NAT; empty: ip
   std::string port;        // PortSection::name
+  std::uint16_t vlan = 0;  // 802.1Q; 0: none
   std::uint32_t line = 0;
 };
 

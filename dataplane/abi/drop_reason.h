@@ -35,7 +35,8 @@ namespace sallyport::abi {
   DROP(control, bad_control, "link control datagram malformed or its HMAC wrong")         \
   DROP(control, stale_control, "link control datagram repeated or out of date")           \
   DROP(transmit, port_full, "the port took no more packets")                              \
-  DROP(rewrite, above_mtu, "longer than the MTU of the port it leaves by, once it has its multiplexID and authentication tag")
+  DROP(rewrite, above_mtu, "longer than the MTU of the port it leaves by, once it has its multiplexID and authentication tag") \
+  DROP(parse, wrong_vlan, "without the VLAN tag of the address it is for, or with another")
 
 enum class DropReason : uint8_t {
 #define SALLYPORT_DROP_ENUM(stage, name, text) name,

@@ -36,6 +36,15 @@ TEST(NodeSettings, DefaultsAreThoseOfTheDocumentation) {
   EXPECT_EQ(settings->lcores, std::vector<uint32_t>{0});
 }
 
+TEST(NodeSettings, AddressMayHaveAVlan) {
+  std::string tagged = minimal;
+  tagged.insert(tagged.find("[[port]]"), "vlan = 100\n");
+  const auto settings = dataplane::parse_node_settings(tagged, "node.toml");
+  ASSERT_TRUE(settings);
+  EXPECT_EQ(settings->addresses.at(0).vlan, 100);
+  EXPECT_EQ(dataplane::parse_node_settings(minimal, "node.toml")->addresses.at(0).vlan, 0);
+}
+
 TEST(NodeSettings, WrongValuesNameKeyAndLine) {
   EXPECT_NE(fault_of(minimal + "[dataplane]\nflows = \"many\"\n").find("node.toml:12: dataplane.flows"), std::string::npos);
   EXPECT_NE(fault_of(minimal + "[dataplane]\nhugepages = \"maybe\"\n").find("dataplane.hugepages"), std::string::npos);
@@ -43,6 +52,9 @@ TEST(NodeSettings, WrongValuesNameKeyAndLine) {
   EXPECT_NE(fault_of(minimal + "[media]\nport_min = 36003\n").find("media.port_min"), std::string::npos);
   EXPECT_NE(fault_of("[node]\nname = \"e1\"\n").find("[[port]]"), std::string::npos);
   EXPECT_NE(fault_of("= broken").find("node.toml:1:"), std::string::npos);
+  std::string tagged = minimal;
+  tagged.insert(tagged.find("[[port]]"), "vlan = 4095\n");
+  EXPECT_NE(fault_of(tagged).find("address.vlan"), std::string::npos);
   std::string stray = minimal;
   stray.replace(stray.find("port = \"wan\""), 12, "port = \"lan\"");
   EXPECT_NE(fault_of(stray).find("names no [[port]]"), std::string::npos);

@@ -99,11 +99,12 @@ TestNode::TestNode(const std::vector<Attachment>& cables, const std::vector<Test
     if (!port) die(port.fault());
     node_.ports.push_back(std::move(*port));
   }
-  for (const auto& [ip, port_index] : addresses) {
+  for (const auto& [ip, port_index, vlan] : addresses) {
     dataplane::LocalSlot slot;
     slot.address = address(ip, 0);
     slot.port_index = port_index;
     slot.in_use = true;
+    slot.vlan = vlan;
     node_.add_slot(slot);
   }
   auto resolver = drivers::Resolver::create(node_.egress_slots(), workers, node_.hops);

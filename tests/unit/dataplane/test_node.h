@@ -36,6 +36,7 @@ struct Cable {
 struct TestAddress {
   std::string ip;
   uint16_t port_index;
+  uint16_t vlan = 0;
 };
 
 class TestNode {
