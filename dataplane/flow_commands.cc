@@ -96,6 +96,7 @@ void take_spec(const Node& node, const abi::FlowSpec& spec, FlowEntry& flow) {
   flow.arrival_link = spec.arrival_link;
   flow.arrival_multiplex_id = spec.arrival_multiplex_id;
   flow.rtcp_flow = spec.rtcp_flow;
+  flow.reverse_flow = spec.reverse_flow;
   flow.max_packet_bytes = spec.max_packet_bytes != 0 ? spec.max_packet_bytes : UINT16_MAX;
   const uint32_t rate = spec.max_packets_per_s != 0 ? std::min(spec.max_packets_per_s, largest_packets_per_s) : default_packets_per_s;
   flow.interval_ns = static_cast<uint32_t>(interval_of_rate(rate));

@@ -89,6 +89,7 @@ CommandStatus check_keys_and_references(Worker& worker, const abi::FlowSpec& spe
   if ((spec.verbs & abi::verb_open) && !is_suite(spec.open_key)) return CommandStatus::bad_suite;
   if ((spec.verbs & abi::verb_seal) && !is_suite(spec.seal_key)) return CommandStatus::bad_suite;
   if ((spec.flags & abi::flow_rtcp_mux) && !is_flow_of_ours(worker, spec.rtcp_flow)) return CommandStatus::bad_reference;
+  if (spec.reverse_flow != abi::no_flow && !is_flow_of_ours(worker, spec.reverse_flow)) return CommandStatus::bad_reference;
   if (spec.destination_flow != abi::no_flow && !is_flow_of_ours(worker, spec.destination_flow)) return CommandStatus::bad_reference;
   return CommandStatus::done;
 }

@@ -87,6 +87,7 @@ struct alignas(64) FlowEntry {
   uint16_t arrival_link = abi::no_link;
   uint32_t arrival_multiplex_id = 0;
   uint32_t rtcp_flow = abi::no_flow;
+  uint32_t reverse_flow = abi::no_flow;
 
   uint64_t call_tag = 0;
   uint64_t added_ns = 0;

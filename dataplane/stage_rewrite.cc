@@ -9,6 +9,7 @@
 #include "dataplane/egress.h"
 #include "dataplane/pipeline.h"
 #include "dataplane/reception.h"
+#include "dataplane/rtcp_observer.h"
 #include "dataplane/worker.h"
 
 namespace sallyport::dataplane::stage {
@@ -48,6 +49,7 @@ void rewrite_one(Worker& worker, Packet& packet, uint32_t epoch) {
   FlowEntry& flow = *packet.flow;
   note_arrival(worker, packet);
   if (flow.flags & abi::flow_paused) return worker.drop(packet, DropReason::paused);
+  if (packet.media == abi::Media::rtcp && !flow.is_opaque()) [[unlikely]] observe_rtcp(worker, packet);
   if (flow.egress.epoch != epoch || worker.now_ns >= flow.egress.until_ns) [[unlikely]] {
     const DropReason reason = resolve_egress(worker, flow, epoch);
     if (reason != DropReason::count) return worker.drop(packet, reason);

@@ -78,6 +78,8 @@ abi::FlowSpec e_spec(const Stream& stream, uint32_t line, FlowRole role, const F
 abi::FlowSpec c_spec(const Stream& stream, uint32_t line, FlowRole role, const FlowPlace& place) {
   abi::FlowSpec spec = common_spec(stream, line, role, place);
   const bool inner_srtp = stream.face_leg.is_secured();
+  // RTCP is in clear here: what one side reports on the other tells how far it is away.
+  if (is_rtcp(role)) spec.reverse_flow = stream.lease->flow(is_up(role) ? FlowRole::down_rtcp : FlowRole::up_rtcp).index;
   if (is_up(role)) {
     set_up_path(spec, stream, role, place);
     spec.verbs |= abi::verb_seal;

@@ -227,6 +227,14 @@ std::optional<FlowCounters> RegionMap::flow_counters(uint32_t flow_index, uint32
                       state.last_drop, state.auth_failures_in_row, state.latch_moves, meter.reception};
 }
 
+std::optional<abi::RtcpObservation> RegionMap::rtcp_observation(uint32_t flow_index, uint32_t generation) const {
+  if (generation == 0 || live_generation(flow_index) != generation) return std::nullopt;
+  abi::RtcpObservation observation;
+  copy_settled(observation, &flows_[flow_index].state.rtcp, sizeof observation);
+  if (live_generation(flow_index) != generation) return std::nullopt;
+  return observation;
+}
+
 abi::LinkState RegionMap::link_state(uint16_t link) const {
   abi::LinkState state;
   if (link < abi::max_links) copy_settled(state, &links_[link].state, sizeof state);

@@ -58,6 +58,8 @@ class RegionMap {
   // nullopt when that generation is no longer live. On C the spec holds keys: the caller wipes it.
   std::optional<abi::FlowSpec> flow_spec(uint32_t flow_index, uint32_t generation) const;
   std::optional<FlowCounters> flow_counters(uint32_t flow_index, uint32_t generation) const;
+  // What RTCP told on its way through; of a flow that is opaque here it holds nothing.
+  std::optional<abi::RtcpObservation> rtcp_observation(uint32_t flow_index, uint32_t generation) const;
   abi::LinkState link_state(uint16_t link) const;
   // generation 0: not live. Holds the link's control key.
   abi::LinkSpec link_spec(uint16_t link) const;

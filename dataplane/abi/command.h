@@ -40,7 +40,7 @@ enum class CommandStatus : uint8_t {
   bad_port = 5,          // port outside the relay range or its slot unknown
   bad_link = 6,
   bad_suite = 7,
-  bad_reference = 8,     // rtcp_flow or destination_flow is out of bounds or not this worker's
+  bad_reference = 8,     // rtcp_flow, reverse_flow or destination_flow is out of bounds or not this worker's
   no_memory = 9,
 };
 

@@ -91,7 +91,7 @@ struct FlowSpec {
   uint32_t clock_rate_hz = 8000;        // of the RTP timestamp, for jitter (RFC 3550 6.4.1)
   uint16_t max_packet_bytes = 0;        // UDP payload; 0: the port's MTU decides
   uint16_t idle_timeout_s = 0;          // raise Event flow_idle after so long without a packet; 0 never
-  uint32_t reserved1 = 0;
+  uint32_t reverse_flow = no_flow;      // Media::rtcp in clear here: the RTCP of the other direction, for round trips
 
   KeyMaterial open_key;  // verb_open: what the sender seals with
   KeyMaterial seal_key;  // verb_seal: what the receiver opens with
@@ -133,6 +133,34 @@ struct alignas(64) FlowMeter {
 };
 static_assert(sizeof(FlowMeter) == 64);
 
+// A sender report on its way through: what a report block of the other direction says of it comes back as LSR.
+struct SenderReportMark {
+  uint32_t ssrc = 0;
+  uint32_t ntp_middle = 0;       // middle 32 bits of its NTP timestamp; 0: no mark
+  uint64_t passed_ns = 0;        // CLOCK_MONOTONIC
+};
+
+// What an RTCP flow told where this node sees it in clear (verb_open or verb_seal): of the party that sends it, how the stream arrives
+// there (RFC 3550 6.4.1), and how far away it is. Never of an opaque relay.
+struct alignas(64) RtcpObservation {
+  SenderReportMark sender_reports[4];  // the newest that this flow carried
+  uint32_t compounds = 0;        // looked at
+  uint32_t malformed = 0;        // of these, not to be understood; passed on all the same
+  uint64_t round_trip_ns = 0;    // newest: from here to that party and back, less the time it held the report
+  uint32_t round_trips = 0;      // how often it was measured; 0: round_trip_ns says nothing
+  uint32_t reported_ssrc = 0;    // of the stream that is reported on
+  uint64_t reported_ns = 0;      // CLOCK_MONOTONIC of the newest report block; 0: none yet
+  int32_t reported_lost = 0;     // packets since the receiver's beginning; negative when duplicates came
+  uint32_t reported_highest_seq = 0;   // extended
+  uint32_t reported_jitter = 0;  // timestamp units
+  int32_t first_lost = 0;        // the same two of the first block of this source: loss since then is their difference
+  uint32_t first_highest_seq = 0;
+  uint8_t fraction_lost = 0;     // of the newest block, in 256ths
+  uint8_t next_mark = 0;
+  uint8_t reserved[6] = {};
+};
+static_assert(sizeof(RtcpObservation) == 128);
+
 struct FlowState {
   uint64_t dropped = 0;          // of any reason; last_drop says which came last
   uint64_t first_packet_ns = 0;  // CLOCK_MONOTONIC
@@ -145,6 +173,7 @@ struct FlowState {
   ReceptionState reception;
   SrtpStreamState open_state;
   SrtpStreamState seal_state;
+  RtcpObservation rtcp;
 };
 
 struct alignas(64) FlowRecord {

@@ -54,7 +54,11 @@ struct WorkerCounters {
   uint64_t events_lost = 0;
   uint64_t captured = 0;           // copies of packets for `sallyport capture`
   uint64_t captures_lost = 0;      // copies that found the ring full, or came faster than copies may
-  uint64_t reserved[3] = {};
+  uint64_t rtcp_compounds = 0;     // RTCP in clear that was looked at
+  uint64_t rtcp_malformed = 0;
+  uint64_t rtcp_round_trips = 0;   // measured
+  uint64_t rtcp_round_trip_ns = 0; // their sum
+  uint64_t reserved[2] = {};
   uint64_t stage_packets[stage_capacity] = {};
   uint64_t stage_cycles[stage_capacity] = {};  // TSC, extrapolated from one burst of seventeen
   uint64_t drops[drop_reason_capacity] = {};   // indexed by DropReason
