@@ -58,12 +58,14 @@ struct FlowSnapshot {
   bool live = false;
   uint64_t lost = 0;
   double jitter_ms = 0;
+  abi::RtcpObservation rtcp;     // of RTCP roles, on C: what the party that sends it told
 };
 
 struct StreamSnapshot {
   uint32_t line = 0;
   std::string kind;
   std::string codec;             // first of the last answer, "opus/48000/2"
+  uint32_t clock_rate_hz = 8000;
   bool held = false;
   uint32_t multiplex_id = 0;
   std::string link_suite;        // C: "AEAD_AES_256_GCM"; E: "SRTP (opaque)"

@@ -29,6 +29,8 @@ FlowSnapshot flow_snapshot(const RegionMap* region, const Stream& stream, FlowRo
   if (role == FlowRole::up_rtp || role == FlowRole::down_rtp) {
     flow.lost = lost_packets(counters->reception);
     flow.jitter_ms = jitter_ms(counters->reception, stream.clock_rate_hz);
+  } else if (const auto rtcp = region->rtcp_observation(flow.flow.index, flow.flow.generation)) {
+    flow.rtcp = *rtcp;
   }
   return flow;
 }
@@ -51,6 +53,7 @@ StreamSnapshot SessionState::snapshot(size_t line, const Stream& stream) const {
   result.line = static_cast<uint32_t>(line);
   result.kind = stream.kind;
   result.codec = stream.codec;
+  result.clock_rate_hz = stream.clock_rate_hz;
   result.held = stream.held_by_face || stream.held_by_link;
   result.rtcp_mux = stream.rtcp_mux;
   const bool is_e = plane_.settings.role == Role::e;
