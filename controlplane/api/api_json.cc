@@ -32,11 +32,19 @@ json::value json_of(const PeerView& view) {
                       {"keepalives", view.keepalives}, {"round_trip_us", view.round_trip_us}};
 }
 
+template <class Number>
+json::value json_of(const std::optional<Number>& number) {
+  return number ? json::value(*number) : json::value(nullptr);
+}
+
 json::value json_of(const StreamView& view) {
   json::object stream{{"kind", view.kind}, {"direction", view.direction}, {"component", view.component}, {"suite", view.suite}, {"local", view.local},
-                      {"remote", view.remote}, {"latch", view.latch}, {"flow", view.flow}, {"multiplex_id", nullptr}, {"packets", view.packets},
-                      {"bytes", view.bytes}, {"lost", view.lost}, {"dropped", view.dropped}, {"jitter_ms", view.jitter_ms}};
-  if (view.multiplex_id) stream["multiplex_id"] = *view.multiplex_id;
+                      {"remote", view.remote}, {"latch", view.latch}, {"flow", view.flow}, {"multiplex_id", json_of(view.multiplex_id)}, {"packets", view.packets},
+                      {"bytes", view.bytes}, {"lost", json_of(view.lost)}, {"dropped", view.dropped}, {"jitter_ms", json_of(view.jitter_ms)}};
+  stream["told_by"] = view.told_by;
+  stream["loss_percent"] = json_of(view.loss_percent);
+  stream["round_trip_ms"] = json_of(view.round_trip_ms);
+  stream["mos"] = json_of(view.mos);
   return stream;
 }
 
@@ -56,7 +64,7 @@ json::value list_of(const std::vector<View>& views) {
 }
 
 json::value json_of(const LegView& view) {
-  return json::object{{"side", view.side}, {"remote_party", view.remote_party}, {"codec", view.codec}, {"streams", list_of(view.streams)}};
+  return json::object{{"side", view.side}, {"remote_party", view.remote_party}, {"codec", view.codec}, {"rtcp", view.rtcp}, {"mos_basis", view.mos_basis}, {"streams", list_of(view.streams)}};
 }
 
 json::value json_of(const config::Finding& finding) {
@@ -105,7 +113,7 @@ json::value to_json(const RegistrationView& view) {
 
 json::value to_json(const CallView& view) {
   return json::object{{"id", view.id}, {"call_id", view.call_id}, {"from", view.from}, {"to", view.to}, {"state", view.state}, {"started", view.started},
-                      {"answered", view.answered}, {"ended", view.ended}, {"duration_s", view.duration_s}, {"end_reason", view.end_reason}, {"legs", list_of(view.legs)}};
+                      {"answered", view.answered}, {"ended", view.ended}, {"duration_s", view.duration_s}, {"end_reason", view.end_reason}, {"mos", json_of(view.mos)}, {"worst_leg", view.worst_leg}, {"legs", list_of(view.legs)}};
 }
 
 json::value to_json(const FlowView& view) {

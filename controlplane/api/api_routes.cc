@@ -103,7 +103,7 @@ Answer get_registrations(const ApiRequest& request, ApiParts parts) {
 }
 
 Answer get_calls(const ApiRequest& request, ApiParts parts) {
-  CallQuery query{.with_ended = !is_set(request, "active"), .limit = number_parameter(request, "limit", default_limit)};
+  CallQuery query{.with_ended = !is_set(request, "active"), .limit = number_parameter(request, "limit", default_limit), .with_quality = is_set(request, "quality")};
   std::vector<CallView> calls = co_await parts.node.calls(query);
   co_return answer_json(to_json_list(calls));
 }

@@ -112,14 +112,22 @@ struct StreamView {
   std::string latch;      // "tentative", "confirmed", "waiting", ""
   std::uint32_t flow = 0;
   std::optional<std::uint32_t> multiplex_id;
-  std::uint64_t packets = 0, bytes = 0, lost = 0, dropped = 0;
-  double jitter_ms = 0;
+  std::uint64_t packets = 0, bytes = 0, dropped = 0;
+  // Quality of RTP in this direction of this leg. What arrives is measured here; what leaves is known where RTCP that comes back is seen
+  // in clear. Empty: not known.
+  std::string told_by;                   // "measured", "reported" (by the far end's RTCP)
+  std::optional<std::uint64_t> lost;     // measured
+  std::optional<double> loss_percent, jitter_ms;
+  std::optional<double> round_trip_ms;   // of the leg, by RTCP
+  std::optional<double> mos;             // estimated, audio only
 };
 
 struct LegView {
   std::string side;      // "client", "traversal", "inside"
   std::string remote_party;
   std::string codec;     // first payload of the answer, "opus/48000/2"
+  std::string rtcp;      // "seen in clear", "sealed, not seen here"
+  std::string mos_basis; // where the codec's impairment is from: "G.113: ...", "assumed: ..."
   std::vector<StreamView> streams;
 };
 
@@ -131,6 +139,8 @@ struct CallView {
   std::string started, answered, ended;  // empty: not yet
   std::uint64_t duration_s = 0;
   std::string end_reason;  // "BYE from A", "486 Busy Here"
+  std::optional<double> mos;  // lowest of its directions
+  std::string worst_leg;   // "outside leg, from the phone: 4.1 % lost"; empty: none is bad
   std::vector<LegView> legs;
 };
 
@@ -167,6 +177,7 @@ struct TraversalTestView {
 struct CallQuery {
   bool with_ended = true;  // calls that ended lately, as many as the node remembers
   std::size_t limit = 1000;
+  bool with_quality = false;  // of the newest thousand: it costs a look at each of their flows
 };
 
 struct CaptureQuery {

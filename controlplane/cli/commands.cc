@@ -118,7 +118,7 @@ json::array json_of(const config::Findings& findings) {
 int run_status(const Options& options) { return print_get("/v1/status", options, show_status); }
 int run_zones(const Options& options) { return print_get("/v1/zones", options, show_zones); }
 int run_registrations(const Options& options) { return print_get("/v1/registrations" + limit_of(options), options, show_registrations); }
-int run_calls(const Options& options) { return print_get("/v1/calls" + limit_of(options) + (options.active ? "&active=1" : ""), options, show_calls); }
+int run_calls(const Options& options) { return print_get("/v1/calls" + limit_of(options) + "&quality=1" + (options.active ? "&active=1" : ""), options, show_calls); }
 int run_call(const Options& options) { return print_get("/v1/calls/" + ApiClient::encode(options.argument), options, show_call); }
 int run_flows(const Options& options) { return print_get("/v1/flows" + limit_of(options), options, show_flows); }
 int run_history(const Options& options) { return print_get("/v1/history" + limit_of(options), options, show_history); }

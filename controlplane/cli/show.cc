@@ -81,10 +81,11 @@ std::string line(const std::string& label, const std::string& value) {
 }
 
 std::string show_streams(const json::value& leg) {
-  TextTable table({"KIND", "DIRECTION", "PART", "SUITE", "LOCAL", "REMOTE", "LATCH", "PACKETS", "BYTES", "LOST", "DROPPED", "JITTER ms"});
+  TextTable table({"KIND", "DIRECTION", "PART", "SUITE", "LOCAL", "REMOTE", "LATCH", "PACKETS", "BYTES", "DROPPED", "LOST", "LOST %", "JITTER ms", "ROUND TRIP ms", "MOS", "TOLD BY"});
   for (const json::value& stream : items(member(leg, "streams"))) {
     table.add({at(stream, "kind"), at(stream, "direction"), at(stream, "component"), at(stream, "suite"), at(stream, "local"), at(stream, "remote"), at(stream, "latch"),
-               at(stream, "packets"), at(stream, "bytes"), at(stream, "lost"), at(stream, "dropped"), at(stream, "jitter_ms")});
+               at(stream, "packets"), at(stream, "bytes"), at(stream, "dropped"), at(stream, "lost"), at(stream, "loss_percent"), at(stream, "jitter_ms"),
+               at(stream, "round_trip_ms"), at(stream, "mos"), at(stream, "told_by")});
   }
   return table.is_empty() ? "    no media\n" : table.text("    ");
 }
@@ -131,28 +132,31 @@ std::string show_registrations(const json::value& registrations) {
 }
 
 std::string show_calls(const json::value& calls) {
-  return table_of(calls, {{"ID", "id"}, {"STATE", "state"}, {"FROM", "from"}, {"TO", "to"}, {"STARTED", "started"}, {"SECONDS", "duration_s"}, {"END", "end_reason"}}, "", "no calls");
+  return table_of(calls, {{"ID", "id"}, {"STATE", "state"}, {"FROM", "from"}, {"TO", "to"}, {"STARTED", "started"}, {"SECONDS", "duration_s"}, {"MOS", "mos"}, {"WORST LEG", "worst_leg"}, {"END", "end_reason"}}, "", "no calls");
 }
 
 std::string show_call(const json::value& call) {
   std::string text = line("call", at(call, "id") + " " + at(call, "state")) + line("Call-ID", at(call, "call_id")) + line("from", at(call, "from")) + line("to", at(call, "to"));
   text += line("started", at(call, "started")) + line("answered", at(call, "answered")) + line("ended", at(call, "ended"));
   text += line("duration", seconds_text(call, "duration_s")) + line("end reason", at(call, "end_reason"));
+  text += line("lowest MOS", at(call, "mos")) + line("worst leg", at(call, "worst_leg"));
   for (const json::value& leg : items(member(call, "legs"))) {
     std::string title = "leg " + at(leg, "side");
     if (!at(leg, "remote_party").empty()) title += ", " + at(leg, "remote_party");
     if (!at(leg, "codec").empty()) title += ", " + at(leg, "codec");
     text += "\n  " + printable(title) + "\n" + show_streams(leg);
+    if (!at(leg, "rtcp").empty()) text += "    " + printable("RTCP " + at(leg, "rtcp") + (at(leg, "mos_basis").empty() ? "" : "; MOS by " + at(leg, "mos_basis"))) + "\n";
   }
   return text;
 }
 
 std::string show_flows(const json::value& flows) {
-  TextTable table({"FLOW", "WORKER", "CALL", "VERBS", "DIRECTION", "PART", "SUITE", "LOCAL", "REMOTE", "MULTIPLEX", "LATCH", "PACKETS", "LOST", "DROPPED", "JITTER ms"});
+  TextTable table({"FLOW", "WORKER", "CALL", "VERBS", "DIRECTION", "PART", "SUITE", "LOCAL", "REMOTE", "MULTIPLEX", "LATCH", "PACKETS", "DROPPED", "LOST", "LOST %", "JITTER ms", "ROUND TRIP ms", "MOS"});
   for (const json::value& flow : items(flows)) {
     const json::value& stream = member(flow, "stream");
     table.add({at(flow, "index"), at(flow, "worker"), at(flow, "call"), at(flow, "verbs"), at(stream, "direction"), at(stream, "component"), at(stream, "suite"), at(stream, "local"),
-               at(stream, "remote"), at(stream, "multiplex_id"), at(stream, "latch"), at(stream, "packets"), at(stream, "lost"), at(stream, "dropped"), at(stream, "jitter_ms")});
+               at(stream, "remote"), at(stream, "multiplex_id"), at(stream, "latch"), at(stream, "packets"), at(stream, "dropped"), at(stream, "lost"), at(stream, "loss_percent"), at(stream, "jitter_ms"),
+               at(stream, "round_trip_ms"), at(stream, "mos")});
   }
   return table.is_empty() ? "no flows\n" : table.text();
 }

@@ -99,6 +99,16 @@ Outcome<> check_descriptor(int fd, uint64_t expected_bytes) {
 
 }  // namespace
 
+uint64_t FlowCounters::lost() const {
+  if (reception.received == 0) return reception.lost_before;
+  const uint64_t expected = uint64_t{reception.highest_extended_seq} - reception.base_extended_seq + 1;
+  return reception.lost_before + (expected > reception.received ? expected - reception.received : 0);
+}
+
+double FlowCounters::jitter_ms(uint32_t clock_rate_hz) const {
+  return clock_rate_hz == 0 ? 0 : reception.jitter_q4 / 16.0 * 1000.0 / clock_rate_hz;
+}
+
 void wipe(abi::FlowSpec& spec) {
   explicit_bzero(&spec.open_key, sizeof spec.open_key);
   explicit_bzero(&spec.seal_key, sizeof spec.seal_key);

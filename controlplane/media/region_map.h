@@ -22,6 +22,10 @@ struct FlowCounters {
   uint16_t auth_failures_in_row = 0;
   uint64_t latch_moves = 0;
   abi::ReceptionState reception;
+
+  // RFC 3550 A.3: expected minus received of the source heard last, on top of what earlier ones lost; duplicates never make it negative.
+  uint64_t lost() const;
+  double jitter_ms(uint32_t clock_rate_hz) const;
 };
 
 struct LiveFlow {

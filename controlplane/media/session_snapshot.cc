@@ -7,17 +7,6 @@
 namespace sallyport::media {
 namespace {
 
-// RFC 3550 A.3: expected minus received, of the source heard last, on top of what earlier ones lost. Duplicates may make it negative.
-uint64_t lost_packets(const abi::ReceptionState& reception) {
-  if (reception.received == 0) return reception.lost_before;
-  const uint64_t expected = uint64_t{reception.highest_extended_seq} - reception.base_extended_seq + 1;
-  return reception.lost_before + (expected > reception.received ? expected - reception.received : 0);
-}
-
-double jitter_ms(const abi::ReceptionState& reception, uint32_t clock_rate_hz) {
-  return clock_rate_hz == 0 ? 0 : reception.jitter_q4 / 16.0 * 1000.0 / clock_rate_hz;
-}
-
 FlowSnapshot flow_snapshot(const RegionMap* region, const Stream& stream, FlowRole role) {
   FlowSnapshot flow;
   flow.role = role;
@@ -27,8 +16,8 @@ FlowSnapshot flow_snapshot(const RegionMap* region, const Stream& stream, FlowRo
   flow.live = true;
   flow.counters = *counters;
   if (role == FlowRole::up_rtp || role == FlowRole::down_rtp) {
-    flow.lost = lost_packets(counters->reception);
-    flow.jitter_ms = jitter_ms(counters->reception, stream.clock_rate_hz);
+    flow.lost = counters->lost();
+    flow.jitter_ms = counters->jitter_ms(stream.clock_rate_hz);
   } else if (const auto rtcp = region->rtcp_observation(flow.flow.index, flow.flow.generation)) {
     flow.rtcp = *rtcp;
   }

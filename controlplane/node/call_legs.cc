@@ -3,8 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <unordered_map>
+
 #include "controlplane/media/sdp_anchor.h"
 #include "controlplane/media/stream_keys.h"
+#include "controlplane/media/voice_quality.h"
 
 namespace sallyport::node {
 
@@ -53,15 +56,29 @@ StreamView stream_view(const media::StreamSnapshot& stream, const media::FlowSna
   view.packets = flow.counters.packets;
   view.bytes = flow.counters.bytes;
   view.dropped = flow.counters.dropped;
-  view.lost = flow.lost;
-  view.jitter_ms = flow.jitter_ms;
   if (is_e && is_up(flow.role)) view.latch = flow.counters.latched.is_set() ? "confirmed" : flow.counters.packets != 0 ? "tentative" : "waiting";
   return view;
 }
 
+// RTP in one direction of a leg. What arrives is counted from the first packet; the rest wants some more.
+void tell_quality(StreamView& view, const media::DirectionQuality& quality, const media::FlowSnapshot* arriving) {
+  view.round_trip_ms = quality.round_trip_ms;
+  if (arriving != nullptr) {
+    view.lost = arriving->lost;
+    view.jitter_ms = arriving->jitter_ms;
+  }
+  if (quality.source == media::QualitySource::unknown) return;
+  view.told_by = media::name_of(quality.source);
+  view.loss_percent = quality.loss_percent;
+  view.jitter_ms = quality.jitter_ms;
+  view.mos = quality.mos;
+}
+
 // What arrives on a leg is counted by the flow that takes it there; what leaves, by the flow of the other direction.
-StreamView face_view(const media::StreamSnapshot& stream, const media::FlowSnapshot& flow, bool is_e) {
+StreamView face_view(const media::StreamSnapshot& stream, const media::FlowSnapshot& flow, const media::LegQuality& quality, bool is_e) {
   StreamView view = stream_view(stream, flow, is_e);
+  if (flow.role == FlowRole::up_rtp) tell_quality(view, quality.from, &flow);
+  if (flow.role == FlowRole::down_rtp) tell_quality(view, quality.to, nullptr);
   view.direction = is_up(flow.role) ? (is_e ? "from_client" : "from_inside") : (is_e ? "to_client" : "to_inside");
   view.suite = is_e ? opaque : stream.face_suite == "RTP" ? "none" : stream.face_suite;
   view.local = text_of(face_local(stream, is_rtcp(flow.role)));
@@ -69,8 +86,10 @@ StreamView face_view(const media::StreamSnapshot& stream, const media::FlowSnaps
   return view;
 }
 
-StreamView link_view(const media::StreamSnapshot& stream, const media::FlowSnapshot& flow, bool is_e) {
+StreamView link_view(const media::StreamSnapshot& stream, const media::FlowSnapshot& flow, const media::LegQuality& quality, bool is_e) {
   StreamView view = stream_view(stream, flow, is_e);
+  if (flow.role == FlowRole::up_rtp) tell_quality(view, quality.to, nullptr);
+  if (flow.role == FlowRole::down_rtp) tell_quality(view, quality.from, &flow);
   view.direction = is_up(flow.role) ? "to_peer" : "from_peer";
   view.suite = is_e ? opaque : stream.link_suite;
   view.local = text_of(is_rtcp(flow.role) ? stream.link_local_rtcp : stream.link_local_rtp);
@@ -112,6 +131,9 @@ api::FlowView flow_view(const media::RegionMap& region, const abi::FlowSpec& spe
   view.stream.packets = counters.packets;
   view.stream.bytes = counters.bytes;
   view.stream.dropped = counters.dropped;
+  if (spec.media != abi::Media::rtp) return view;
+  view.stream.lost = counters.lost();
+  view.stream.jitter_ms = counters.jitter_ms(spec.clock_rate_hz);
   return view;
 }
 
@@ -124,15 +146,19 @@ std::vector<api::LegView> legs_of(const calls::Call& call, const media::SessionS
   face.remote_party = call.began_near ? call.from : call.to;
   link.remote_party = call.began_near ? call.to : call.from;
   for (const media::StreamSnapshot& stream : media.streams) {
+    const media::StreamQuality quality = media::quality_of(stream);
+    if (!stream.codec.empty() && stream.kind == "audio" && face.mos_basis.empty()) face.mos_basis = media::codec_impairment(stream.codec).source;
     if (!stream.codec.empty()) face.codec += (face.codec.empty() ? "" : ", ") + stream.codec;
     for (const FlowRole role : {FlowRole::up_rtp, FlowRole::down_rtp, FlowRole::up_rtcp, FlowRole::down_rtcp}) {
       const media::FlowSnapshot* flow = flow_of(stream, role);
       if (flow == nullptr) continue;
-      face.streams.push_back(face_view(stream, *flow, is_e));
-      link.streams.push_back(link_view(stream, *flow, is_e));
+      face.streams.push_back(face_view(stream, *flow, quality.face, is_e));
+      link.streams.push_back(link_view(stream, *flow, quality.link, is_e));
     }
   }
   link.codec = face.codec;
+  link.mos_basis = face.mos_basis;
+  if (!media.streams.empty()) face.rtcp = link.rtcp = is_e ? "sealed, not seen here" : "seen in clear";
   return {std::move(face), std::move(link)};
 }
 
@@ -146,6 +172,27 @@ std::vector<api::FlowView> flows_of(const media::RegionMap& region, bool is_e, s
     if (spec) media::wipe(*spec);
   }
   return views;
+}
+
+void add_quality(std::vector<api::FlowView>& flows, const calls::CallTable& calls) {
+  std::unordered_map<std::string, std::vector<api::FlowView*>> by_call;
+  for (api::FlowView& flow : flows)
+    if (flow.stream.component == "rtp") by_call[flow.call].push_back(&flow);
+  for (const calls::Call* call : calls.list()) {
+    const auto found = by_call.find(call->id);
+    if (found == by_call.end() || call->session == nullptr) continue;
+    for (const media::StreamSnapshot& stream : call->session->snapshot().streams) {
+      const media::StreamQuality quality = media::quality_of(stream);
+      for (api::FlowView* flow : found->second) {
+        for (const FlowRole role : {FlowRole::up_rtp, FlowRole::down_rtp}) {
+          const media::FlowSnapshot* known = flow_of(stream, role);
+          if (known == nullptr || known->flow.index != flow->index) continue;
+          flow->stream.kind = stream.kind;
+          tell_quality(flow->stream, role == FlowRole::up_rtp ? quality.face.from : quality.link.from, known);
+        }
+      }
+    }
+  }
 }
 
 }  // namespace sallyport::node

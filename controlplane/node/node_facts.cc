@@ -17,6 +17,8 @@ using namespace api;
 
 namespace {
 
+constexpr std::size_t most_judged = 1000;  // calls whose quality one request asks for
+
 std::string utc(std::time_t seconds) { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(seconds)); }
 
 }  // namespace
@@ -156,7 +158,7 @@ NodeView::Awaitable<std::vector<RegistrationView>> NodeFacts::registrations(std:
   co_return views;
 }
 
-CallView NodeFacts::view_of(const calls::Call& call, bool with_legs) const {
+CallView NodeFacts::view_of(const calls::Call& call, bool with_legs, bool with_quality) const {
   CallView view;
   view.id = call.id;
   view.call_id = call.call_id;
@@ -169,8 +171,12 @@ CallView NodeFacts::view_of(const calls::Call& call, bool with_legs) const {
   const uint64_t until_ms = call.ended_ms != 0 ? call.ended_ms : node_.now_ms();
   view.duration_s = call.answered_ms == 0 ? 0 : (until_ms - call.answered_ms) / 1000;
   view.end_reason = call.end_reason;
-  if (!with_legs) return view;
-  view.legs = legs_of(call, node_.calls().media_of(call), node_.config().is_e());
+  if (!with_legs && !with_quality) return view;
+  const media::SessionSnapshot media = node_.calls().media_of(call);
+  const media::CallQuality quality = media::quality_of(media, node_.config().is_e());
+  view.mos = quality.mos;
+  view.worst_leg = quality.worst;
+  if (with_legs) view.legs = legs_of(call, media, node_.config().is_e());
   return view;
 }
 
@@ -179,7 +185,7 @@ NodeView::Awaitable<std::vector<CallView>> NodeFacts::calls(CallQuery query) {
   for (const calls::Call* call : node_.calls().list()) {
     if (views.size() >= query.limit) break;
     if (call->state == calls::CallState::ended && !query.with_ended) continue;
-    views.push_back(view_of(*call, false));
+    views.push_back(view_of(*call, false, query.with_quality && views.size() < most_judged));
   }
   co_return views;
 }
@@ -187,13 +193,14 @@ NodeView::Awaitable<std::vector<CallView>> NodeFacts::calls(CallQuery query) {
 NodeView::Awaitable<std::optional<CallView>> NodeFacts::call(std::string id) {
   const calls::Call* call = node_.calls().find(id);
   if (call == nullptr) co_return std::nullopt;
-  co_return view_of(*call, true);
+  co_return view_of(*call, true, true);
 }
 
 NodeView::Awaitable<std::vector<FlowView>> NodeFacts::flows(std::size_t limit) {
   const media::RegionMap* region = node_.dataplane().region();
   if (region == nullptr) co_return std::vector<FlowView>{};
   std::vector<FlowView> views = flows_of(*region, node_.config().is_e(), limit);
+  add_quality(views, node_.calls());
   co_return views;
 }
 

@@ -27,7 +27,7 @@ class NodeFacts final : public api::NodeView {
 
  private:
   std::string time_of(uint64_t monotonic_ms) const;  // of the node's timers, as UTC; "" for 0
-  api::CallView view_of(const calls::Call& call, bool with_legs) const;
+  api::CallView view_of(const calls::Call& call, bool with_legs, bool with_quality) const;
   api::PeerView view_of(const zones::PeerStatus& status, uint64_t link_id) const;
 
   Node& node_;

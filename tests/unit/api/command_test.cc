@@ -126,6 +126,19 @@ TEST_F(CommandTest, EachViewHasATableAndJson) {
   }
 }
 
+TEST_F(CommandTest, QualityIsShownForEachLegAndTheWorstIsNamed) {
+  const auto shows = [](const std::vector<const char*>& words) {
+    std::vector<testing::Matcher<std::string>> all;
+    for (const char* word : words) all.emplace_back(HasSubstr(word));
+    return testing::AllOfArray(all);
+  };
+  EXPECT_THAT(ask({"calls", "show", "7"}).out, shows({"worst leg     outside leg, from the phone: 4.0 % lost", "lowest MOS    3.98", "LOST %", "ROUND TRIP ms", "23.50", "measured",
+                                                      "RTCP sealed, not seen here; MOS by assumed: as said"}));
+  EXPECT_THAT(ask({"calls"}).out, shows({"WORST LEG", "outside leg, from the phone: 4.0 % lost", "3.98"}));
+  EXPECT_THAT(ask({"flows"}).out, shows({"LOST %", "ROUND TRIP ms", "3.98"}));
+  EXPECT_THAT(ask({"calls", "show", "7", "--json"}).out, shows({"\"loss_percent\":4", "\"round_trip_ms\":2.35E1", "\"mos\":3.98", "\"worst_leg\":\"outside", "\"multiplex_id\":null"}));
+}
+
 // What a peer put into its certificate must not reach the operator's terminal as an escape sequence.
 TEST_F(CommandTest, TerminalNeverSeesEscapeSequencesOfAPeer) {
   Finished zones = ask({"zones"});

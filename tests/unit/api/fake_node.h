@@ -50,6 +50,7 @@ class FakeNode final : public NodeView {
   }
   Awaitable<std::vector<CallView>> calls(CallQuery query) override {
     std::vector<CallView> list{the_call()};
+    if (!query.with_quality) list[0].worst_leg.clear();
     if (query.with_ended) list.push_back({.id = "6", .state = "ended", .end_reason = "486 Busy Here"});
     co_return list;
   }
@@ -119,9 +120,9 @@ class FakeNode final : public NodeView {
   };
 
   static CallView the_call() {
-    StreamView stream{.kind = "audio", .direction = "from_client", .component = "rtp", .suite = "opaque", .local = "198.51.100.10:36002", .remote = "203.0.113.7:4000", .packets = 1500, .jitter_ms = 0.25};
-    CallView call{.id = "7", .call_id = "abc@phone", .from = "sip:a@example.com", .to = "sip:b@example.com", .state = "established", .duration_s = 30};
-    call.legs.push_back({.side = "client", .codec = "opus/48000/2", .streams = {stream}});
+    StreamView stream{.kind = "audio", .direction = "from_client", .component = "rtp", .suite = "opaque", .local = "198.51.100.10:36002", .remote = "203.0.113.7:4000", .packets = 1500, .told_by = "measured", .lost = 62, .loss_percent = 4.0, .jitter_ms = 0.25, .round_trip_ms = 23.5, .mos = 3.98};
+    CallView call{.id = "7", .call_id = "abc@phone", .from = "sip:a@example.com", .to = "sip:b@example.com", .state = "established", .duration_s = 30, .mos = 3.98, .worst_leg = "outside leg, from the phone: 4.0 % lost"};
+    call.legs.push_back({.side = "client", .codec = "opus/48000/2", .rtcp = "sealed, not seen here", .mos_basis = "assumed: as said", .streams = {stream}});
     return call;
   }
 };
