@@ -12,6 +12,36 @@ PACKET_SAMPLES = 160
 PACKET_S = PACKET_SAMPLES / tone.RATE_HZ
 
 
+class Reception:
+    """What a receiver reports on the source it hears (RFC 3550 6.4.1, A.3). Sequence numbers may not wrap."""
+
+    def __init__(self):
+        self.ssrc = None
+        self._base = self._highest = self._count = 0
+        self._report = None  # (middle 32 bits of the NTP timestamp, when it came) of the last sender report
+
+    def note(self, packet):
+        sequence, ssrc = struct.unpack("!H4xI", packet[2:12])
+        if ssrc != self.ssrc:
+            self.__init__()
+            self.ssrc, self._base, self._highest = ssrc, sequence, sequence
+        self._highest = max(self._highest, sequence)
+        self._count += 1
+
+    def note_report(self, packet):
+        if packet[1] == 200:
+            self._report = struct.unpack("!10xI", packet[:14])[0], time.monotonic()
+
+    def block(self, distance_s):
+        """A report block. A peer that is farther away would have had the report so much shorter."""
+        last, held = 0, 0
+        if self._report:
+            last = self._report[0]
+            held = round(max(time.monotonic() - self._report[1] - distance_s, 0) * 65536)
+        lost = max(self._highest - self._base + 1 - self._count, 0)
+        return struct.pack("!IIIIII", self.ssrc, lost, self._highest, 0, last, held)
+
+
 class RtpPeer:
     """A port pair (RTP, RTCP) in a namespace. With keys set it speaks SRTP, without them plain RTP."""
 
@@ -23,6 +53,8 @@ class RtpPeer:
         self.received = []
         self.received_rtcp = []
         self.rejected = 0
+        self.distance_s = 0  # how much farther away it is to seem by its reports
+        self._reception = Reception()
         self.keys = None  # (suite, our key, theirs) as SDES carries them
         self._seal = self._open = None
         self._ssrc = random.getrandbits(32)
@@ -65,8 +97,12 @@ class RtpPeer:
             self.rtp.sendto(datagram, (address, port))
 
     def send_sender_report(self):
-        report = struct.pack("!BBHIIIIII", 0x80, 200, 6, self._ssrc, 0, 0, self._timestamp,
-                             self._sequence, self._sequence * PACKET_SAMPLES)
+        """With a report block on what is heard, once something is."""
+        blocks = self._reception.block(self.distance_s) if self._reception.ssrc is not None else b""
+        now = time.time() + 2208988800  # NTP counts from 1900
+        report = struct.pack("!BBHIIIIII", 0x80 | len(blocks) // 24, 200, 6 + len(blocks) // 4, self._ssrc,
+                             int(now), int(now % 1 * 2 ** 32), self._timestamp,
+                             self._sequence, self._sequence * PACKET_SAMPLES) + blocks
         name = b"lab"
         description = struct.pack("!IBB", self._ssrc, 1, len(name)) + name
         description += bytes(4 - len(description) % 4)
@@ -115,7 +151,12 @@ class RtpPeer:
         except (ValueError, struct.error):
             self.rejected += 1
             return
-        (self.received_rtcp if is_rtcp else self.received).append(datagram)
+        if is_rtcp:
+            self._reception.note_report(datagram)
+            self.received_rtcp.append(datagram)
+        else:
+            self._reception.note(datagram)
+            self.received.append(datagram)
 
 
 def converse(one, other, tone_hz, other_hz, seconds):
