@@ -25,6 +25,7 @@
 #include "controlplane/api/api_capture.h"
 #include "controlplane/api/api_json.h"
 #include "controlplane/api/api_routes.h"
+#include "controlplane/api/metric_table.h"
 
 namespace sallyport::api {
 namespace {
@@ -64,8 +65,8 @@ class Server final : public std::enable_shared_from_this<Server> {
         parts_(parts),
         local_(executor),
         tcp_(executor),
-        requests_(parts.metrics.counters("api_requests_total", "Requests to the administration interface by outcome.", "outcome", {"answered", "refused", "broken"})),
-        refused_connections_(parts.metrics.counter("api_connections_refused_total", "Connections to the administration interface above the limit.")) {}
+        requests_(parts.metrics.counters("api_requests_total", MetricRow("api_requests_total").help(), "outcome", {"answered", "refused", "broken"})),
+        refused_connections_(parts.metrics.counter("api_connections_refused_total", MetricRow("api_connections_refused_total").help())) {}
 
   Outcome<> listen() {
     if (auto bound = bind_local(); !bound) return bound.fault();

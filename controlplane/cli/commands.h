@@ -19,13 +19,14 @@ struct Options {
   std::string socket;
   bool json = false;
   std::string argument;  // FILE, ID, ZONE, SECTION
-  bool dry_run = false, yes = false, follow = false, all = false, active = false, markdown = false;
+  bool dry_run = false, yes = false, follow = false, all = false, active = false, markdown = false, once = false;
   std::uint32_t lines = 100;
   std::uint32_t limit = 1000;
   std::string file;  // of capture
   bool decrypted = false;
   std::uint32_t seconds = 60;
   std::uint64_t packets = 0;  // 0: as many as come
+  std::uint32_t interval_s = 2;
 };
 
 int run_status(const Options& options);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "controlplane/cli/commands.h"
+#include "controlplane/cli/top.h"
 #include "controlplane/config/near_word.h"
 
 namespace {
@@ -80,7 +81,11 @@ class CommandLine {
     add(app_, "zones", "Traversal zones and the state of each peer", "sallyport zones --json", run_zones);
     add_limit(add(app_, "registrations", "Clients that are registered through this node", "sallyport registrations --limit 50", run_registrations));
     add_limit(add(app_, "flows", "Flows of the dataplane", "sallyport flows --json", run_flows));
-    add(app_, "counters", "Counters that are not zero", "sallyport counters --all", run_counters)->add_flag("--all", options_.all, "Those that are zero too");
+    CLI::App* top = add(app_, "top", "Traffic, drops, worker load, the busiest and the worst calls; refreshed until Ctrl-C", "sallyport top\n         sallyport top --once", run_top);
+    top->add_flag("--once", options_.once, "One picture, as without a terminal");
+    top->add_option("--interval", options_.interval_s, "Seconds between two looks")->check(CLI::Range(1, 60));
+    add_limit(top);
+    add(app_, "counters", "The dataplane by stage, drop reason and worker; other counters that are not zero", "sallyport counters --all", run_counters)->add_flag("--all", options_.all, "Those that are zero too");
     add_limit(add(app_, "history", "Who changed the site, newest first", "sallyport history --limit 20", run_history));
     CLI::App* logs = add(app_, "logs", "Newest events of the control plane", "sallyport logs --follow", run_logs);
     logs->add_flag("--follow,-f", options_.follow, "Go on until interrupted");

@@ -2,46 +2,15 @@
 #include "controlplane/cli/show.h"
 
 #include <boost/json.hpp>
-#include <cmath>
 #include <cstdio>
 
+#include "controlplane/cli/json_text.h"
 #include "controlplane/cli/text_table.h"
 
 namespace sallyport::cli {
 namespace {
 
 namespace json = boost::json;
-
-const json::value& member(const json::value& object, std::string_view name) {
-  static const json::value nothing;
-  const json::object* members = object.if_object();
-  const json::value* found = members ? members->if_contains(json::string_view(name.data(), name.size())) : nullptr;
-  return found ? *found : nothing;
-}
-
-std::string number_text(double number) {
-  char text[40];
-  bool whole = std::nearbyint(number) == number && std::fabs(number) < 9e15;
-  std::snprintf(text, sizeof text, whole ? "%.0f" : "%.2f", number);
-  return text;
-}
-
-std::string text_of(const json::value& value) {
-  if (value.is_string()) return std::string(value.get_string());
-  if (value.is_bool()) return value.get_bool() ? "yes" : "no";
-  if (value.is_number()) return number_text(value.to_number<double>());
-  if (!value.is_array()) return "";
-  std::string list;
-  for (const json::value& item : value.get_array()) list += (list.empty() ? "" : ", ") + text_of(item);
-  return list;
-}
-
-std::string at(const json::value& object, std::string_view name) { return text_of(member(object, name)); }
-
-const json::array& items(const json::value& value) {
-  static const json::array none;
-  return value.is_array() ? value.get_array() : none;
-}
 
 std::string count_of(const json::value& object, std::string_view name) {
   std::string text = at(object, name);
@@ -159,19 +128,6 @@ std::string show_flows(const json::value& flows) {
                at(stream, "round_trip_ms"), at(stream, "mos")});
   }
   return table.is_empty() ? "no flows\n" : table.text();
-}
-
-std::string show_counters(const json::value& counters, bool with_zeroes) {
-  TextTable table({"COUNTER", "VALUE"});
-  for (const json::value& counter : items(counters)) {
-    std::string value = at(counter, "value"), name = at(counter, "name"), labels;
-    if (value == "0" && !with_zeroes) continue;
-    if (const json::object* members = member(counter, "labels").if_object()) {
-      for (const auto& label : *members) labels += (labels.empty() ? "{" : ",") + std::string(label.key()) + "=" + text_of(label.value());
-    }
-    table.add({name + labels + (labels.empty() ? "" : "}"), value});
-  }
-  return table.is_empty() ? "every counter is zero; --all shows them\n" : table.text();
 }
 
 std::string show_tests(const json::value& tests) {

@@ -10,6 +10,7 @@
 #include <cstdio>
 
 #include "controlplane/api/api_server.h"
+#include "controlplane/node/metric_page.h"
 #include "controlplane/node/node_facts.h"
 
 namespace {
@@ -94,13 +95,18 @@ int run(const std::string& path) {
 int main(int argc, char** argv) {
   CLI::App app("Control plane of a Sallyport node: SIP, TLS, zones; programs the dataplane's flows.");
   std::string path;
-  bool print_keys = false;
+  bool print_keys = false, print_metrics = false;
   app.add_option("--config", path, "node file, for example conf/edge-e.toml");
   app.add_flag("--print-keys", print_keys, "print docs/configuration.md and end");
+  app.add_flag("--print-metrics", print_metrics, "print docs/metrics.md and end");
   app.footer("Example: sallyport-controlplane --config /etc/sallyport/edge-e.toml");
   CLI11_PARSE(app, argc, argv);
   if (print_keys) {
     fmt::print("{}", config::configuration_page());
+    return 0;
+  }
+  if (print_metrics) {
+    fmt::print("{}", node::metric_page());
     return 0;
   }
   if (path.empty()) {

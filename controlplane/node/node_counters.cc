@@ -2,7 +2,10 @@
 // The counters of a node, as one table: SIP, zones, media, TLS, and those of the dataplane's region by stage and drop reason.
 #include <fmt/format.h>
 
+#include "controlplane/api/metric_table.h"
 #include "controlplane/node/node_facts.h"
+#include "controlplane/node/quality_census.h"
+#include "controlplane/node/steering_name.h"
 
 namespace sallyport::node {
 
@@ -10,15 +13,24 @@ using api::CounterView;
 
 namespace {
 
-void add(std::vector<CounterView>& out, const char* name, uint64_t value, std::vector<std::pair<std::string, std::string>> labels = {}) {
+constexpr std::size_t most_judged = 1000;  // calls that the census looks at
+
+void add(std::vector<CounterView>& out, api::MetricRow row, double value, std::vector<std::pair<std::string, std::string>> labels = {}) {
   CounterView& entry = out.emplace_back();
-  entry.name = std::string("sallyport_") + name;
+  entry.name = "sallyport_" + row.name();
+  entry.help = row.help();
   entry.labels = std::move(labels);
-  entry.value = static_cast<double>(value);
+  entry.value = value;
+}
+
+void add(std::vector<CounterView>& out, api::MetricRow row, uint64_t value, std::vector<std::pair<std::string, std::string>> labels = {}) {
+  add(out, row, static_cast<double>(value), std::move(labels));
 }
 
 void add_dataplane(std::vector<CounterView>& out, const media::RegionMap* region) {
   if (region == nullptr) return;
+  add(out, "dataplane_steering", uint64_t{1}, {{"steering", std::string(steering_name(region->header().steering))}});
+  add(out, "dataplane_tsc_hz", region->header().tsc_hz);
   for (uint32_t worker = 0; worker < region->worker_count(); ++worker) {
     const abi::WorkerCounters counters = region->counters(worker);
     const std::pair<std::string, std::string> who{"worker", std::to_string(worker)};
@@ -27,12 +39,18 @@ void add_dataplane(std::vector<CounterView>& out, const media::RegionMap* region
     add(out, "dataplane_bytes_in_total", counters.bytes_in, {who});
     add(out, "dataplane_bytes_out_total", counters.bytes_out, {who});
     add(out, "dataplane_handed_over_total", counters.handed_over, {who});
+    add(out, "dataplane_polls_total", counters.polls, {who});
+    add(out, "dataplane_empty_polls_total", counters.empty_polls, {who});
     add(out, "dataplane_sleeps_total", counters.sleeps, {who});
     add(out, "dataplane_commands_total", counters.commands, {who});
     add(out, "dataplane_commands_refused_total", counters.commands_refused, {who});
     add(out, "dataplane_events_lost_total", counters.events_lost, {who});
     add(out, "dataplane_captured_total", counters.captured, {who});
     add(out, "dataplane_captures_lost_total", counters.captures_lost, {who});
+    add(out, "rtcp_compounds_total", counters.rtcp_compounds, {who});
+    add(out, "rtcp_malformed_total", counters.rtcp_malformed, {who});
+    add(out, "rtcp_round_trips_total", counters.rtcp_round_trips, {who});
+    add(out, "rtcp_round_trip_seconds_total", static_cast<double>(counters.rtcp_round_trip_ns) / 1e9, {who});
     for (size_t stage = 0; stage < static_cast<size_t>(abi::Stage::count); ++stage) {
       add(out, "dataplane_stage_packets_total", counters.stage_packets[stage], {who, {"stage", abi::stage_names[stage]}});
       add(out, "dataplane_stage_cycles_total", counters.stage_cycles[stage], {who, {"stage", abi::stage_names[stage]}});
@@ -42,14 +60,32 @@ void add_dataplane(std::vector<CounterView>& out, const media::RegionMap* region
   }
 }
 
+void add_quality(std::vector<CounterView>& out, const calls::CallTable& calls, bool is_e) {
+  QualityCensus census;
+  std::size_t judged = 0;
+  for (const calls::Call* call : calls.list()) {
+    if (call->session == nullptr) continue;
+    if (++judged > most_judged) break;
+    census.count(call->session->snapshot(), is_e);
+  }
+  for (size_t leg = 0; leg < std::size(census_legs); ++leg) {
+    for (size_t direction = 0; direction < std::size(census_directions); ++direction) {
+      const std::pair<std::string, std::string> where{"leg", census_legs[leg]}, which{"direction", census_directions[direction]};
+      for (size_t at = 0; at < std::size(census_qualities); ++at)
+        add(out, "call_directions", census.audio[leg][direction][at], {where, which, {"quality", std::string(census_qualities[at])}});
+      for (size_t at = 0; at < std::size(census_limits); ++at)
+        add(out, "call_directions_beyond_limit", census.beyond_limit[leg][direction][at], {where, which, {"limit", std::string(census_limits[at])}});
+    }
+  }
+}
+
 // One family for what is refused, the reason as its label; every other counter by its own name.
 void add_media(std::vector<CounterView>& out, const media::MediaCounters& counters) {
   for (size_t at = 0; at < static_cast<size_t>(media::MediaCounter::count); ++at) {
     const std::string_view name = media::media_counter_info[at].name;
     const uint64_t value = counters.value(static_cast<media::MediaCounter>(at));
     if (name.starts_with("refused_")) add(out, "media_refused_total", value, {{"reason", std::string(name.substr(8))}});
-    else add(out, fmt::format("media_{}_total", name).c_str(), value);
-    out.back().help = media::media_counter_info[at].help;
+    else out.push_back({fmt::format("sallyport_media_{}_total", name), {}, static_cast<double>(value), media::media_counter_info[at].help});
   }
 }
 
@@ -134,12 +170,15 @@ api::NodeView::Awaitable<std::vector<CounterView>> NodeFacts::counters() {
     add(out, "zone_refused_total", names, {{"reason", "certificate_name"}});
   }
   add_media(out, node_.media().counters());
+  add(out, "calls_running", uint64_t{node_.calls().running()});
+  add(out, "registrations", uint64_t{node_.registrations().size()});
   add(out, "calls_begun_total", node_.calls().counters().begun);
   add(out, "calls_confirmed_total", node_.calls().counters().confirmed);
   add(out, "calls_ended_total", node_.calls().counters().ended);
   add(out, "calls_refused_total", node_.calls().counters().refused);
   add(out, "calls_swept_total", node_.calls().counters().swept);
   add(out, "calls_adopted_total", node_.calls().counters().adopted);
+  add_quality(out, node_.calls(), node_.config().is_e());
   add_dataplane(out, node_.dataplane().region());
   co_return out;
 }

@@ -97,6 +97,16 @@ def keys_stay_away_from_edge(lab, phone):
     return f"{len(keys)} keys looked for"
 
 
+def round_trips_are_known(core_call):
+    """(leg, round trip, MOS) of the audio that arrives at C, of both legs."""
+    found = [(leg["side"], stream["round_trip_ms"], stream["mos"]) for leg in core_call["legs"] for stream in leg["streams"]
+             if (stream["kind"], stream["component"]) == ("audio", "rtp") and stream["direction"].startswith("from_")]
+    require({side for side, _, _ in found} == {"inside", "traversal"}, f"C shows the audio of {found}")
+    require(all(round_trip is not None and mos is not None for _, round_trip, mos in found),
+            f"C knows no round trip or MOS of a leg: {found}")
+    return found
+
+
 def summaries_are_complete(records):
     require(records, "no call was noted")
     for record in records:

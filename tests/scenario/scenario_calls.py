@@ -69,6 +69,12 @@ def test_a_longer_call_has_rtcp_both_ways_and_its_keys_stay_away_from_e(stage):
     _place(stage, stage.calls.long_call)
 
 
+def test_c_measured_the_round_trip_of_both_legs_by_the_phones_own_rtcp(stage):
+    record = stage.calls.records[-1]
+    found = demo_checks.round_trips_are_known(record.core)
+    return ", ".join(f"{side} {round_trip_ms:.1f} ms, MOS {mos:.2f}" for side, round_trip_ms, mos in found)
+
+
 def test_both_nodes_tell_of_both_legs(stage):
     demo_checks.summaries_are_complete(stage.calls.records)
 

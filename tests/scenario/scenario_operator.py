@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operator's command, the REST interface beneath it, and the signals: on nodes that carry a call."""
 import json
+import os
+import pty
 import re
+import select
 import shutil
 import signal
+import subprocess
 import time
 from types import SimpleNamespace
 
 from lab import command, plan
+from lab.conversation import Conversation
+from lab.lab import TREE
 from lab.node_config import ZONE
 from lab.process import Process
 from lab.report import require
@@ -16,7 +22,7 @@ from lab.sip_peer import SipPeer
 from lab.witness import Witness
 
 VIEWS = (("status",), ("zones",), ("registrations",), ("calls",), ("calls", "--active"), ("flows",),
-         ("counters",), ("counters", "--all"), ("history",), ("export",), ("logs",))
+         ("counters",), ("counters", "--all"), ("top", "--once", "--interval", "1"), ("history",), ("export",), ("logs",))
 COMMANDS = VIEWS + (("calls", "show"), ("capture",), ("traversal", "test"), ("check-config",), ("apply",), ("keys",))
 DONE, NEGATIVE, USAGE, UNREACHABLE, REFUSED = range(5)
 METRICS_URL = "http://127.0.0.1:9464/metrics"
@@ -153,6 +159,63 @@ def test_metrics_are_valid_and_bounded(stage):
         require(sum(map(len, series.values())) < 2000, f"{node.role} has {len(series)} metrics")
         for word in (peer.user, inside.peer.user, plan.DOMAIN, plan.HOME_ROUTER_WAN.host4):
             require(word not in text, f"{node.role}'s metrics name {word}")
+
+
+def _reference_page():
+    """docs/metrics.md: name -> (type, labels)."""
+    rows = re.findall(r"^\| `(sallyport_[a-z0-9_]+)` \| (counter|gauge) \| ([^|]*) \|", (TREE / "docs/metrics.md").read_text(), re.M)
+    return {name: (kind, set(re.findall(r"`([a-z_]+)`", labels))) for name, kind, labels in rows}
+
+
+def test_every_metric_stands_on_the_reference_page_with_its_labels(stage):
+    page = _reference_page()
+    told = set()
+    for node in stage.nodes:
+        text = _curl(node, "/metrics")[1]
+        for name, series in _series(text).items():
+            require(name in page, f"{node.role} serves {name}, which docs/metrics.md does not know")
+            for labels in series:
+                found = set(re.findall(r'([a-z_]+)="', labels))
+                require(found == page[name][1], f"{name}{labels}: docs/metrics.md has the labels {page[name][1]}")
+            told.add(name)
+        require(not re.search(r"^# HELP \S+ *$", text, re.M), f"{node.role}: a metric without HELP")
+    missing = page.keys() - told
+    require(not missing, f"docs/metrics.md has what no node serves: {missing}")
+
+
+def test_top_shows_the_traffic_of_a_call(stage):
+    """One picture without a terminal; on one it goes on until Ctrl-C and leaves the screen as it was."""
+    with Conversation(stage.witness.call) as talk:
+        talk.go_on(0.2)
+        text = stage.core.sallyport("top", "--interval", "1")
+        told = stage.core.ask("top", "--once", "--interval", "1")
+    require(told["packets_in_per_s"] > 0 and told["busiest_flows"], f"no traffic in {told}")
+    for word in ("packets/s", "LOAD %", "busiest flows", "worst calls", "steering"):
+        require(word in text, f"{word} is missing in\n{text}")
+    master, slave = pty.openpty()
+    child = subprocess.Popen([stage.core.program, "--socket", stage.core.socket_path, "top", "--interval", "1"],
+                             stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    seen = b""
+    while seen.count(b"\x1b[2J") < 3:  # refreshed twice
+        require(select.select([master], [], [], 15)[0], f"top showed nothing more after {seen[-200:]}")
+        seen += os.read(master, 65536)
+    child.send_signal(signal.SIGINT)
+    require(child.wait(5) == DONE, f"top ended with {child.returncode} at Ctrl-C")
+    while select.select([master], [], [], 0)[0]:
+        try:
+            seen += os.read(master, 65536)
+        except OSError:  # the end of a terminal
+            break
+    os.close(master)
+    require(seen.endswith(b"\x1b[?25h\x1b[?1049l"), f"the screen was left as {seen[-40:]}")
+
+
+def test_counters_are_shown_by_stage_reason_and_worker(stage):
+    for node in stage.nodes:
+        text = node.sallyport("counters", "--all")
+        for word in ("CYCLES A PACKET", "find_flow", "sequence number already seen", "HANDED OVER", "steering in force: "):
+            require(word in text, f"{node.role}: {word} is missing in\n{text}")
 
 
 def test_metrics_over_tcp_and_nothing_else(stage):

@@ -48,7 +48,7 @@ TEST(ApiServer, AnswersEachViewAsJson) {
   RunningApi api;
   for (auto [target, expected] : {std::pair("/v1/status", "\"node\":\"e1\""), std::pair("/v1/zones", "\"state\":\"failed\""), std::pair("/v1/registrations", "sip:user2@example.com"),
                                   std::pair("/v1/calls", "486 Busy Here"), std::pair("/v1/calls/7", "\"suite\":\"opaque\""), std::pair("/v1/flows", "\"verbs\":\"relay\""),
-                                  std::pair("/v1/counters", "\"sallyport_dataplane_drops_total\",\"labels\":{\"reason\":\"replay\"}"), std::pair("/v1/history", "create flow key")}) {
+                                  std::pair("/v1/counters", "\"sallyport_dataplane_drops_total\",\"labels\":{\"worker\":\"0\",\"stage\":\"open\",\"reason\":\"replay\"}"), std::pair("/v1/history", "create flow key")}) {
     Answer answer = get(api, target);
     EXPECT_THAT(answer.head, StartsWith("HTTP/1.1 200 ")) << target;
     EXPECT_THAT(answer.head, HasSubstr("application/json")) << target;
@@ -70,7 +70,7 @@ TEST(ApiServer, MetricsAreThoseOfTheRegistryAndOfTheNode) {
   RunningApi api;
   Answer answer = get(api, "/metrics");
   EXPECT_THAT(answer.head, HasSubstr("text/plain; version=0.0.4"));
-  EXPECT_THAT(answer.body, HasSubstr("# HELP sallyport_dataplane_drops_total Packets dropped.\n# TYPE sallyport_dataplane_drops_total counter\nsallyport_dataplane_drops_total{reason=\"replay\"} 5\n"));
+  EXPECT_THAT(answer.body, HasSubstr("# HELP sallyport_dataplane_drops_total Packets dropped.\n# TYPE sallyport_dataplane_drops_total counter\nsallyport_dataplane_drops_total{worker=\"0\",stage=\"open\",reason=\"replay\"} 5\n"));
   EXPECT_THAT(answer.body, HasSubstr("sallyport_api_requests_total{outcome=\"answered\"}"));
 }
 

@@ -111,7 +111,7 @@ TEST_F(CommandTest, EachViewHasATableAndJson) {
   };
   for (const Row& row : {Row{{"status"}, "no relay port is free", "\"alarms\""}, Row{{"zones"}, "PEER", "\"peers\""}, Row{{"registrations"}, "sip:user0@example.com", "\"aor\""},
                          Row{{"calls"}, "486 Busy Here", "\"end_reason\""}, Row{{"calls", "show", "7"}, "leg client, opus/48000/2", "\"legs\""}, Row{{"flows"}, "198.51.100.10:36002", "\"verbs\""},
-                         Row{{"counters"}, "sallyport_dataplane_drops_total{reason=replay}", "\"labels\""}, Row{{"history"}, "create flow key", "\"actor\""}, Row{{"traversal", "test"}, "zone \"Traversal zone\": passed", "\"steps\""}}) {
+                         Row{{"counters"}, "sallyport_sip_loops_total", "\"labels\""}, Row{{"history"}, "create flow key", "\"actor\""}, Row{{"traversal", "test"}, "zone \"Traversal zone\": passed", "\"steps\""}}) {
     Finished table = ask(row.words);
     EXPECT_EQ(table.code, 0) << row.words[0] << table.err;
     EXPECT_THAT(table.out, HasSubstr(row.table)) << row.words[0];
@@ -137,6 +137,24 @@ TEST_F(CommandTest, QualityIsShownForEachLegAndTheWorstIsNamed) {
   EXPECT_THAT(ask({"calls"}).out, shows({"WORST LEG", "outside leg, from the phone: 4.0 % lost", "3.98"}));
   EXPECT_THAT(ask({"flows"}).out, shows({"LOST %", "ROUND TRIP ms", "3.98"}));
   EXPECT_THAT(ask({"calls", "show", "7", "--json"}).out, shows({"\"loss_percent\":4", "\"round_trip_ms\":2.35E1", "\"mos\":3.98", "\"worst_leg\":\"outside", "\"multiplex_id\":null"}));
+}
+
+TEST_F(CommandTest, CountersAreShownByStageReasonAndWorker) {
+  const std::string shown = ask({"counters"}).out;
+  EXPECT_THAT(shown, testing::ContainsRegex("open +1000 +250 +5"));
+  EXPECT_THAT(shown, testing::ContainsRegex("replay +open +5 +sequence number already seen"));
+  EXPECT_THAT(shown, HasSubstr("HANDED OVER"));
+  EXPECT_THAT(shown, HasSubstr("steering in force: hand-over"));
+  EXPECT_THAT(shown, testing::Not(HasSubstr("sallyport_dataplane_drops_total"))) << "told above";
+}
+
+TEST_F(CommandTest, TopPrintsOnePictureWithoutATerminal) {
+  Finished top = ask({"top", "--interval", "1"});
+  EXPECT_EQ(top.code, 0) << top.err;
+  EXPECT_THAT(top.out, testing::ContainsRegex("in   [1-9][0-9]* packets/s"));
+  EXPECT_THAT(top.out, testing::AllOf(HasSubstr("worst calls"), HasSubstr("outside leg, from the phone: 4.0 % lost"), testing::Not(HasSubstr("\x1b"))));
+  EXPECT_THAT(ask({"top", "--once", "--interval", "1", "--json"}).out, HasSubstr("\"packets_in_per_s\""));
+  EXPECT_EQ(ask({"top", "--interval", "0"}).code, 2);
 }
 
 // What a peer put into its certificate must not reach the operator's terminal as an escape sequence.
@@ -252,7 +270,7 @@ TEST(Command, CheckConfigNeedsNoControlPlane) {
 }
 
 TEST(Command, EveryCommandHasHelpWithAnExample) {
-  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{{"status"}, {"zones"}, {"registrations"}, {"calls"}, {"calls", "show"}, {"capture"}, {"flows"}, {"counters"}, {"history"},
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{{"status"}, {"zones"}, {"registrations"}, {"calls"}, {"calls", "show"}, {"capture"}, {"flows"}, {"counters"}, {"top"}, {"history"},
                                                                                     {"traversal", "test"}, {"check-config"}, {"apply"}, {"export"}, {"logs"}, {"keys"}}) {
     std::vector<std::string> with_help = words;
     with_help.push_back("--help");

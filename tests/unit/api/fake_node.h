@@ -62,7 +62,18 @@ class FakeNode final : public NodeView {
     co_return std::vector<FlowView>{{.index = 3, .verbs = "relay", .stream = the_call().legs[0].streams[0]}};
   }
   Awaitable<std::vector<CounterView>> counters() override {
-    co_return std::vector<CounterView>{{.name = "dataplane_drops_total", .labels = {{"reason", "replay"}}, .value = 5, .help = "Packets dropped."}};
+    // Grows with each look, so that there are rates to show.
+    looks_ += 1000;
+    const std::pair<std::string, std::string> worker{"worker", "0"};
+    std::vector<CounterView> all;
+    all.push_back({.name = "dataplane_drops_total", .labels = {worker, {"stage", "open"}, {"reason", "replay"}}, .value = 5, .help = "Packets dropped."});
+    all.push_back({.name = "dataplane_stage_packets_total", .labels = {worker, {"stage", "open"}}, .value = 1000});
+    all.push_back({.name = "dataplane_stage_cycles_total", .labels = {worker, {"stage", "open"}}, .value = 250000});
+    all.push_back({.name = "dataplane_packets_in_total", .labels = {worker}, .value = looks_});
+    all.push_back({.name = "dataplane_handed_over_total", .labels = {worker}, .value = 17});
+    all.push_back({.name = "dataplane_steering", .labels = {{"steering", "hand-over"}}, .value = 1});
+    all.push_back({.name = "sip_loops_total", .value = 3});
+    co_return all;
   }
   Awaitable<Outcome<std::vector<TraversalTestView>>> test_traversal(std::string zone) override {
     if (zone == "nowhere") co_return Fault{FaultCode::missing, "zone nowhere", "does not exist", "list them with `sallyport zones`"};
@@ -118,6 +129,7 @@ class FakeNode final : public NodeView {
     std::string waiting_;
     std::function<void()> ready_;
   };
+  double looks_ = 0;
 
   static CallView the_call() {
     StreamView stream{.kind = "audio", .direction = "from_client", .component = "rtp", .suite = "opaque", .local = "198.51.100.10:36002", .remote = "203.0.113.7:4000", .packets = 1500, .told_by = "measured", .lost = 62, .loss_percent = 4.0, .jitter_ms = 0.25, .round_trip_ms = 23.5, .mos = 3.98};
