@@ -74,13 +74,15 @@ std::string cut(const std::string& text, std::size_t columns, std::size_t rows) 
   return fitting;
 }
 
+std::string counted(const std::string& count, const std::string& noun) { return (count.empty() ? "0" : count) + " " + noun + (count == "1" ? "" : "s"); }
+
 }  // namespace
 
 std::string show_top(const TopPicture& picture, std::size_t columns, std::size_t rows) {
   char seconds[16];
   std::snprintf(seconds, sizeof seconds, "%.1f", picture.seconds);
-  std::string text = printable(picture.node + " (" + picture.role + ") " + picture.state + ": " + picture.calls + " calls, " + (picture.flows.empty() ? "0" : picture.flows) + " flows, " +
-                               picture.registrations + " registrations; over " + seconds + " s") + "\n";
+  std::string text = printable(picture.node + " (" + picture.role + ") " + picture.state + ": " + counted(picture.calls, "call") + ", " + counted(picture.flows, "flow") + ", " +
+                               counted(picture.registrations, "registration") + "; over " + seconds + " s") + "\n";
   text += traffic("in   ", picture.packets_in_per_s, picture.bits_in_per_s) + traffic("out  ", picture.packets_out_per_s, picture.bits_out_per_s);
   text += workers_text(picture) + drops_text(picture) + calls_text("worst calls", picture.worst_calls, "none is bad");
   text += calls_text("busiest calls", picture.busiest_calls, "no packets") + flows_text(picture);
