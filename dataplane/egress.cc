@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "dataplane/checksum.h"
+#include "dataplane/flow_policer.h"
 #include "dataplane/rtp_bytes.h"
 #include "dataplane/worker.h"
 
@@ -163,6 +164,7 @@ abi::DropReason resolve_egress(Worker& worker, FlowEntry& flow, uint32_t epoch) 
   uint32_t overhead = header_bytes - sizeof(rte_ether_hdr) + (is_muxed ? multiplex_prefix_bytes : 0);
   if (flow.verbs & abi::verb_seal) overhead += static_cast<uint32_t>(worker.flows->seal_context(flow.flow_index).seal_overhead_bytes());
   memo.payload_limit = static_cast<uint16_t>(worker.node.ports[memo.port_index]->mtu() - overhead);
+  learn_familiar(flow, worker.node.region->meter(flow.flow_index).reception);
   memo.epoch = epoch;
   memo.until_ns = worker.now_ns + resolved_ns;
   return abi::DropReason::count;

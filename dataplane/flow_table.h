@@ -99,6 +99,13 @@ struct alignas(64) FlowEntry {
   uint8_t confirm_candidate = 0xff;
   bool confirm_waits = false;    // E has not answered yet
 
+  // The stream that is served first when more comes than the flow may carry (flow_policer.h).
+  uint32_t familiar_ssrc = 0;
+  uint16_t familiar_sequence = 0;
+  bool has_familiar = false;
+  bool is_crowded = false;       // more came since learn_familiar()
+  bool heard_familiar = false;   // ... and of it the familiar stream
+
   // After held, latch, expected_source or the arrival changed.
   void refresh_source_key();
   // No IPv4 source has this: its family is 4.

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/latch.h"
 
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+
+#include "dataplane/flow_policer.h"
 #include "dataplane/link_control.h"
 #include "dataplane/worker.h"
 
@@ -22,18 +27,37 @@ constexpr uint64_t confirm_repeat_ns = 20 * ms_ns;
 // E may have started anew and given the phone the same candidate bits: without a word from C it would never latch again.
 constexpr uint64_t confirm_refresh_ns = 1000 * ms_ns;
 
-uint32_t take_slot(abi::FlowState& state, CandidateMemory& memory, FlowEntry& flow, uint64_t now_ns) {
+// RFC 1122 3.2.1.3, RFC 4291 2.7: loopback, no address, multicast, what IPv4 reserves. Nobody could be answered there.
+bool is_of_no_host(const abi::Address& source) {
+  if (source.family == 4) return source.ip[0] == 0 || source.ip[0] == 127 || source.ip[0] >= 224;
+  constexpr uint8_t nothing[15] = {};
+  return source.ip[0] == 0xff || (std::memcmp(source.ip, nothing, sizeof nothing) == 0 && source.ip[15] <= 1);
+}
+
+// A new source that nobody but a forger can have. What a flow of this node sends to another comes from a ring.
+bool is_impossible(const Worker& worker, const Packet& packet) {
+  if (packet.source.port == 0 || is_of_no_host(packet.source)) return true;
+  const auto& slots = worker.node.slots;
+  return !worker.burst.was_handed_over && std::any_of(std::begin(slots), std::end(slots), [&](const LocalSlot& slot) {
+    return slot.in_use && slot.address.same_ip(packet.source);
+  });
+}
+
+uint32_t take_slot(abi::FlowState& state, CandidateMemory& memory, const Packet& packet, uint64_t now_ns) {
+  const FlowEntry& flow = *packet.flow;
   for (uint32_t step = 0; step < 4; ++step) {
     const uint32_t slot = (flow.next_candidate + step) & 3;
     if (!state.candidates[slot].address.is_set()) return slot;
   }
+  // The stream of before from elsewhere, a phone whose address changed, need not wait until strangers had their turn.
+  const bool may_displace = is_familiar(flow, packet);
   uint32_t chosen = 4;
   for (uint32_t slot = 0; slot < 4; ++slot) {
     if (slot == state.confirmed_candidate) continue;
     const abi::CandidateSource& candidate = state.candidates[slot];
     const bool is_idle = now_ns - candidate.last_ns > candidate_idle_ns;
     const bool had_its_turn = candidate.packets >= candidate_turn_packets && now_ns - memory.since_ns[slot] > candidate_turn_ns;
-    if (!is_idle && !had_its_turn) continue;
+    if (!is_idle && !had_its_turn && !may_displace) continue;
     if (chosen == 4 || candidate.last_ns < state.candidates[chosen].last_ns) chosen = slot;
   }
   if (chosen != 4) memory.not_before_ns[chosen] = now_ns + recycled_quiet_ns;
@@ -47,7 +71,8 @@ abi::DropReason admit_tentative(Worker& worker, Packet& packet) {
   uint32_t slot = 0;
   while (slot < 4 && !(state.candidates[slot].address == packet.source)) ++slot;
   if (slot == 4) {
-    slot = take_slot(state, memory, flow, worker.now_ns);
+    if (is_impossible(worker, packet)) return abi::DropReason::bad_source;
+    slot = take_slot(state, memory, packet, worker.now_ns);
     if (slot == 4) return abi::DropReason::too_many_candidates;
     state.candidates[slot] = abi::CandidateSource{packet.source, 0, worker.now_ns};
     memory.since_ns[slot] = worker.now_ns;
@@ -88,7 +113,7 @@ abi::DropReason admit(Worker& worker, Packet& packet) {
       packet.is_tentative = !(packet.source == flow.held);
       break;
   }
-  if (!flow.policer.take(worker.now_ns, flow.interval_ns, flow_tolerance_ns)) return abi::DropReason::policed;
+  if (!is_within_rate(flow, packet, worker.now_ns)) return abi::DropReason::policed;
   // Where signalling vouches for the address, the first packet is enough.
   if ((flow.latch == abi::Latch::exact || flow.latch == abi::Latch::expected_ip) && !flow.held.is_set()) {
     hold_to(worker, flow, packet.source);

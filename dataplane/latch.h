@@ -14,8 +14,6 @@ namespace sallyport::dataplane {
 
 class Worker;
 
-inline constexpr uint64_t flow_tolerance_ns = 250'000'000;  // how far a burst may run ahead of the flow's rate
-
 // abi::DropReason::count when the packet may go on.
 abi::DropReason admit(Worker& worker, Packet& packet);
 

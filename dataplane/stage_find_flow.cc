@@ -9,6 +9,7 @@
 
 #include "dataplane/capture.h"
 #include "dataplane/checksum.h"
+#include "dataplane/flow_policer.h"
 #include "dataplane/latch.h"
 #include "dataplane/pipeline.h"
 #include "dataplane/rtp_bytes.h"
@@ -115,7 +116,7 @@ bool is_let_in(Worker& worker, Packet& packet, FlowEntry& flow) {
   DropReason refused;
   if (is_known) [[likely]] {
     if (flow.latch == abi::Latch::confirmed) packet.candidate = flow.held_candidate;
-    refused = flow.policer.take(worker.now_ns, flow.interval_ns, flow_tolerance_ns) ? DropReason::count : DropReason::policed;
+    refused = is_within_rate(flow, packet, worker.now_ns) ? DropReason::count : DropReason::policed;
   } else {
     refused = admit(worker, packet);
   }

@@ -12,7 +12,7 @@
 #include <cstring>
 
 #include "dataplane/egress.h"
-#include "dataplane/latch.h"
+#include "dataplane/flow_policer.h"
 #include "dataplane/pipeline.h"
 #include "dataplane/plain_datagram.h"
 #include "dataplane/reception.h"
@@ -149,7 +149,7 @@ class Lane {
     const bool has_headroom = rtp.at - static_cast<uint8_t*>(parcel.mbuf->buf_addr) >= static_cast<ptrdiff_t>(headroom_needed);
     const bool fits = (rtp.bytes <= flow.max_packet_bytes) & (rtp.bytes <= flow.egress.payload_limit);
     if (!(fits & has_headroom & !flow.egress.stays_here & !flow.egress.is_tagged)) return false;
-    return flow.policer.take(now_ns_, flow.interval_ns, flow_tolerance_ns);
+    return flow.policer.take(now_ns_, flow.interval_ns, crowd_tolerance_ns);
   }
 
   // False when it is for the stages.

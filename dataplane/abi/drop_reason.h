@@ -36,7 +36,8 @@ namespace sallyport::abi {
   DROP(control, stale_control, "link control datagram repeated or out of date")           \
   DROP(transmit, port_full, "the port took no more packets")                              \
   DROP(rewrite, above_mtu, "longer than the MTU of the port it leaves by, once it has its multiplexID and authentication tag") \
-  DROP(parse, wrong_vlan, "without the VLAN tag of the address it is for, or with another")
+  DROP(parse, wrong_vlan, "without the VLAN tag of the address it is for, or with another") \
+  DROP(find_flow, bad_source, "from an address or port that no other host can have")
 
 enum class DropReason : uint8_t {
 #define SALLYPORT_DROP_ENUM(stage, name, text) name,

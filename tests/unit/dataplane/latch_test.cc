@@ -122,6 +122,27 @@ TEST_F(LatchTest, PhoneGetsItsTurnThoughAFloodKeepsAllSlotsBusy) {
   EXPECT_EQ(pair.e.state(0).latched, phone_a);
 }
 
+// Its SSRC and sequence numbers, which no stranger knows, take it past the strangers; the tag still decides.
+TEST_F(LatchTest, PhoneThatMovesNeedNotWaitBehindAFlood) {
+  ASSERT_TRUE(pair.establish());
+  for (int i = 0; i < 120; ++i) {
+    ASSERT_TRUE(pair.say_a(phone_a, pair.next_a()));
+    pair.step(20 * ms);
+  }
+  const abi::Address moved = address("203.0.113.9", 4711);
+  for (int i = 0; i < 40; ++i) {
+    for (uint16_t port = 0; port < 20; ++port) {
+      Bytes packet = forged(static_cast<uint16_t>(i));
+      packet[11] = 0x01;  // of another SSRC
+      pair.say_a(address("203.0.113.66", static_cast<uint16_t>(6000 + port)), packet);
+    }
+    if (i >= 10) pair.say_a(moved, pair.next_a());
+    pair.step(20 * ms);
+  }
+  EXPECT_EQ(pair.e.state(0).latched, moved);
+  EXPECT_EQ(pair.e.state(0).latch_moves, 1u);
+}
+
 TEST_F(LatchTest, ConfirmationLostOnTheWayIsRepeated) {
   inject(pair.outer, build_frame(phone_a, relay_a, pair.next_a()));
   pair.e.poll(pair.now_ns);
