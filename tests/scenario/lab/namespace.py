@@ -66,4 +66,6 @@ class Namespace:
         except OSError:
             link.close()
             raise
+        # Peers write small messages one after the other; none shall wait for the acknowledgement of the last.
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return link

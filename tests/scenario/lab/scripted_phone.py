@@ -240,3 +240,14 @@ def _is_clear(rtp, tone_hz, seconds):
 def _heard(rtp, tone_hz):
     return (f"{len(rtp.received)} packets, {rtp.rejected} not authentic, "
             f"share of the tone {rtp.heard(tone_hz):.2f}")
+
+
+def many_calls(lab, count):
+    """So many calls, each with a stream and ports of its own, between two phones of one registration each."""
+    outside, inside = registered_pair(lab)
+    calls = []
+    for _ in range(count):
+        caller = ScriptedPhone(outside.peer, lab.spaces["home"], plan.HOME.host4, ALL_SUITES[:1])
+        callee = ScriptedPhone(inside.peer, lab.spaces["desk"], plan.DESK.host4)
+        calls.append(ScriptedCall.connect(caller, callee))
+    return calls

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lays the namespaces and links of the plan and takes the addresses and routes from it."""
+from pathlib import Path
+
 from . import plan
 from .namespace import Namespace
+
+SYSCTL = Path(__file__).resolve().parents[3] / "conf" / "sallyport-sysctl.conf"
 
 
 class Topology:
@@ -27,9 +31,7 @@ class Topology:
             self[name].run("sysctl", "-qw", "net.ipv4.ip_forward=1",
                            "net.ipv6.conf.all.forwarding=1")
         for name in plan.NODES:
-            # As conf/sallyport-sysctl.conf on a real node: the kernel's own sockets keep off the media ports.
-            self[name].run("sysctl", "-qw", "net.ipv4.ip_local_reserved_ports="
-                           f"{plan.MEDIA_MUX_PORTS[0]}-{plan.RELAY_PORTS[1]}")
+            self[name].run("sysctl", "-q", "-p", SYSCTL)  # as on a real node
         for name, routes in plan.ROUTES.items():
             for destination, gateway in routes:
                 self._add_route(name, destination, gateway)
