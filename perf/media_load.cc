@@ -4,7 +4,11 @@
 // Standard input:
 //   stream FD_A IP_A PORT_A SUITE_A SEND_KEY_A RECEIVE_KEY_A FD_B IP_B PORT_B SUITE_B SEND_KEY_B RECEIVE_KEY_B   IP and port are where to send;
 //                      SUITE is the number of abi::Suite and keys are master key and salt in hexadecimal, or 0 - - for plain RTP
+//   sequence FIRST GAP the streams begin at this sequence number, and lose up to twice GAP packets at each wrap: they are sealed, not sent,
+//                      and not counted; before the first "stream"
 //   start              begins to send; answered by "started"
+//   rebind STREAM FD   from now on side A of this stream, counted from 0, sends and listens by another socket, as behind a NAT that forgot it
+//   mark               counts anew: what is sent from now on, and what comes of that
 //   report             one JSON line of what was sent and came so far, while it goes on
 //   stop               ends sending, waits until nothing has come for a while, and prints the same once more
 // Counts a packet once, whatever its order; what does not verify or does not belong is "rejected". One thread; no file is written.
@@ -24,6 +28,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <random>
 #include <sstream>
 #include <string>
@@ -109,7 +114,8 @@ struct End {
   uint32_t ssrc = 0;
   uint16_t first_sequence = 0;
   uint32_t sent = 0;
-  uint32_t unsent = 0;  // the socket's buffer was full: never on its way
+  uint32_t marked = 0;  // packets before this number are not counted
+  uint32_t unsent = 0;  // the socket's buffer was full, or withheld at a wrap: never on its way
 
   std::vector<bool> has_come;  // by the other end's count
   uint32_t received = 0;
@@ -138,11 +144,8 @@ class Load {
       end.sealer = session_of(SrtpOracle::Role::sender, suite, send_key);
       end.opener = session_of(SrtpOracle::Role::receiver, suite, receive_key);
       end.ssrc = random_();
-      end.first_sequence = static_cast<uint16_t>(random_() & 0x3fff);
-      const int bytes = 8 << 20;
-      setsockopt(end.socket, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes);
-      setsockopt(end.socket, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes);
-      fcntl(end.socket, F_SETFL, fcntl(end.socket, F_GETFL) | O_NONBLOCK);
+      end.first_sequence = first_sequence_ ? *first_sequence_ : static_cast<uint16_t>(random_() & 0x3fff);
+      prepare(end.socket);
       polled_.push_back({end.socket, POLLIN, 0});
     }
     streams_.push_back(std::move(ends));
@@ -158,7 +161,31 @@ class Load {
     begun_ns_ = now_ns();
     is_sending_ = true;
   }
-  bool is_sending() const { return is_sending_; }
+
+  void set_sequence(std::istringstream& words) {
+    unsigned first = 0;
+    if (!(words >> first >> gap_) || first > UINT16_MAX || gap_ > most_gap) fail("\"sequence\" wants FIRST below 65536 and GAP up to 1000");
+    first_sequence_ = static_cast<uint16_t>(first);
+  }
+
+  void rebind(std::istringstream& words) {
+    size_t stream = 0;
+    int socket = -1;
+    if (!(words >> stream >> socket) || stream >= streams_.size()) fail("\"rebind\" wants STREAM and FD");
+    prepare(socket);
+    (*streams_[stream])[0].socket = socket;
+    polled_[stream * 2].fd = socket;
+  }
+
+  void mark() {
+    marked_ns_ = now_ns();
+    for (auto& ends : streams_)
+      for (End& end : *ends) {
+        end.marked = end.sent;
+        end.unsent = end.received = end.repeated = end.rejected = 0;
+        end.longest_gap_ns = 0;
+      }
+  }
 
   // Sends what is due, takes what has come, and waits for the next tick or for standard input.
   void turn() {
@@ -194,7 +221,7 @@ class Load {
       add_to(back, (*ends)[1], (*ends)[0]);
     }
     std::sort(latencies_ns_.begin(), latencies_ns_.end());
-    std::printf("{\"seconds\": %.3f, \"a_to_b\": ", static_cast<double>((is_sending_ ? now_ns() : ended_ns_) - begun_ns_) * 1e-9);
+    std::printf("{\"seconds\": %.3f, \"a_to_b\": ", static_cast<double>((is_sending_ ? now_ns() : ended_ns_) - std::max(begun_ns_, marked_ns_)) * 1e-9);
     print(forward);
     std::printf(", \"b_to_a\": ");
     print(back);
@@ -203,8 +230,15 @@ class Load {
   }
 
  private:
+  static void prepare(int socket) {
+    const int bytes = 8 << 20;
+    setsockopt(socket, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes);
+    setsockopt(socket, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes);
+    fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) | O_NONBLOCK);
+  }
+
   static void add_to(Totals& totals, const End& from, const End& to) {
-    totals.sent += from.sent - from.unsent;
+    totals.sent += from.sent - from.marked - from.unsent;
     totals.received += to.received;
     totals.repeated += to.repeated;
     totals.rejected += to.rejected;
@@ -224,15 +258,27 @@ class Load {
       mmsghdr messages[batch]{};
       iovec parts[batch];
       const uint32_t count = std::min(due - end.sent, batch);
+      uint32_t going = 0;
       for (uint32_t i = 0; i < count; ++i) {
-        parts[i] = {packets_[i], build(end, end.sent + i, packets_[i])};
-        messages[i].msg_hdr = {&end.remote, end.remote_bytes, &parts[i], 1, nullptr, 0, 0};
+        const size_t bytes = build(end, end.sent + i, packets_[going]);
+        if (is_withheld(end.first_sequence + end.sent + i)) continue;
+        parts[going] = {packets_[going], bytes};
+        messages[going].msg_hdr = {&end.remote, end.remote_bytes, &parts[going], 1, nullptr, 0, 0};
+        ++going;
       }
-      const int sent = sendmmsg(end.socket, messages, count, 0);
+      const int sent = going == 0 ? 0 : sendmmsg(end.socket, messages, going, 0);
       // The packets are sealed, so their numbers are used up, sent or not.
       end.unsent += count - static_cast<uint32_t>(std::max(sent, 0));
       end.sent += count;
     }
+  }
+
+  // All in the gap at every other wrap, each second one at those between.
+  bool is_withheld(uint64_t extended_sequence) const {
+    const auto sequence = static_cast<uint16_t>(extended_sequence);
+    if (sequence >= gap_ && sequence < 65536 - gap_) return false;
+    const uint64_t wrap = (extended_sequence + gap_) >> 16;
+    return wrap % 2 == 1 || sequence % 2 == 1;
   }
 
   static size_t build(End& end, uint32_t number, uint8_t* packet) {
@@ -272,19 +318,19 @@ class Load {
       const int count = recvmmsg(end.socket, messages, batch, MSG_DONTWAIT, nullptr);
       if (count <= 0) return;
       const uint64_t now = now_ns();
-      for (int i = 0; i < count; ++i) take(end, ends[1 - side].sent, packets_[i], static_cast<int>(messages[i].msg_len), now);
+      for (int i = 0; i < count; ++i) take(end, ends[1 - side], packets_[i], static_cast<int>(messages[i].msg_len), now);
       if (count < static_cast<int>(batch)) return;
     }
   }
 
-  void take(End& end, uint32_t sent_by_other, uint8_t* packet, int length, uint64_t now) {
+  void take(End& end, const End& other, uint8_t* packet, int length, uint64_t now) {
     const bool is_genuine = !end.opener || end.opener->open(false, packet, length) == SrtpVerdict::ok;
     if (!is_genuine || length != static_cast<int>(header_bytes + payload_bytes) || load_be32(packet + header_bytes) != stamp_magic) {
       ++end.rejected;
       return;
     }
     const uint32_t number = load_be32(packet + header_bytes + 4);
-    if (number >= sent_by_other) {
+    if (number >= other.sent) {
       ++end.rejected;
       return;
     }
@@ -294,7 +340,7 @@ class Load {
       return;
     }
     end.has_come[number] = true;
-    ++end.received;
+    if (number >= other.marked) ++end.received;
     ++came_;
     if (end.last_ns != 0) end.longest_gap_ns = std::max(end.longest_gap_ns, now - end.last_ns);
     end.last_ns = now;
@@ -303,11 +349,15 @@ class Load {
     if (latencies_ns_.size() < latency_samples) latencies_ns_.push_back(static_cast<double>(now - stamp));
   }
 
+  static constexpr uint32_t most_gap = 1000;
   static constexpr size_t latency_samples = 1'000'000;
   const uint64_t interval_ns_;
   uint64_t begun_ns_ = 0;  // of sending
+  uint64_t marked_ns_ = 0;
   uint64_t ended_ns_ = 0;
   bool is_sending_ = false;
+  std::optional<uint16_t> first_sequence_;
+  uint32_t gap_ = 0;
   uint64_t came_ = 0;
   std::vector<std::unique_ptr<std::array<End, 2>>> streams_;
   std::vector<pollfd> polled_;
@@ -353,6 +403,12 @@ int run(uint32_t packets_per_s) {
       words >> order;
       if (order == "stream") {
         load.add(words);
+      } else if (order == "sequence") {
+        load.set_sequence(words);
+      } else if (order == "rebind") {
+        load.rebind(words);
+      } else if (order == "mark") {
+        load.mark();
       } else if (order == "start") {
         load.start();
         std::printf("started\n");

@@ -3,20 +3,28 @@
 import time
 from types import SimpleNamespace
 
-from lab import sdp
+from lab import plan, sdp
+from lab.media_flood import MediaFlood, targets
 from lab.media_load import MediaLoad
 from lab.report import require
+from lab.rtp_peer import RtpPeer
 from lab.scripted_phone import ScriptedCall, registered_pair
 
 CALLS = 10
 PACKETS_PER_S = 1000  # of each call and direction
+WRAPS_PER_S = 10000  # of the one call whose sequence numbers run
+MOST_PACKETS_PER_S = 2 * WRAPS_PER_S
+WRAPS = 4
+GAP = 500
 CUT_S = 10
+FLOOD_PER_S = 5000
+FLOOD_S = 5
 CUT = "table inet cut {\n chain forward { type filter hook forward priority -10; policy drop; }\n}\n"
 
 
 def setup(lab):
     lab.start_peers()
-    lab.start_nodes()
+    lab.start_nodes(max_packets_per_s=MOST_PACKETS_PER_S)
     calls = [ScriptedCall.connect(*registered_pair(lab)) for _ in range(CALLS)]
     for call in calls:
         call.talk(0.2)
@@ -150,6 +158,54 @@ def test_calls_resume_when_the_link_between_e_and_c_is_cut_and_comes_back(stage)
         call.talk(0.2)
         _hold_and_resume(call)
     return f"media was back {tally.longest_gap_ms - CUT_S * 1000:.0f} ms after the link"
+
+
+def test_phones_whose_nat_binding_changes_are_followed_and_nobody_else(stage):
+    """Every phone goes on from another port while a stranger with keys of his own sends RTP to the same relay ports."""
+    home = stage.lab.spaces["home"]
+    spares = [RtpPeer(home, plan.HOME.host4) for _ in stage.calls]
+    with MediaLoad(stage.lab.build, stage.calls, PACKETS_PER_S, spares=spares) as load:
+        _go_on(load, 1)
+        before = _latches(stage)
+        with MediaFlood(stage.lab, targets(stage.lab), "wrong_tags", FLOOD_PER_S, FLOOD_S) as flood:
+            _go_on(load, 0.5)
+            for number, spare in enumerate(spares):
+                load.rebind(number, spare)
+            stage.lab.edge.wait_answer(lambda flows: not before & _latches_of(flows), "ten latches that moved", words=("flows",))
+            moved = load.report()
+            load.mark()
+            _go_on(load, 0.5)
+            flooded = flood.wait()
+            tally = load.stop()
+    require(tally.lost == 0, f"once they were found again: {tally} during {flooded}")
+    home_router = plan.HOME_ROUTER_WAN.host4
+    strangers = [latch for latch in _latches(stage) if not latch.startswith(f"{home_router}:")]
+    require(not strangers, f"E sends to {strangers}")
+    for spare in spares:
+        spare.close()
+    return f"{moved.lost} packets lost until all ten were found again, then {tally} during {flooded}"
+
+
+def _latches_of(flows):
+    return {flow["stream"]["remote"] for flow in flows if flow["stream"]["latch"] == "confirmed" and flow["stream"]["component"] == "rtp"}
+
+
+def _latches(stage):
+    return _latches_of(stage.lab.edge.ask("flows"))
+
+
+def test_sequence_numbers_wrap_at_speed_with_loss_around_the_wrap(stage):
+    """Both ways; the numbers that an hour and more of a call takes."""
+    with MediaLoad(stage.lab.build, stage.calls[:1], WRAPS_PER_S, first_sequence=65536 - 2 * GAP, gap=GAP) as load:
+        wanted = (WRAPS - 1) * 65536 + 4 * GAP
+        deadline = time.monotonic() + 10 * wanted / WRAPS_PER_S
+        while min(flow.sent for flow in (load.report().to_callee, load.report().to_caller)) < wanted - 2 * GAP * WRAPS:
+            require(time.monotonic() < deadline, "the stream does not get on")
+            time.sleep(0.2)
+        tally = load.stop()
+    require(tally.lost == 0, f"more than what was withheld: {tally}")
+    require(tally.to_callee.repeated == tally.to_caller.repeated == 0, str(tally))
+    return f"{WRAPS} wraps, {tally}"
 
 
 def test_the_calls_are_hung_up_as_if_nothing_had_been(stage):

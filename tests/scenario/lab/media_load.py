@@ -49,15 +49,22 @@ class Tally:
 
 
 class MediaLoad:
-    """Use as a context manager: sends from entering until stop(); the phones' RTP sockets belong to it meanwhile."""
+    """Use as a context manager: sends from entering until stop(); the phones' RTP sockets belong to it meanwhile.
 
-    def __init__(self, build, calls, packets_per_s):
+    spares are RTP peers to which callers may be rebound. first_sequence and gap: where streams begin, and how many packets
+    they lose at most on each side of a wrap, on purpose.
+    """
+
+    def __init__(self, build, calls, packets_per_s, spares=(), first_sequence=None, gap=0):
         self._calls = calls
-        ends = [call.caller.rtp for call in calls] + [call.callee.rtp for call in calls]
+        self._sequence = first_sequence, gap
+        ends = [call.caller.rtp for call in calls] + [call.callee.rtp for call in calls] + list(spares)
         self._child = subprocess.Popen([build / "perf" / "media_load", str(packets_per_s)], stdin=subprocess.PIPE,
                                        stdout=subprocess.PIPE, text=True, pass_fds=[end.rtp.fileno() for end in ends])
 
     def __enter__(self):
+        if self._sequence[0] is not None:
+            self._say("sequence {} {}".format(*self._sequence))
         for call in self._calls:
             self._say("stream " + " ".join(_words(end.rtp) for end in (call.caller, call.callee)))
         self._say("start")
@@ -68,6 +75,15 @@ class MediaLoad:
         self._child.stdin.close()
         self._child.stdout.close()
         self._child.wait(ANSWER_S)
+
+    def rebind(self, number, spare):
+        """The caller of call `number` goes on from another port, as behind a NAT that forgot it; afterwards too."""
+        self._say(f"rebind {number} {spare.rtp.fileno()}")
+        self._calls[number].caller.rtp.exchange_rtp(spare)
+
+    def mark(self):
+        """Counts anew from here."""
+        self._say("mark")
 
     def report(self):
         """So far; what is under way counts as lost."""

@@ -27,6 +27,7 @@ class Settings:
     core_ip: str = plan.CORE.host4
     advertised: str = ""
     media_port_max: int = plan.RELAY_PORTS[1]
+    max_packets_per_s: int = 1000
     registrar_mode: str = "auto"
     cm_transport: str = "udp"
     cm_nodes: tuple = (plan.CM_NAME,)
@@ -94,6 +95,7 @@ device = "{plan.EDGE_INSIDE.interface}"
 outer = "outside"
 link = "inside"
 port_max = {{port_max}}
+max_packets_per_s = {{max_packets_per_s}}
 
 [sip]
 client_address = "outside"
@@ -122,6 +124,7 @@ device = "{plan.CORE.interface}"
 inner = "inside"
 link = "inside"
 port_max = {{port_max}}
+max_packets_per_s = {{max_packets_per_s}}
 
 [sip]
 inner_address = "inside"
@@ -161,7 +164,8 @@ sip_domains = ["{plan.DOMAIN}"]
 name = "{settings.user}"
 password = "{settings.edge_password}"
 """
-    return common + EDGE.format(profile=settings.profile, port_max=settings.media_port_max, sip=sip,
+    return common + EDGE.format(profile=settings.profile, port_max=settings.media_port_max,
+                                max_packets_per_s=settings.max_packets_per_s, sip=sip,
                                 outside_ip=settings.outside_ip, inside_ip=settings.inside_ip,
                                 advertised=settings.advertised), site
 
@@ -187,7 +191,8 @@ password = "{settings.core_password}"
 peers = [{peers}]
 sip_domains = ["{plan.DOMAIN}"]
 """
-    return common + CORE.format(profile=settings.profile, core_ip=settings.core_ip, port_max=settings.media_port_max) + nodes, site
+    return common + CORE.format(profile=settings.profile, core_ip=settings.core_ip, port_max=settings.media_port_max,
+                                max_packets_per_s=settings.max_packets_per_s) + nodes, site
 
 
 def peer_states(zones):

@@ -127,6 +127,10 @@ class RtpPeer:
     def sequence_numbers(self):
         return [struct.unpack("!H", packet[2:4])[0] for packet in self.received]
 
+    def exchange_rtp(self, other):
+        """Takes the other's RTP socket for its own, and the other this one's; the signalled port stays what it was."""
+        self.rtp, other.rtp = other.rtp, self.rtp
+
     def close(self):
         self.rtp.close()
         self.rtcp.close()
