@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/calls/near_dialog.h"
 #include "controlplane/media/media_session.h"
 
 namespace sallyport::calls {
@@ -25,6 +26,8 @@ struct Call {
   CallState state = CallState::early;
   std::string end_reason;   // "BYE of the caller", "486 Busy Here" ...
   uint64_t started_ms = 0, answered_ms = 0, ended_ms = 0;
+  NearDialog near;          // of the callee that answered first; empty before, and after a restart of the control plane
+  uint32_t far_cseq = 0;    // the highest of the party on the other side
   uint64_t expires_ms = 0;  // RFC 4028: when the session is over unless refreshed; 0: no session timer
   std::unique_ptr<media::MediaSession> session;  // none once it has ended
   media::SessionSnapshot last;                   // kept when the call has ended

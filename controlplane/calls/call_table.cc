@@ -122,6 +122,7 @@ proxy::AnchorVerdict CallTable::place(Context& context, const sip::Message& requ
     context.call = match.call;
     context.by_caller = match.by_caller;
     context.branch = std::move(match.callee_tag);
+    if (!from_near) match.call->far_cseq = std::max(match.call->far_cseq, context.cseq);
     return {};
   }
   // Also without an offer: ringing for a call that cannot have media is of no use.
@@ -129,6 +130,7 @@ proxy::AnchorVerdict CallTable::place(Context& context, const sip::Message& requ
   auto call = begin(request, from_near, peer_of_(from_near ? target.id : source.id));
   if (!call) return refuse(503, 399, call.fault().cause);
   context.call = *call;
+  if (!from_near) (*call)->far_cseq = context.cseq;
   return {};
 }
 
@@ -177,6 +179,7 @@ proxy::AnchorVerdict CallTable::on_response(proxy::RelayTransaction& transaction
   const CallPtr call = context->call.lock();
   if (call == nullptr) return {};
   if (context->begins && status < 300) call->add_callee(branch);
+  if (context->begins && status >= 200 && status < 300 && call->near.target.empty()) call->near = NearDialog::learn(transaction, response, call->began_near);
   proxy::AnchorVerdict verdict;
   if (status < 300) {
     media::SdpMessage shape;
@@ -275,9 +278,30 @@ std::string CallTable::why_over(const Call& call, uint64_t now_ms) const {
   return forgotten && !call.session->is_held() ? "ended while the control plane was away" : "";
 }
 
+// Of an answered call; one that is not sees its transactions fail.
+bool CallTable::has_lost_link(const Call& call, uint64_t now_ms) const {
+  if (settings_.link_loss_limit_ms == 0 || call.state != CallState::confirmed) return false;
+  const uint64_t since_answer_ms = now_ms - std::min(now_ms, call.answered_ms);
+  return std::min(plane_.links().down_ms(call.session->start().peer, clock_ms()), since_answer_ms) > settings_.link_loss_limit_ms;
+}
+
+// The other node does the same at its side. A party whose connection is gone too, or that was taken over from the control plane before this
+// one, hears nothing from us: its own BYE will find no call.
+void CallTable::release_near(Call& call, std::string_view reason) {
+  const std::shared_ptr<proxy::Hop> hop = call.near.hop.lock();
+  if (hop != nullptr && !call.near.target.empty() && send) send(hop, call.near.bye(call.call_id, call.far_cseq + 1, reason));
+}
+
 void CallTable::sweep() {
   const uint64_t now_ms = now_ms_();
   for (const CallPtr& call : calls_.running()) {
+    if (has_lost_link(*call, now_ms)) {
+      std::string lost = fmt::format("media link lost for more than {} s", settings_.link_loss_limit_ms / 1000);
+      ++counters_.link_lost;
+      release_near(*call, lost);
+      end(call, std::move(lost));
+      continue;
+    }
     std::string reason = why_over(*call, now_ms);
     if (reason.empty()) continue;
     ++counters_.swept;

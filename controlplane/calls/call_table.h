@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // CallTable: the Anchor that the proxy asks: it ties INVITE dialogs to MediaSessions, hands every SDP of theirs to it, and ends media
-// with the dialog: BYE, refusal, CANCEL, session timer (RFC 4028), silence, or the dataplane's word. Calls of the control plane
+// with the dialog: BYE, refusal, CANCEL, session timer (RFC 4028), silence, a media link that stays away, or the dataplane's word. Calls of the control plane
 // before this one come in by adopt(). An SDP that belongs to no call of ours never passes. One thread.
 
 #include <functional>
@@ -17,7 +17,7 @@
 namespace sallyport::calls {
 
 struct CallCounters {
-  uint64_t begun = 0, confirmed = 0, ended = 0, refused = 0, swept = 0, adopted = 0;
+  uint64_t begun = 0, confirmed = 0, ended = 0, refused = 0, swept = 0, adopted = 0, link_lost = 0;
 };
 
 struct CallSettings {
@@ -26,6 +26,7 @@ struct CallSettings {
   uint64_t silent_limit_ms = 3'600'000;    // confirmed, no packet either way
   uint64_t expired_silent_ms = 10'000;     // the session timer ran out, and silent so long
   uint64_t adopted_silent_ms = 20'000;     // not held, nothing heard of it since a restart of ours, and silent so long
+  uint64_t link_loss_limit_ms = 0;         // confirmed, and the media link of its peer down so long; 0: no limit
   std::string agent;                       // in Warning
 };
 
@@ -44,8 +45,10 @@ class CallTable final : public proxy::Anchor {
   void adopt(std::vector<std::unique_ptr<media::MediaSession>> sessions);
   // The dataplane lost this call's media.
   void fail(uint64_t call_tag, const Fault& fault);
-  // Ends what its parties forgot; call every few seconds.
+  // Ends what its parties forgot, and what has lost its other side; call every few seconds.
   void sweep();
+  // A request of this node's own to a party; a Via is still to be added.
+  std::function<void(const std::shared_ptr<proxy::Hop>& hop, const std::string& request)> send;
 
   std::vector<const Call*> list() const { return calls_.list(); }
   const Call* find(std::string_view id) const { return calls_.find(id); }
@@ -64,6 +67,8 @@ class CallTable final : public proxy::Anchor {
   void accept(Call& call, const sip::Message& response);
   void end(const CallPtr& call, std::string reason, bool keep = true);
   std::string why_over(const Call& call, uint64_t now_ms) const;
+  bool has_lost_link(const Call& call, uint64_t now_ms) const;
+  void release_near(Call& call, std::string_view reason);
 
   const CallSettings settings_;
   media::MediaPlane& plane_;

@@ -60,6 +60,7 @@ struct MediaSection {
   std::uint16_t port_min = 0, port_max = 0;
   std::uint16_t link_rtp_port = 0, link_rtcp_port = 0;
   std::uint32_t keepalive_s = 0;
+  std::uint32_t link_loss_s = 0;
   std::vector<std::string> suites;  // SDES names, strongest first; what offers carry, in order
   std::uint32_t max_packets_per_s = 0;
   std::uint8_t dscp_audio = 0, dscp_video = 0;

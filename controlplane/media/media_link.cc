@@ -176,6 +176,14 @@ bool MediaLinks::is_up(uint16_t link) const {
   return state.generation_live != 0 && state.rtp_up != 0 && state.rtcp_up != 0;
 }
 
+uint64_t MediaLinks::down_ms(std::string_view peer, uint64_t now_ms) const {
+  const auto slot = find(peer);
+  if (!slot || !dataplane_.is_connected()) return 0;
+  const abi::LinkState state = dataplane_.region()->link_state(*slot);
+  const uint64_t last_ms = state.rtp_last_ns / 1'000'000;
+  return state.generation_live == 0 || state.rtp_up != 0 || last_ms == 0 || last_ms > now_ms ? 0 : now_ms - last_ms;
+}
+
 std::vector<LinkStatus> MediaLinks::status() const {
   std::vector<LinkStatus> all;
   for (const auto& [slot, link] : links_) {

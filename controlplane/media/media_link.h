@@ -54,6 +54,8 @@ class MediaLinks {
   std::optional<uint16_t> slot_of(std::string_view peer) const;
   std::vector<LinkStatus> status() const;
   bool is_up(uint16_t link) const;
+  // How long the RTP of this peer's link has been down at `now_ms` of CLOCK_MONOTONIC; 0: it is up, was never heard, or no dataplane says.
+  uint64_t down_ms(std::string_view peer, uint64_t now_ms) const;
 
   // After a restart: which slot was whose. Before the first grant.
   void restore(const std::string& peer, uint16_t link);

@@ -46,7 +46,7 @@ Node::Node(boost::asio::io_context& io, config::NodeConfig config, Log log)
       wheel_(io),
       timers_(timer_settings(config_.sip)),
       media_(io, media_settings(config_), *this),
-      calls_({.agent = config_.node.fqdn}, media_, [this](uint64_t hop_id) { return peer_of_hop(hop_id); }, [this] { return wheel_.now_ms(); }),
+      calls_({.link_loss_limit_ms = uint64_t{config_.media.link_loss_s} * 1000, .agent = config_.node.fqdn}, media_, [this](uint64_t hop_id) { return peer_of_hop(hop_id); }, [this] { return wheel_.now_ms(); }),
       registrations_(config_.is_e() ? config_.sip.connections : 100'000),
       house_timer_(io),
       drain_timer_(io) {
@@ -140,6 +140,7 @@ Outcome<> Node::start_edge() {
   edge_router_ = std::make_unique<proxy::EdgeRouter>(settings, own, flow_tokens("flow"), registrations_, [this] { return wheel_.now_ms(); });
   proxy_ = std::make_unique<proxy::Proxy>(wheel_, timers_, config_.sip.transactions, *edge_router_, calls_);
   proxy_->log = log_;
+  calls_.send = [this](const std::shared_ptr<proxy::Hop>& hop, const std::string& request) { originate(hop, request); };
   edge_router_->answer = [this](const std::shared_ptr<proxy::Hop>& hop, const sip::Message& request, int status) { proxy_->answer(hop, request, status); };
   edge_router_->take_from_zone = [this](const sip::Message& request, const std::shared_ptr<proxy::Hop>& hop) {
     for (const auto& server : zone_servers_)
@@ -250,6 +251,7 @@ Outcome<> Node::start_inner() {
                                                        [this] { return wheel_.now_ms(); });
   proxy_ = std::make_unique<proxy::Proxy>(wheel_, timers_, config_.sip.transactions, *inner_router_, calls_);
   proxy_->log = log_;
+  calls_.send = [this](const std::shared_ptr<proxy::Hop>& hop, const std::string& request) { originate(hop, request); };
   inner_router_->answer = [this](const std::shared_ptr<proxy::Hop>& hop, const sip::Message& request, int status) {
     proxy_->answer(hop, request, status, {}, media_report_line(hop->id));
   };

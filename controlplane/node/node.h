@@ -90,6 +90,7 @@ class Node final : private media::MediaListener {
   void on_session_event(media::MediaSession& session, uint32_t line, media::FlowRole role, const abi::Event& event) override;
   void on_restored(std::vector<std::unique_ptr<media::MediaSession>> sessions) override;
   void keep_house();
+  void originate(const std::shared_ptr<proxy::Hop>& hop, const std::string& request);
   void watch_drain(std::chrono::steady_clock::time_point end);
   uint64_t next_hop_id() { return ++last_hop_id_; }
   std::string peer_of_hop(uint64_t hop_id) const;

@@ -177,6 +177,7 @@ api::NodeView::Awaitable<std::vector<CounterView>> NodeFacts::counters() {
   add(out, "calls_ended_total", node_.calls().counters().ended);
   add(out, "calls_refused_total", node_.calls().counters().refused);
   add(out, "calls_swept_total", node_.calls().counters().swept);
+  add(out, "calls_link_lost_total", node_.calls().counters().link_lost);
   add(out, "calls_adopted_total", node_.calls().counters().adopted);
   add_quality(out, node_.calls(), node_.config().is_e());
   add_dataplane(out, node_.dataplane().region());

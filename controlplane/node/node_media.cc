@@ -103,4 +103,9 @@ void Node::on_restored(std::vector<std::unique_ptr<media::MediaSession>> session
   calls_.adopt(std::move(sessions));
 }
 
+// The answer changes nothing: the call is over here.
+void Node::originate(const std::shared_ptr<proxy::Hop>& hop, const std::string& request) {
+  if (!proxy_->originate(hop, request, [](const sip::Message&) {})) log_(fmt::format("calls: no transaction was left to tell {} of an end", hop->name));
+}
+
 }  // namespace sallyport::node

@@ -16,4 +16,7 @@ struct CalleeRelease {
 // sent: the INVITE as it left this node. Route is what stood below us in Record-Route (12.1.2), the target the callee's Contact.
 CalleeRelease release_callee(const sip::Message& sent, const sip::Message& response);
 
+// Whole Route lines that lead to the callee from here.
+std::string callee_route_lines(const sip::Message& sent, const sip::Message& response);
+
 }  // namespace sallyport::proxy

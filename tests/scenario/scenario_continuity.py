@@ -3,7 +3,7 @@
 import time
 from types import SimpleNamespace
 
-from lab import plan, sdp
+from lab import firewall, plan, sdp
 from lab.media_flood import MediaFlood, targets
 from lab.media_load import MediaLoad
 from lab.report import require
@@ -19,7 +19,6 @@ GAP = 500
 CUT_S = 10
 FLOOD_PER_S = 5000
 FLOOD_S = 5
-CUT = "table inet cut {\n chain forward { type filter hook forward priority -10; policy drop; }\n}\n"
 
 
 def setup(lab):
@@ -142,14 +141,10 @@ def test_killing_the_dataplane_of_c_costs_a_moment_and_no_call(stage):
 
 
 def test_calls_resume_when_the_link_between_e_and_c_is_cut_and_comes_back(stage):
-    firewall = stage.lab.spaces["firewall"]
     with _load(stage) as load:
         _go_on(load, 0.5)
-        firewall.run("nft", "-f", "-", stdin=CUT)
-        try:
+        with firewall.cut(stage.lab.spaces["firewall"]):
             time.sleep(CUT_S)
-        finally:
-            firewall.run("nft", "delete table inet cut")
         _go_on(load, 0.5)
         tally = load.stop()
     require(tally.longest_gap_ms > CUT_S * 1000 - 100, f"the link was not cut: silence of {tally.longest_gap_ms:.0f} ms")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The packet filters of the lab: the home router's NAT, the inner firewall, the nodes' relay ports."""
 import json
+from contextlib import contextmanager
 
 from . import plan
 
@@ -70,8 +71,21 @@ table inet relay {{
 """
 
 
+CUT = "table inet cut {\n chain forward { type filter hook forward priority -10; policy drop; }\n}\n"
+
+
 def load(namespace, rules):
     namespace.run("nft", "-f", "-", stdin=rules)
+
+
+@contextmanager
+def cut(namespace):
+    """While it lasts nothing passes through this namespace."""
+    load(namespace, CUT)
+    try:
+        yield
+    finally:
+        namespace.run("nft", "delete table inet cut")
 
 
 class InnerFirewall:

@@ -28,6 +28,8 @@ class Settings:
     advertised: str = ""
     media_port_max: int = plan.RELAY_PORTS[1]
     max_packets_per_s: int = 1000
+    link_keepalive_s: int = 5
+    link_loss_s: int = 120
     registrar_mode: str = "auto"
     cm_transport: str = "udp"
     cm_nodes: tuple = (plan.CM_NAME,)
@@ -95,7 +97,7 @@ device = "{plan.EDGE_INSIDE.interface}"
 outer = "outside"
 link = "inside"
 port_max = {{port_max}}
-max_packets_per_s = {{max_packets_per_s}}
+{{media}}
 
 [sip]
 client_address = "outside"
@@ -124,7 +126,7 @@ device = "{plan.CORE.interface}"
 inner = "inside"
 link = "inside"
 port_max = {{port_max}}
-max_packets_per_s = {{max_packets_per_s}}
+{{media}}
 
 [sip]
 inner_address = "inside"
@@ -165,7 +167,7 @@ name = "{settings.user}"
 password = "{settings.edge_password}"
 """
     return common + EDGE.format(profile=settings.profile, port_max=settings.media_port_max,
-                                max_packets_per_s=settings.max_packets_per_s, sip=sip,
+                                media=_media(settings), sip=sip,
                                 outside_ip=settings.outside_ip, inside_ip=settings.inside_ip,
                                 advertised=settings.advertised), site
 
@@ -192,7 +194,7 @@ peers = [{peers}]
 sip_domains = ["{plan.DOMAIN}"]
 """
     return common + CORE.format(profile=settings.profile, core_ip=settings.core_ip, port_max=settings.media_port_max,
-                                max_packets_per_s=settings.max_packets_per_s) + nodes, site
+                                media=_media(settings)) + nodes, site
 
 
 def peer_states(zones):
@@ -206,6 +208,13 @@ def is_connected(zones):
 
 def peers_of(zones):
     return [peer for zone in zones for peer in zone["peers"]]
+
+
+def _media(settings):
+    return f"""\
+max_packets_per_s = {settings.max_packets_per_s}
+keepalive_s = {settings.link_keepalive_s}
+link_loss_s = {settings.link_loss_s}"""
 
 
 def _node(name, role, fqdn, lcore, credential, ca, settings):

@@ -55,8 +55,10 @@ struct CallNode {
     EXPECT_TRUE(media.plane->links().grant("peer-1").has_value());
     CallSettings settings;
     settings.agent = "edge.example.com";
+    settings.link_loss_limit_ms = 60'000;
     table = std::make_unique<CallTable>(settings, *media.plane, [](uint64_t) { return std::string("peer-1"); }, [this] { return now_ms; });
     proxy = std::make_unique<proxy::Proxy>(wheel, timers, 100, router, *table);
+    table->send = [this](const std::shared_ptr<proxy::Hop>& hop, const std::string& text) { proxy->originate(hop, text, [](const sip::Message&) {}); };
     media.settle();
   }
   void stop_signalling() {
