@@ -351,9 +351,24 @@ void restore_flow(Worker& worker, uint32_t index) {
   flow.confirm_candidate = record.state.confirmed_candidate;
 }
 
-}  // namespace
+// Somebody may have written nonsense into the region, and whoever believes it is refused for ever: what it says of this flow is put right.
+void correct_record(Worker& worker, uint32_t index) {
+  if (index >= worker.flows->flow_capacity() || index % worker.count != worker.id) return;
+  const FlowEntry& flow = worker.flows->entry(index);
+  abi::FlowRecord& record = worker.record(index);
+  if (record.generation_live == flow.generation) return;
+  if (flow.generation == 0) {
+    publish(record, 0);
+    explicit_bzero(&record.spec, sizeof record.spec);
+    return;
+  }
+  record.spec.flow_index = index;
+  record.spec.generation = flow.generation;
+  record.spec.call_tag = flow.call_tag;
+  publish(record, flow.generation);
+}
 
-CommandStatus execute(Worker& worker, const abi::Command& command) {
+CommandStatus obey(Worker& worker, const abi::Command& command) {
   switch (command.type) {
     case abi::CommandType::add_flow: return add_flow(worker, command.flow);
     case abi::CommandType::modify_flow: return modify_flow(worker, command);
@@ -363,6 +378,14 @@ CommandStatus execute(Worker& worker, const abi::Command& command) {
     case abi::CommandType::none: break;
   }
   return CommandStatus::bad_type;
+}
+
+}  // namespace
+
+CommandStatus execute(Worker& worker, const abi::Command& command) {
+  const CommandStatus status = obey(worker, command);
+  if (status != CommandStatus::done) correct_record(worker, command.type == abi::CommandType::add_flow ? command.flow.flow_index : command.flow_index);
+  return status;
 }
 
 void restore(Worker& worker) {

@@ -10,6 +10,13 @@ constexpr uint32_t kNone = ~uint32_t{0};
 constexpr uint32_t kFreshRecency = 0x76543210;
 constexpr uint32_t kHalfSequence = 0x8000;
 
+// The state lies in the shared region, where the other side may write at any time: what was checked must be what is used, and a compiler is
+// free to load a plain field twice.
+template <class Value>
+Value read_once(const Value& value) {
+  return *const_cast<const volatile Value*>(&value);
+}
+
 uint32_t find_live(const SrtpStreamState& state, uint32_t ssrc) {
   const uint32_t recent = state.recency & 7;
   if (state.ssrcs[recent] == ssrc && (state.live_mask >> recent & 1)) return recent;
@@ -18,7 +25,7 @@ uint32_t find_live(const SrtpStreamState& state, uint32_t ssrc) {
   return kNone;
 }
 
-uint32_t count_retired(const SrtpStreamState& state) { return std::min<uint32_t>(state.retired_count, kRetiredSsrcs); }
+uint32_t count_retired(const SrtpStreamState& state) { return std::min<uint32_t>(read_once(state.retired_count), kRetiredSsrcs); }
 
 uint32_t find_retired(const SrtpStreamState& state, uint32_t ssrc) {
   for (uint32_t at = 0; at < count_retired(state); ++at)
@@ -62,8 +69,12 @@ void restore(SrtpSsrcState& entry, const SrtpRetiredSsrc& retired) {
 // Where the entry that gives way is remembered: in the place of the one that returns, else behind, else over the oldest.
 SrtpRetiredSsrc& retired_place(SrtpStreamState& state, uint32_t returning) {
   if (returning != kNone) return state.retired[returning];
-  if (count_retired(state) < kRetiredSsrcs) return state.retired[state.retired_count++];
-  const uint32_t place = state.retired_next % kRetiredSsrcs;
+  const uint32_t count = count_retired(state);
+  if (count < kRetiredSsrcs) {
+    state.retired_count = static_cast<uint8_t>(count + 1);
+    return state.retired[count];
+  }
+  const uint32_t place = read_once(state.retired_next) % kRetiredSsrcs;
   state.retired_next = static_cast<uint8_t>((place + 1) % kRetiredSsrcs);
   return state.retired[place];
 }
@@ -135,7 +146,7 @@ SrtpSsrcState& enter_ssrc(SrtpStreamState& state, uint32_t ssrc) {
 
 bool record_rtp(SrtpStreamState& state, uint32_t ssrc, uint64_t index) {
   SrtpSsrcState& entry = enter_ssrc(state, ssrc);
-  const uint64_t highest = uint64_t{entry.roc} << 16 | entry.highest_seq;
+  const uint64_t highest = uint64_t{read_once(entry.roc)} << 16 | read_once(entry.highest_seq);
   const bool is_newest = !entry.has_rtp || index > highest;
   if (!is_newest) {
     if (highest - index < ReplayWindow<4>::kBits) entry.rtp_window.mark(highest - index);
@@ -161,7 +172,7 @@ SrtpVerdict settle_rtp_index(SrtpStreamState& state, uint32_t ssrc, uint64_t ind
     is_newest = verdict == SrtpVerdict::ok && record_rtp(state, ssrc, index);
     return verdict;
   }
-  const uint64_t highest = uint64_t{entry.roc} << 16 | entry.highest_seq;
+  const uint64_t highest = uint64_t{read_once(entry.roc)} << 16 | read_once(entry.highest_seq);
   is_newest = index > highest;
   if (is_newest) [[likely]] {
     entry.rtp_window.advance(index - highest);
@@ -179,12 +190,13 @@ SrtpVerdict settle_rtp_index(SrtpStreamState& state, uint32_t ssrc, uint64_t ind
 
 bool record_rtcp(SrtpStreamState& state, uint32_t ssrc, uint32_t index) {
   SrtpSsrcState& entry = enter_ssrc(state, ssrc);
-  const bool is_newest = !entry.has_rtcp || index > entry.srtcp_index;
+  const uint32_t highest = read_once(entry.srtcp_index);
+  const bool is_newest = !entry.has_rtcp || index > highest;
   if (!is_newest) {
-    if (entry.srtcp_index - index < ReplayWindow<2>::kBits) entry.rtcp_window.mark(entry.srtcp_index - index);
+    if (highest - index < ReplayWindow<2>::kBits) entry.rtcp_window.mark(highest - index);
   } else {
     if (entry.has_rtcp)
-      entry.rtcp_window.advance(index - entry.srtcp_index);
+      entry.rtcp_window.advance(index - highest);
     else
       entry.rtcp_window = {{1, 0}};
     entry.srtcp_index = index;

@@ -107,6 +107,8 @@ void FlowProgram::complete(const Step& step, const Outcome<abi::Completion>& out
   const auto found = entries_.find(step.flow_index);
   const bool is_current = found != entries_.end() && found->second.spec.generation == step.generation;
   if (step.type == CommandType::remove_flow) {
+    // In the worker's order, so before whatever may come to this index next.
+    if (outcome->status == CommandStatus::stale_generation && !step.is_second) remove_what_lives(step);
     if (is_current && found->second.removing) forget(step.flow_index);
   } else if (is_current && !found->second.removing) {
     Entry& entry = found->second;
@@ -118,10 +120,23 @@ void FlowProgram::complete(const Step& step, const Outcome<abi::Completion>& out
   pump(dataplane_.owner(step.flow_index));
 }
 
+// Refused, the dataplane has put its record right: nonsense in the region told us another generation than the one that lives.
+bool FlowProgram::remove_what_lives(const Step& step) {
+  const uint32_t live = dataplane_.region()->live_generation(step.flow_index);
+  const abi::FlowSpec* spec = wanted(step.flow_index);
+  if (live == 0 || live == step.generation || (spec != nullptr && spec->generation == live)) return false;
+  push({CommandType::remove_flow, step.flow_index, live, 0, true});
+  return true;
+}
+
 void FlowProgram::refuse(const Step& step, CommandStatus status) {
   // Installed twice around a dataplane's restart: the flow stands as it should.
   const bool is_there = dataplane_.region()->live_generation(step.flow_index) == step.generation;
   if (step.type == CommandType::add_flow && status == CommandStatus::in_use && is_there) return;
+  // One that we knew nothing of has our place.
+  if (step.type == CommandType::add_flow && status == CommandStatus::in_use && !step.is_second && remove_what_lives(step)) {
+    return push({step.type, step.flow_index, step.generation, step.flags, true});
+  }
   counters_.add(MediaCounter::commands_failed);
   if (on_refused) {
     on_refused(entries_[step.flow_index].spec.call_tag,

@@ -54,12 +54,14 @@ class FlowProgram {
     uint32_t flow_index;
     uint32_t generation;
     uint8_t flags;
+    bool is_second = false;  // after the region told us wrong
   };
   void push(const Step& step);
   void pump(uint32_t worker);
   bool submit(uint32_t worker, const Step& step);
   void complete(const Step& step, const Outcome<abi::Completion>& outcome);
   void refuse(const Step& step, abi::CommandStatus status);
+  bool remove_what_lives(const Step& step);
   void forget(uint32_t flow_index);
 
   DataplaneLink& dataplane_;

@@ -208,6 +208,24 @@ TEST_F(FlowCommands, LinkSpecThatDoesNotHoldIsRefused) {
   }
 }
 
+// Whatever the region says, the worker's own table decides; and who is refused finds the truth there afterwards.
+TEST_F(FlowCommands, NonsenseInTheRegionIsPutRightForWhomItMisled) {
+  abi::FlowSpec spec = TestPair::from_b();
+  spec.call_tag = 0xc0ffee;
+  ASSERT_EQ(pair.c.add(spec), CommandStatus::done);
+  abi::FlowRecord& live = pair.c.node().region->flow(1);
+  abi::FlowRecord& free = pair.c.node().region->flow(8);
+  std::memset(static_cast<void*>(&live.spec), 0x5a, sizeof live.spec);
+  live.generation_live = 77;
+  std::memset(static_cast<void*>(&free), 0x5a, sizeof free);
+  EXPECT_EQ(pair.c.run(remove(8, free.generation_live)), CommandStatus::stale_generation);
+  EXPECT_EQ(free.generation_live, 0u);
+  EXPECT_EQ(pair.c.run(remove(1, 77)), CommandStatus::stale_generation);
+  EXPECT_EQ(live.generation_live, 1u);
+  EXPECT_EQ(live.spec.call_tag, 0xc0ffeeu);
+  EXPECT_EQ(pair.c.run(remove(1, 1)), CommandStatus::done);
+}
+
 TEST_F(FlowCommands, UnknownCommandIsAnsweredNotObeyed) {
   abi::Command command;
   command.type = static_cast<abi::CommandType>(200);

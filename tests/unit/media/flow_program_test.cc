@@ -109,6 +109,18 @@ TEST_F(FlowProgramTest, RefusedFlowIsReportedWithItsCall) {
   EXPECT_EQ(counters.value(MediaCounter::commands_failed), 1u);
 }
 
+// Nonsense in the region had hidden it; the dataplane tells the truth to whom it refuses.
+TEST_F(FlowProgramTest, PlaceThatAnUnknownFlowHoldsIsCleared) {
+  abi::FlowSpec unknown = spec(3, 99);
+  unknown.local_port = 50000;
+  fake->flow(3).spec = unknown;
+  fake->flow(3).generation_live = 99;
+  program.want(spec(3));
+  ASSERT_TRUE(settled());
+  EXPECT_EQ(fake->flow(3).generation_live, 1u);
+  EXPECT_TRUE(refused.empty());
+}
+
 TEST_F(FlowProgramTest, MoreChangesThanTheRingHoldsAllArriveInOrder) {
   fake->executes = false;
   for (uint32_t i = 0; i < 6000; ++i) program.want(spec(i));
