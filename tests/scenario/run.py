@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the scenarios: run.py [--build DIR] [--logs DIR] [--list] [NAME...]
+"""Runs the scenarios: run.py [--build DIR] [--logs DIR] [--list] [--long] [NAME...]
 
 Every scenario_NAME.py here has setup(lab) -> stage and functions test_...(stage), run in their
 order; each is one case. A scenario gets a lab of its own. NAME picks files, NAME.test one case.
@@ -53,7 +53,7 @@ def run_scenario(scenario, report, options):
         return
     failed_before = len(report.failed)
     logs = Path(options.logs) / scenario
-    with Lab(f"t{os.getpid()}", build=options.build, keep_logs=logs) as lab:
+    with Lab(f"t{os.getpid()}", build=options.build, keep_logs=logs, is_long=options.long) as lab:
         try:
             stage = module.setup(lab)
         except Skip as reason:
@@ -83,6 +83,7 @@ def main():
     parser.add_argument("--logs", help="where logs of each scenario are kept")
     parser.add_argument("--result", help="write the counts to this file as JSON")
     parser.add_argument("--list", action="store_true", help="print the cases and run none")
+    parser.add_argument("--long", action="store_true", help="with time for what the everyday run cuts short")
     parser.add_argument("--verbose", action="store_true", help="times and tracebacks")
     parser.add_argument("names", nargs="*", help="scenarios, or scenario.test_function")
     options = parser.parse_args()

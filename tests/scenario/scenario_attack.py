@@ -16,7 +16,7 @@ from lab.scripted_phone import many_calls
 CALLS = 500
 PACKETS_PER_S = 10  # of each call and direction
 FLOOD_PER_S = 20000
-FLOOD_S = 2
+FLOOD_S, LONG_FLOOD_S = 2, 60
 GOODPUT = 0.999
 FLOWS = ("flows", "--limit", "4000")
 DROPS = "sallyport_dataplane_drops_total"
@@ -69,7 +69,8 @@ def _flood(stage, kind, flows=CALLS, is_counted_by_frame=True, first_s=0):
     before = [_drops(node) for node in nodes]
     with _load(stage) as load:
         time.sleep(first_s)
-        with MediaFlood(stage.lab, targets(stage.lab, flows), kind, FLOOD_PER_S, FLOOD_S) as flood:
+        with MediaFlood(stage.lab, targets(stage.lab, flows), kind, FLOOD_PER_S,
+                        LONG_FLOOD_S if stage.lab.is_long else FLOOD_S) as flood:
             flooded = flood.wait()
         tally = load.stop()
     at_edge, at_core = (_grown(node, counted) for node, counted in zip(nodes, before))

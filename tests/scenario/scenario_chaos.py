@@ -11,7 +11,7 @@ from lab.scripted_phone import ScriptedCall, registered_pair
 
 CALLS = 10
 PACKETS_PER_S = 1000  # of each call and direction
-CHAOS_S = 2
+CHAOS_S, LONG_CHAOS_S = 2, 60
 REFUSED = "sallyport_dataplane_commands_refused_total"
 
 
@@ -27,9 +27,10 @@ def setup(lab):
 def _go_mad(stage, node, what):
     """In the place of the node's control plane, which is gone; returns what the program says it did."""
     stage.seed += 1
+    seconds = LONG_CHAOS_S if stage.lab.is_long else CHAOS_S
     node.kill_controlplane()
     told = command.run(stage.lab.build / "tests" / "chaos" / "region_chaos", node.folder / "run" / "dataplane.sock",
-                       CHAOS_S, stage.seed, what)
+                       seconds, stage.seed, what, timeout_s=seconds + 30)
     require(node.dataplane.is_running(), f"the dataplane of {node.role} ended (seed {stage.seed}):\n{node.tail()}")
     return SimpleNamespace(**json.loads(told))
 

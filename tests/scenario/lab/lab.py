@@ -25,10 +25,14 @@ class Interrupted(BaseException):
 
 
 class Lab:
-    """Use as a context manager. What it starts, it stops in reverse; keep_logs copies logs out first."""
+    """Use as a context manager. What it starts, it stops in reverse; keep_logs copies logs out first.
 
-    def __init__(self, label, build=TREE / "build", keep_logs=None):
+    is_long: cases that can be longer or repeated for more have the time for it.
+    """
+
+    def __init__(self, label, build=TREE / "build", keep_logs=None, is_long=False):
         self.build = Path(build).resolve()  # nodes run in folders of their own
+        self.is_long = is_long
         self.leftovers = []
         self._estate = Estate(label)
         if self._estate.is_taken():
