@@ -234,7 +234,9 @@ void forget_link(Worker& worker, Link& link) {
   const uint16_t own = link.role == abi::LinkRole::c_side ? static_cast<uint16_t>(2 * worker.id) : 0;
   bind_link_ports(worker, link, static_cast<uint16_t>(link.local_port[0] - own), static_cast<uint16_t>(link.local_port[1] - own), false);
   explicit_bzero(link.key, sizeof link.key);
+  const uint16_t index = link.index;
   link = Link{};
+  worker.links.note_life(index);
   ++worker.links.version;
 }
 
@@ -246,6 +248,7 @@ void take_link(Worker& worker, const abi::LinkSpec& spec) {
   if (link.is_live()) forget_link(worker, link);
   link.index = spec.link;
   link.generation = spec.generation;
+  worker.links.note_life(spec.link);
   link.role = spec.role;
   link.session = spec.session;
   link.local_slot = spec.local_slot;

@@ -34,9 +34,10 @@ Link* LinkTable::find_by_source(uint16_t slot, uint16_t local_port, uint32_t kin
   const auto matches = [&](const Link& link) {
     return link.is_live() && link.local_slot == slot && link.local_port[kind] == local_port && is_from_peer(link, kind, source);
   };
-  // Packets of one link come in runs; sixty-four links are the most there are.
+  // Packets of one link come in runs.
   if (matches(links_[last_found_[kind]])) return &links_[last_found_[kind]];
-  for (uint16_t index = 0; index < abi::max_links; ++index) {
+  for (uint64_t left = live_; left != 0; left &= left - 1) {
+    const auto index = static_cast<uint16_t>(__builtin_ctzll(left));
     if (!matches(links_[index])) continue;
     last_found_[kind] = index;
     return &links_[index];
@@ -45,8 +46,9 @@ Link* LinkTable::find_by_source(uint16_t slot, uint16_t local_port, uint32_t kin
 }
 
 Link* LinkTable::find_by_session(uint16_t slot, uint16_t local_port, uint32_t kind, uint64_t session) {
-  for (Link& link : links_) {
-    if (link.is_live() && link.session == session && link.local_slot == slot && link.local_port[kind] == local_port) return &link;
+  for (uint64_t left = live_; left != 0; left &= left - 1) {
+    Link& link = links_[__builtin_ctzll(left)];
+    if (link.session == session && link.local_slot == slot && link.local_port[kind] == local_port) return &link;
   }
   return nullptr;
 }

@@ -67,6 +67,11 @@ class LinkTable {
   uint32_t version = 0;
   Link& link(uint16_t index) { return links_[index]; }
   bool is_live(uint16_t index) const { return index < abi::max_links && links_[index].is_live(); }
+  // After a link began or ended.
+  void note_life(uint16_t index) {
+    const uint64_t bit = uint64_t{1} << index;
+    live_ = links_[index].is_live() ? live_ | bit : live_ & ~bit;
+  }
   // The link whose peer sends from this address to this local port; nullptr when there is none.
   Link* find_by_source(uint16_t slot, uint16_t local_port, uint32_t kind, const abi::Address& source);
   Link* find_by_session(uint16_t slot, uint16_t local_port, uint32_t kind, uint64_t session);
@@ -76,6 +81,8 @@ class LinkTable {
  private:
   bool is_from_peer(const Link& link, uint32_t kind, const abi::Address& source) const;
   Link links_[abi::max_links];
+  uint64_t live_ = 0;  // bit i: link i lives; a stranger's packet is not to cost a look at all that could
+  static_assert(abi::max_links <= 64);
   uint16_t last_found_[media_kinds] = {};
 };
 

@@ -166,6 +166,48 @@ TEST_F(Flood, OfReplaysLeavesThePhoneItsShare) {
   EXPECT_EQ(at_e(DropReason::policed) + at_c(DropReason::policed) + at_c(DropReason::replay) + at_c(DropReason::too_old), flooded);
 }
 
+// RFC 8200, RFC 4291 2.7: what IPv6 forbids, to a relay port of an IPv6 address.
+TEST_F(Flood, OfIpv6ThatNoHostMaySendIsDroppedForItsReason) {
+  abi::FlowSpec spec = TestPair::from_a();
+  spec.flow_index = 20;
+  spec.local_slot = 2;
+  spec.egress_multiplex_id = abi::make_multiplex_id(0x133, 30);
+  ASSERT_EQ(pair.e.add(spec), abi::CommandStatus::done);
+  const abi::Address relay = address("2001:db8::1", 40000), phone = address("2001:db8:1::9", 4000);
+  const auto from = [&](const char* ip) { return build_frame(address(ip, 4000), relay, rtp(1)); };
+  const auto changed = [&](size_t at, uint8_t value) {
+    Bytes frame = build_frame(phone, relay, rtp(1));
+    frame[at] = value;
+    return frame;
+  };
+  Bytes no_checksum = changed(60, 0);
+  no_checksum[61] = 0;
+  const struct {
+    const char* what;
+    Bytes frame;
+    DropReason reason;
+  } rows[] = {
+      {"a multicast source", from("ff02::1"), DropReason::bad_source},
+      {"no address", from("::"), DropReason::bad_source},
+      {"the loopback address", from("::1"), DropReason::bad_source},
+      {"our own address", from("2001:db8::1"), DropReason::bad_source},
+      {"no UDP checksum", no_checksum, DropReason::bad_checksum},
+      {"a payload length beyond the frame", changed(18, 0x7f), DropReason::bad_length},
+      {"a payload length below UDP's", changed(19, 20), DropReason::bad_length},
+      {"a routing header", changed(20, 43), DropReason::not_ours},
+      {"a fragment header", changed(20, 44), DropReason::not_ours},
+      {"a hop-by-hop header", changed(20, 0), DropReason::not_ours},
+      {"IP version 4 in a frame of IPv6", changed(14, 0x45), DropReason::not_ours},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.what);
+    const Counts was = drops_of(pair.e);
+    round({row.frame});
+    EXPECT_EQ(grown(was, drops_of(pair.e), row.reason), 1u);
+  }
+  expect_nothing_lost();
+}
+
 // RFC 3550: a phone that begins anew under another SSRC, in the middle of it all, is served again once it was heard for a while.
 TEST_F(Flood, StreamThatChangesItsSourceIsNotTurnedAway) {
   for (uint32_t i = 0; i < 100; ++i) ASSERT_TRUE(pair.say_a(phone_a, pair.a.protect(rtp(static_cast<uint16_t>(i), 0xcccc, 0x33)))) << i;
