@@ -260,7 +260,7 @@ asio::awaitable<Outcome<>> Stream::write(std::string_view bytes) {
   co_return Done{};
 }
 
-asio::awaitable<Outcome<>> Stream::drain() { return wait_until(0, false); }
+asio::awaitable<Outcome<>> Stream::drain(size_t but_bytes) { return wait_until(but_bytes, false); }
 
 asio::awaitable<Outcome<>> Stream::wait_until(size_t threshold_bytes, bool until_closed) {
   const auto self = shared_from_this();

@@ -57,8 +57,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   SendVerdict send(std::string_view bytes);
   // send(), then waits while more than low_water_bytes is queued: the form for bulk producers.
   boost::asio::awaitable<Outcome<>> write(std::string_view bytes);
-  // Waits until everything queued has been taken by the kernel.
-  boost::asio::awaitable<Outcome<>> drain();
+  // Waits until the kernel has taken all that is queued but so much.
+  boost::asio::awaitable<Outcome<>> drain(size_t but_bytes = 0);
 
   // Drains, sends close_notify and FIN, then waits for the peer's end or the deadline, then closes.
   boost::asio::awaitable<void> shutdown(std::chrono::milliseconds deadline);
