@@ -89,14 +89,17 @@ void Session::end(const std::string& reason) {
   if (std::exchange(is_ended_, true)) return;
   keepalive_timer_.cancel();
   retire_timer_.cancel();
-  stream_->close(reason);
+  if (stream_->is_open()) stream_->close(reason);  // one that closes already still sends what it has
   for (auto& [id, opening] : std::exchange(openings_, {})) {
     opening.deadline->cancel();
     if (opening.waiter) opening.waiter.post(context(), fault(reason));
   }
   for (auto& [id, channel] : std::exchange(channels_, {})) channel->on_closed(reason);
   nghttp2_session_del(std::exchange(session_, nullptr));
-  if (on_end) on_end(reason);
+  // What the handlers hold often holds us.
+  on_channel = nullptr;
+  on_retired = nullptr;
+  if (const auto told = std::exchange(on_end, nullptr)) told(reason);
 }
 
 bool Session::on_wire(std::string_view bytes) {
@@ -108,7 +111,7 @@ bool Session::on_wire(std::string_view bytes) {
     return false;
   }
   flush();
-  return stream_->is_open();
+  return true;
 }
 
 // Not from within nghttp2, which then flushes after its callbacks.
@@ -124,7 +127,7 @@ void Session::flush() {
     }
     const uint8_t* bytes = nullptr;
     const ssize_t count = nghttp2_session_mem_send(session_, &bytes);
-    if (count == 0) break;
+      if (count == 0) break;
     if (count < 0 || stream_->send({reinterpret_cast<const char*>(bytes), static_cast<size_t>(count)}) != tls::SendVerdict::queued) {
       stream_->close(count < 0 ? nghttp2_strerror(static_cast<int>(count)) : "the connection takes no more");
       break;

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controlplane/zones/multiplex_server.h"
+
+#include <fmt/format.h>
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+namespace sallyport::zones {
+
+namespace {
+
+constexpr size_t remembered_failures = 16;
+constexpr auto refusal_deadline = std::chrono::seconds(2);  // for the GOAWAY to arrive
+
+std::array<uint8_t, 32> random_secret() {
+  std::array<uint8_t, 32> secret;
+  RAND_bytes(secret.data(), secret.size());
+  return secret;
+}
+
+}  // namespace
+
+MultiplexServer::MultiplexServer(boost::asio::io_context& io, proxy::TimerWheel& wheel, multiplex::SessionSettings settings, FindZones find_zones, FindHa1 find_ha1)
+    : io_(io), wheel_(wheel), settings_(settings), find_zones_(std::move(find_zones)), find_ha1_(std::move(find_ha1)), nonces_(random_secret()) {}
+
+void MultiplexServer::on_stream(tls::StreamPtr stream) {
+  const auto connection = std::make_shared<Connection>();
+  const tls::TlsFacts facts = stream->tls_facts();
+  PeerStatus& status = connection->peer.status;
+  status.peer = status.address = stream->peer_address().text();
+  status.state = PeerState::authentication;
+  status.changed_ms = wheel_.now_ms();
+  status.tls_version = facts.version;
+  status.cipher = facts.cipher;
+  status.has_certificate = facts.peer.has_value();
+  if (facts.peer) status.certificate_names = facts.peer->names_text();
+  const uint64_t id = stream->id();
+  auto session = multiplex::Session::create(std::move(stream), multiplex::Role::opens, settings_);
+  if (!session) {
+    if (log) log(session.fault().text());
+    return;
+  }
+  connection->peer.session = *session;
+  (*session)->on_end = [this, connection](const std::string& reason) { on_end(connection, reason); };
+  connections_[id] = connection;
+  boost::asio::co_spawn(io_, multiplex::Session::run(*session), boost::asio::detached);
+  boost::asio::co_spawn(io_, admit(connection), boost::asio::detached);
+}
+
+// The zones whose names the certificate holds.
+std::vector<MultiplexZone> MultiplexServer::zones_for(const Connection& connection) const {
+  std::vector<MultiplexZone> zones = find_zones_();
+  const tls::TlsFacts facts = connection.peer.session->stream().tls_facts();
+  std::erase_if(zones, [&](const MultiplexZone& zone) {
+    if (zone.subject_names.empty()) return false;
+    return !facts.peer || !tls::match_names(*facts.peer, zone.subject_names, tls::WildcardRule::refuse).matched;
+  });
+  return zones;
+}
+
+boost::asio::awaitable<void> MultiplexServer::admit(ConnectionPtr connection) {
+  const std::vector<MultiplexZone> zones = zones_for(*connection);
+  if (zones.empty()) {
+    ++counters_.wrong_name;
+    refuse(*connection, "san", fmt::format("TLS verify subject name: no zone accepts {}", connection->peer.status.certificate_names));
+    co_return;
+  }
+  sip::DigestChallenge challenge;
+  challenge.realm = zones.front().realm;
+  challenge.nonce = nonces_.issue(wheel_.now_ms() * 1000 + 1);
+  const bool has_sha256 = !find_ha1_(zones.front().username, sip::DigestAlgorithm::sha256).empty();
+  challenge.algorithm = has_sha256 ? sip::DigestAlgorithm::sha256 : sip::DigestAlgorithm::md5;
+  challenge.offers_auth = true;
+  const multiplex::SessionPtr session = connection->peer.session;
+  const multiplex::Fields fields = {{std::string(challenge_field), sip::format_challenge(challenge)}};
+  const std::string purpose(authenticate_purpose), name = zones.front().name;
+  const auto answered = co_await session->open(purpose, "zone", fields, multiplex::Weight::control);
+  if (!answered) {
+    ++counters_.no_answer;
+    refuse(*connection, "digest", "authentication failed: " + answered.fault().text());
+    co_return;
+  }
+  (*answered)->finish();
+  const Outcome<std::string> zone = judge(**answered, zones, challenge.realm);
+  if (!zone) {
+    ++counters_.wrong_credential;
+    refuse(*connection, "digest", zone.fault().cause);
+    co_return;
+  }
+  connection->peer.zone = *zone;
+  co_await exchange_facts(connection);
+}
+
+// The zone whose user C proved to be.
+Outcome<std::string> MultiplexServer::judge(const multiplex::Channel& answered, const std::vector<MultiplexZone>& zones, const std::string& realm) {
+  const std::string* field = multiplex::find_field(answered.fields(), credentials_field);
+  const auto credentials = field == nullptr ? std::nullopt : sip::parse_credentials(*field);
+  const auto refused = [&](std::string_view user) {
+    // The same for a user that does not exist: it does not tell which do.
+    return Fault{FaultCode::refused, "stream multiplex", fmt::format("authentication failed: user {}; check user name and password on both nodes", user), ""};
+  };
+  if (!credentials) return refused("unknown");
+  const auto zone = std::find_if(zones.begin(), zones.end(), [&](const MultiplexZone& each) { return each.username == credentials->username; });
+  const std::string ha1 = zone == zones.end() || credentials->realm != realm ? std::string{} : find_ha1_(credentials->username, credentials->algorithm);
+  const uint64_t now_us = wheel_.now_ms() * 1000 + 1;
+  const bool is_right = !ha1.empty() && nonces_.check(credentials->nonce, now_us) == sip::Nonces::Verdict::fresh &&
+                        sip::is_response_right(*credentials, ha1, multiplex_method) &&
+                        nonces_.accept(credentials->nonce, credentials->nonce_count, now_us) == sip::Nonces::Verdict::fresh;
+  if (!is_right) return refused(credentials->username);
+  return zone->name;
+}
+
+void MultiplexServer::on_handshake_failure(const tls::SocketAddress& source, const tls::HandshakeFailure& failure) {
+  MultiplexPeer failed;
+  failed.status.peer = failed.status.address = source.text();
+  failed.status.refused_by = "tls";
+  failed.status.reason = failure.text + (failure.remedy.empty() ? "" : "; " + failure.remedy);
+  failed.status.has_certificate = failure.certificate.has_value();
+  remember_failure(std::move(failed));
+}
+
+void MultiplexServer::refuse(Connection& connection, const char* by, std::string reason) {
+  MultiplexPeer failed = connection.peer;
+  const multiplex::SessionPtr session = std::exchange(failed.session, nullptr);
+  failed.status.refused_by = by;
+  failed.status.reason = reason;
+  remember_failure(std::move(failed));
+  session->retire(reason, refusal_deadline);
+}
+
+// A peer that tries again and again is one entry and one line: the entry counts.
+void MultiplexServer::remember_failure(MultiplexPeer failed) {
+  failed.status.state = PeerState::failed;
+  failed.status.changed_ms = wheel_.now_ms();
+  failed.status.failures = 1;
+  const auto same = std::find_if(failures_.begin(), failures_.end(), [&](const MultiplexPeer& old) { return old.status.reason == failed.status.reason; });
+  if (same != failures_.end()) {
+    failed.status.failures += same->status.failures;
+    failures_.erase(same);
+  } else if (log) {
+    log(fmt::format("stream multiplex: {}: {}", failed.status.peer, failed.status.reason));
+  }
+  failures_.push_back(std::move(failed));
+  if (failures_.size() > remembered_failures) failures_.erase(failures_.begin());
+}
+
+boost::asio::awaitable<void> MultiplexServer::exchange_facts(ConnectionPtr connection) {
+  const multiplex::SessionPtr session = connection->peer.session;
+  const std::string purpose(facts_purpose);
+  const multiplex::Fields none;
+  const auto opened = co_await session->open(purpose, "zone", none, multiplex::Weight::control);
+  if (!opened) {
+    session->close("no facts: " + opened.fault().text());
+    co_return;
+  }
+  ++counters_.authenticated;
+  connection->facts = *opened;
+  connection->is_active = true;
+  connection->peer.status.state = PeerState::active;
+  connection->peer.status.changed_ms = wheel_.now_ms();
+  const multiplex::ChannelPtr channel = *opened;
+  channel->send(format_facts(own_facts_));
+  FactsLines lines;
+  for (;;) {
+    const Outcome<std::string_view> bytes = co_await channel->receive();
+    if (!bytes || bytes->empty()) break;
+    const bool fits = lines.feed(*bytes, [&](std::string_view line) { take_facts(*connection, line); });
+    if (fits) continue;
+    channel->close("a line of facts is too long");
+    break;
+  }
+}
+
+void MultiplexServer::take_facts(Connection& connection, std::string_view line) {
+  auto facts = parse_facts(line);
+  if (!facts) {
+    if (log) log(fmt::format("stream multiplex: {}: {}", connection.peer.status.peer, facts.fault().text()));
+    return;
+  }
+  const bool is_first = connection.peer.facts.fqdn.empty();
+  connection.peer.facts = std::move(*facts);
+  connection.peer.status.peer = connection.peer.facts.fqdn;
+  if (!is_first) return;
+  std::erase_if(failures_, [&](const MultiplexPeer& old) { return old.status.address.substr(0, old.status.address.rfind(':')) == connection.peer.status.address.substr(0, connection.peer.status.address.rfind(':')); });
+  if (log) log(fmt::format("zone {}: stream multiplex of {} ({}) is active", connection.peer.zone, connection.peer.status.peer, connection.peer.status.address));
+}
+
+void MultiplexServer::on_end(const ConnectionPtr& connection, const std::string& reason) {
+  connections_.erase(connection->peer.session->stream().id());
+  if (connection->is_active && log) log(fmt::format("zone {}: stream multiplex of {} lost: {}", connection->peer.zone, connection->peer.status.peer, reason));
+  connection->is_active = false;
+}
+
+boost::asio::awaitable<Outcome<multiplex::ChannelPtr>> MultiplexServer::open(std::string zone, std::string purpose, std::string name, multiplex::Fields fields,
+                                                                             multiplex::Weight weight) {
+  multiplex::SessionPtr best;
+  for (const auto& [id, connection] : connections_) {
+    const multiplex::SessionPtr& session = connection->peer.session;
+    if (!connection->is_active || connection->peer.zone != zone || !session->takes_channels()) continue;
+    if (best == nullptr || session->channels() < best->channels()) best = session;
+  }
+  if (best == nullptr) co_return Fault{FaultCode::unreachable, "stream multiplex", "no C of zone " + zone + " is connected", "look at sallyport zones on both nodes"};
+  co_return co_await best->open(std::move(purpose), std::move(name), std::move(fields), weight);
+}
+
+void MultiplexServer::set_facts(PeerFacts facts) {
+  own_facts_ = std::move(facts);
+  for (const auto& [id, connection] : connections_)
+    if (connection->facts != nullptr) connection->facts->send(format_facts(own_facts_));
+}
+
+void MultiplexServer::close_zone(const std::string& zone, std::string_view reason) {
+  for (const auto& [id, connection] : connections_)
+    if (connection->peer.zone == zone) connection->peer.session->close(reason);
+}
+
+void MultiplexServer::retire(std::string_view reason, std::chrono::milliseconds deadline) {
+  const auto all = connections_;
+  for (const auto& [id, connection] : all) connection->peer.session->retire(reason, deadline);
+}
+
+void MultiplexServer::close_all(std::string_view reason) {
+  for (const auto& [id, connection] : connections_) connection->peer.session->close(reason);
+}
+
+std::vector<MultiplexPeer> MultiplexServer::peers() const {
+  std::vector<MultiplexPeer> all;
+  for (const auto& [id, connection] : connections_) all.push_back(connection->peer);
+  all.insert(all.end(), failures_.begin(), failures_.end());
+  return all;
+}
+
+}  // namespace sallyport::zones

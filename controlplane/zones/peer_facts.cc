@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controlplane/zones/peer_facts.h"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+namespace sallyport::zones {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr size_t word_limit_bytes = 255, list_limit = 1000;
+
+Fault invalid(std::string cause) { return Fault{FaultCode::invalid, "facts of the peer", std::move(cause), ""}; }
+
+bool take_word(const json::object& object, std::string_view name, std::string& word) {
+  const json::value* value = object.if_contains(name);
+  if (value == nullptr) return true;
+  if (!value->is_string() || value->get_string().size() > word_limit_bytes) return false;
+  word = std::string(value->get_string());
+  return true;
+}
+
+}  // namespace
+
+std::string format_facts(const PeerFacts& facts) {
+  const json::object object{{"node", facts.node}, {"fqdn", facts.fqdn}, {"role", facts.role}, {"version", facts.version},
+                            {"sip_domains", json::array(facts.sip_domains.begin(), facts.sip_domains.end())}};
+  return json::serialize(object) + "\n";
+}
+
+Outcome<PeerFacts> parse_facts(std::string_view line) {
+  boost::system::error_code error;
+  json::parse_options options;
+  options.max_depth = 8;
+  const json::value value = json::parse(json::string_view(line.data(), line.size()), error, {}, options);
+  if (error || !value.is_object()) return invalid("are no JSON object");
+  const json::object& object = value.get_object();
+  PeerFacts facts;
+  for (const auto& [name, word] : {std::pair{"node", &facts.node}, {"fqdn", &facts.fqdn}, {"role", &facts.role}, {"version", &facts.version}})
+    if (!take_word(object, name, *word)) return invalid(std::string(name) + " is no short text");
+  const json::value* domains = object.if_contains("sip_domains");
+  if (domains == nullptr) return facts;
+  if (!domains->is_array() || domains->get_array().size() > list_limit) return invalid("sip_domains is no list of at most 1,000");
+  for (const json::value& domain : domains->get_array()) {
+    if (!domain.is_string() || domain.get_string().size() > word_limit_bytes) return invalid("sip_domains holds what is no name");
+    facts.sip_domains.emplace_back(domain.get_string());
+  }
+  return facts;
+}
+
+}  // namespace sallyport::zones

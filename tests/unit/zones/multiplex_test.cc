@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+// The stream multiplex of a zone: C dials, both certificates and the zone's user are judged, facts cross, and E opens channels.
+
+#include <boost/asio/detached.hpp>
+
+#include "controlplane/zones/multiplex_client.h"
+#include "controlplane/zones/multiplex_server.h"
+#include "tests/unit/zones/zone_pair.h"
+
+namespace sallyport::zones {
+namespace {
+
+using boost::asio::awaitable;
+
+class MultiplexTest : public tls_test::EngineTest {
+ public:
+  void SetUp() override {
+    EngineTest::SetUp();
+    names = std::make_unique<dns::NameServer>(context);
+    names->add(edge_name, dns::type_a, std::string("\x7f\x00\x00\x01", 4));
+    dns::ResolverOptions options;
+    options.servers = {names->address()};
+    auto made = dns::Resolver::create(context, options);
+    ASSERT_TRUE(made);
+    resolver = std::move(*made);
+    wheel = std::make_unique<proxy::TimerWheel>(context);
+    zone.name = settings.zone = "Traversal zone";
+    zone.username = settings.username = zone_user;
+    zone.realm = zone_realm;
+    zone.subject_names = {cluster_name};
+    settings.password = zone_password;
+    settings.peer = edge_name;
+    settings.backoff_min_ms = 20;
+    settings.backoff_max_ms = 80;
+  }
+  void TearDown() override {
+    for (const auto& client : clients) client->stop();
+    port = nullptr;
+    if (server != nullptr) server->close_all("the test is over");
+    run_until([&] {
+      return (server == nullptr || !has_connections()) && std::all_of(clients.begin(), clients.end(), [](const auto& client) { return client.use_count() == 1; });
+    });
+    EngineTest::TearDown();
+    clients.clear();
+    server = nullptr;
+    resolver = nullptr;
+  }
+
+  bool has_connections() const {
+    const auto peers = server->peers();
+    return std::any_of(peers.begin(), peers.end(), [](const MultiplexPeer& peer) { return peer.session != nullptr; });
+  }
+
+  void start_server(bool tls13_only = true) {
+    if (server == nullptr) {
+      server = std::make_unique<MultiplexServer>(
+          context, *wheel, session_settings, [this] { return std::vector<MultiplexZone>{zone}; },
+          [](std::string_view user, sip::DigestAlgorithm algorithm) { return user == zone_user ? sip::digest_ha1(algorithm, user, zone_realm, zone_password) : std::string{}; });
+      server->log = [this](const std::string& line) { lines.push_back("E " + line); };
+      server->set_facts({"edge", edge_name, "E", "1.0", {"example.com"}});
+      edge_credentials = store(certificates.leaf("edge", {.common_name = edge_name, .subject_alt_names = "DNS:edge.example.com"}), trusted());
+    }
+    tls::ListenerOptions options;
+    options.name = "multiplex";
+    options.address = *tls::SocketAddress::parse("127.0.0.1", settings.port == 2222 ? 0 : settings.port);
+    tls::TlsPolicyOptions policy_options;
+    policy_options.tls13_only = tls13_only;
+    options.tls = policy(tls::TlsRole::server_verifies_client, edge_credentials, policy_options);
+    auto opened = tls::Listener::open(
+        *engine, std::move(options), [this](tls::StreamPtr stream) { server->on_stream(std::move(stream)); },
+        [this](const tls::SocketAddress& source, const tls::HandshakeFailure& failure) { server->on_handshake_failure(source, failure); });
+    ASSERT_TRUE(opened) << opened.fault().text();
+    port = std::move(*opened);
+    settings.port = port->address().port();
+  }
+
+  MultiplexClient& start_client(const std::string& names_of_c = "DNS:c1.inside.example.com,DNS:c-cluster.inside.example.com", const std::string& issuer = "ca") {
+    const std::string number = std::to_string(clients.size());
+    const auto credentials = store(certificates.leaf("core" + number, {.common_name = core_name, .subject_alt_names = names_of_c}, issuer), trusted());
+    auto client = std::make_shared<MultiplexClient>(settings, *engine, *resolver, policy(tls::TlsRole::client, credentials), *wheel);
+    client->log = [this](const std::string& line) { lines.push_back("C " + line); };
+    client->set_facts({"core" + number, "c" + number + ".inside.example.com", "C", "1.0", {}});
+    clients.push_back(client);
+    boost::asio::co_spawn(context, MultiplexClient::run(client), boost::asio::detached);
+    return *client;
+  }
+  void await_state(const MultiplexClient& client, PeerState state) {
+    run_until([&] { return client.status().state == state; });
+    ASSERT_EQ(client.status().state, state) << client.status().reason;
+  }
+  std::string last_failure() const {
+    const auto peers = server->peers();
+    return peers.empty() ? "" : peers.back().status.reason;
+  }
+
+  static awaitable<void> echo(multiplex::ChannelPtr channel) {
+    for (;;) {
+      const auto bytes = co_await channel->receive();
+      if (!bytes || bytes->empty()) break;
+      channel->send(*bytes);
+    }
+    channel->finish();
+  }
+  // C echoes; what comes back of "hello", or why nothing does.
+  std::string ask() {
+    std::string heard;
+    run([](MultiplexTest& test, std::string& answer) -> awaitable<void> {
+      const std::string zone_name = test.zone.name;
+      const multiplex::Fields none;
+      const auto opened = co_await test.server->open(zone_name, "xmpp-client", "example.com", none, multiplex::Weight::interactive);
+      if (!opened) {
+        answer = opened.fault().text();
+        co_return;
+      }
+      (*opened)->send("hello");
+      const auto bytes = co_await (*opened)->receive();
+      answer = bytes ? std::string(*bytes) : bytes.fault().text();
+      (*opened)->finish();
+    }(*this, heard));
+    return heard;
+  }
+
+  std::unique_ptr<dns::NameServer> names;
+  std::unique_ptr<dns::Resolver> resolver;
+  std::unique_ptr<proxy::TimerWheel> wheel;
+  multiplex::SessionSettings session_settings;
+  MultiplexZone zone;
+  MultiplexClientSettings settings;
+  std::shared_ptr<tls::CredentialStore> edge_credentials;
+  std::unique_ptr<MultiplexServer> server;
+  std::unique_ptr<tls::Listener> port;
+  std::vector<std::shared_ptr<MultiplexClient>> clients;
+  std::vector<std::string> lines;
+};
+INSTANTIATE_FOR_BOTH_BACKENDS(MultiplexTest);
+
+TEST_P(MultiplexTest, BothLearnTheFactsOfTheOtherAndWhatChanges) {
+  start_server();
+  MultiplexClient& client = start_client();
+  await_state(client, PeerState::active);
+  run_until([&] { return client.peer_facts().fqdn == edge_name && !server->peers().empty() && server->peers()[0].facts.node == "core0"; });
+  EXPECT_EQ(client.peer_facts().sip_domains, std::vector<std::string>{"example.com"});
+  EXPECT_EQ(client.status().tls_version, "TLSv1.3");
+  EXPECT_EQ(server->peers()[0].zone, zone.name);
+  EXPECT_EQ(server->peers()[0].status.peer, "c0.inside.example.com");
+  server->set_facts({"edge", edge_name, "E", "1.1", {"example.com", "example.org"}});
+  run_until([&] { return client.peer_facts().sip_domains.size() == 2; });
+  client.set_facts({"core0", "renamed.inside.example.com", "C", "1.1", {}});
+  run_until([&] { return server->peers()[0].facts.version == "1.1"; });
+}
+
+TEST_P(MultiplexTest, ChannelsReachC) {
+  start_server();
+  MultiplexClient& client = start_client();
+  await_state(client, PeerState::active);
+  run_until([&] { return !server->peers()[0].facts.fqdn.empty(); });
+  EXPECT_NE(ask().find("404: nothing here takes channels for xmpp-client"), std::string::npos);
+  client.on_channel = [&](const multiplex::ChannelPtr& channel) {
+    const_cast<multiplex::Session*>(client.session())->accept(channel);
+    boost::asio::co_spawn(context, echo(channel), boost::asio::detached);
+  };
+  EXPECT_EQ(ask(), "hello");
+}
+
+// A26
+TEST_P(MultiplexTest, WrongPasswordIsToldOnBothSides) {
+  settings.password = "wrong";
+  start_server();
+  MultiplexClient& client = start_client();
+  await_state(client, PeerState::failed);
+  EXPECT_EQ(client.status().reason, "authentication failed: user exampleauth; check user name and password on both nodes");
+  EXPECT_EQ(last_failure(), client.status().reason);
+  EXPECT_EQ(server->peers().back().status.refused_by, "digest");
+  EXPECT_NE(ask().find("no C of zone Traversal zone is connected"), std::string::npos);
+  run_until([&] { return server->counters().wrong_credential >= 3; });
+  EXPECT_EQ(std::count_if(lines.begin(), lines.end(), [](const std::string& line) { return line.starts_with("E ") && line.find("authentication failed") != std::string::npos; }), 1)
+      << "one line however often it tries";
+}
+
+TEST_P(MultiplexTest, UnknownUserGetsTheSameAnswer) {
+  settings.username = "nobody";
+  start_server();
+  await_state(start_client(), PeerState::failed);
+  EXPECT_EQ(clients[0]->status().reason, "authentication failed: user nobody; check user name and password on both nodes");
+}
+
+// A19, A28
+TEST_P(MultiplexTest, CertificateWithoutTheSubjectNameIsRefusedByName) {
+  start_server();
+  MultiplexClient& client = start_client("DNS:c1.inside.example.com");
+  await_state(client, PeerState::failed);
+  EXPECT_NE(client.status().reason.find("TLS verify subject name: no zone accepts"), std::string::npos) << client.status().reason;
+  EXPECT_NE(client.status().reason.find("c1.inside.example.com"), std::string::npos);
+  EXPECT_EQ(server->peers().back().status.refused_by, "san");
+}
+
+TEST_P(MultiplexTest, CertificateOfAnUnknownAuthorityIsRefusedByTls) {
+  start_server();
+  MultiplexClient& client = start_client("DNS:c-cluster.inside.example.com", "other");
+  await_state(client, PeerState::failed);
+  EXPECT_NE(client.status().reason.find("TLS"), std::string::npos) << client.status().reason;
+  EXPECT_EQ(server->peers().back().status.refused_by, "tls");
+}
+
+TEST_P(MultiplexTest, ComesBackWhenEDoes) {
+  start_server();
+  MultiplexClient& client = start_client();
+  await_state(client, PeerState::active);
+  port = nullptr;
+  server->close_all("E restarts");
+  await_state(client, PeerState::failed);
+  start_server();
+  await_state(client, PeerState::active);
+}
+
+TEST_P(MultiplexTest, RetiringCGetsNoNewChannels) {
+  start_server();
+  MultiplexClient& first = start_client();
+  await_state(first, PeerState::active);
+  MultiplexClient& second = start_client();
+  await_state(second, PeerState::active);
+  int asked_first = 0, asked_second = 0;
+  for (auto [client, asked] : {std::pair{&first, &asked_first}, {&second, &asked_second}}) {
+    client->on_channel = [this, client, asked](const multiplex::ChannelPtr& channel) {
+      ++*asked;
+      const_cast<multiplex::Session*>(client->session())->accept(channel);
+      boost::asio::co_spawn(context, echo(channel), boost::asio::detached);
+    };
+  }
+  run_until([&] { return server->counters().authenticated == 2; });
+  first.retire("the node restarts");
+  run_until([&] {
+    const auto peers = server->peers();
+    return std::count_if(peers.begin(), peers.end(), [](const MultiplexPeer& peer) { return peer.session != nullptr && peer.session->takes_channels(); }) == 1;
+  });
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(ask(), "hello");
+  EXPECT_EQ(asked_first, 0);
+  EXPECT_EQ(asked_second, 3);
+}
+
+TEST(PeerFacts, AreBoundedAndCheckedAndTolerateWhatIsNew) {
+  const PeerFacts facts{"edge", "edge.example.com", "E", "1.0", {"example.com", "\"quoted\".example"}};
+  std::string line = format_facts(facts);
+  ASSERT_TRUE(line.ends_with('\n'));
+  line.pop_back();
+  const auto parsed = parse_facts(line);
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(*parsed, facts);
+  EXPECT_TRUE(parse_facts(R"({"node":"x","something_new":[1,2,{"a":3}]})"));
+  for (const std::string& bad : {std::string("[]"), std::string("{"), std::string(R"({"node":7})"), std::string(R"({"sip_domains":"example.com"})"),
+                                 R"({"node":")" + std::string(300, 'x') + "\"}", std::string(R"({"sip_domains":[7]})"), std::string(5000, '[')})
+    EXPECT_FALSE(parse_facts(bad)) << bad.substr(0, 40);
+  FactsLines lines;
+  std::vector<std::string> taken;
+  const auto take = [&](std::string_view whole) { taken.emplace_back(whole); };
+  EXPECT_TRUE(lines.feed("one\ntw", take));
+  EXPECT_TRUE(lines.feed("o\n", take));
+  EXPECT_EQ(taken, (std::vector<std::string>{"one", "two"}));
+  EXPECT_FALSE(lines.feed(std::string(70'000, 'x'), take));
+}
+
+}  // namespace
+}  // namespace sallyport::zones
