@@ -29,7 +29,8 @@ json::value json_of(const CallControlView& view) {
 json::value json_of(const PeerView& view) {
   return json::object{{"name", view.name}, {"address", view.address}, {"state", view.state}, {"reason", view.reason}, {"since", view.since},
                       {"warning", view.warning}, {"tls", view.tls}, {"media_link", view.media_link}, {"connects", view.connects}, {"failures", view.failures},
-                      {"keepalives", view.keepalives}, {"round_trip_us", view.round_trip_us}};
+                      {"keepalives", view.keepalives}, {"round_trip_us", view.round_trip_us}, {"multiplex", view.multiplex}, {"channels", view.channels},
+                      {"multiplex_round_trip_us", view.multiplex_round_trip_us}};
 }
 
 template <class Number>

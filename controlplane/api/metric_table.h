@@ -84,6 +84,10 @@ inline constexpr MetricInfo metric_table[] = {
     {"zone_challenges_total", "", "E: digest challenges sent to C nodes."},
     {"zone_authenticated_total", "", "E: C nodes that authenticated."},
     {"zone_refused_total", "reason", "E: C nodes refused."},
+    {"multiplex_authenticated_total", "", "E: C nodes that authenticated on the stream multiplex."},
+    {"multiplex_refused_total", "reason", "E: C nodes refused on the stream multiplex."},
+    {"multiplex_sessions", "", "Connections of the stream multiplex that are active."},
+    {"multiplex_channels", "", "Channels open on these connections."},
 };
 
 // A row of the table, named by its literal: a name that is not there does not compile.

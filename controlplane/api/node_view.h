@@ -75,6 +75,9 @@ struct PeerView {
   std::string warning;  // A30: "peer is an IP address"
   std::string tls;      // "TLSv1.3 TLS_AES_256_GCM_SHA384"
   std::string media_link;  // "up", "down: ..."
+  std::string multiplex;   // of the stream multiplex: "active", "failed: ..."
+  std::uint64_t channels = 0;                 // on it
+  std::uint32_t multiplex_round_trip_us = 0;  // 0: not measured
   std::uint64_t connects = 0, failures = 0, keepalives = 0;
   std::uint32_t round_trip_us = 0;
 };
@@ -161,7 +164,7 @@ struct CounterView {
 // One layer of the traversal test, in the order they were tried.
 struct TestStepView {
   std::string peer;
-  std::string layer;    // "dns", "tcp", "tls", "san", "digest", "udp_rtp", "udp_rtcp", "icmp"
+  std::string layer;    // "dns", "tcp", "tls", "san", "digest", "udp_rtp", "udp_rtcp", "multiplex", "icmp"
   std::string verdict;  // "passed", "failed", "skipped", "information"
   std::string detail;   // "192.0.2.10 in 3 ms", "refused: nothing listens on 192.0.2.10:7001"
   std::uint32_t took_us = 0;

@@ -91,7 +91,7 @@ std::string show_zones(const json::value& zones) {
     text += "  " + line("user", at(zone, "user")) + "  " + line("fixed", "SIP over " + at(zone, "transport") + ", TLS verify " + at(zone, "tls_verify") + ", media encryption " + at(zone, "media_encryption") + ", authentication policy " + at(zone, "authentication_policy"));
     if (!at(zone, "tls_verify_subject_names").empty()) text += "  " + line("subject name", at(zone, "tls_verify_subject_names"));
     if (!at(zone, "sip_domains").empty()) text += "  " + line("domains", at(zone, "sip_domains"));
-    text += table_of(member(zone, "peers"), {{"PEER", "name"}, {"ADDRESS", "address"}, {"STATE", "state"}, {"SINCE", "since"}, {"TLS", "tls"}, {"MEDIA LINK", "media_link"}, {"REASON", "reason"}, {"WARNING", "warning"}}, "  ", "no peer is connected") + "\n";
+    text += table_of(member(zone, "peers"), {{"PEER", "name"}, {"ADDRESS", "address"}, {"STATE", "state"}, {"SINCE", "since"}, {"TLS", "tls"}, {"MEDIA LINK", "media_link"}, {"MULTIPLEX", "multiplex"}, {"REASON", "reason"}, {"WARNING", "warning"}}, "  ", "no peer is connected") + "\n";
   }
   return text.empty() ? "no zones; apply a site document: sallyport apply site.toml\n" : text;
 }

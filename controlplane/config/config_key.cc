@@ -137,6 +137,7 @@ constexpr ConfigKey keys[] = {
 
     {"traversal", "address", text, "", R"("inside")", R"("inside")", 1, 23, Rule::address_slot, "", restart, both, "E: address slot on which C is expected; C: address slot from which it connects.", KEY(traversal, TraversalSection, address)},
     {"traversal", "port", number, "", "7001", "", 1024, 65535, Rule::any, "", restart, E, "Port proposed for the first zone; the next take the ports after it.", KEY(traversal, TraversalSection, port)},
+    {"traversal", "multiplex_port", number, "", "2222", "2222", 1, 65535, Rule::any, "", restart, both, "TCP port of the stream multiplex: E listens there on the same address as for its zones, C dials it at every peer.", KEY(traversal, TraversalSection, multiplex_port)},
     {"traversal", "local_port_min", number, "", "", "25000", 1024, 65535, Rule::any, "", restart, C, "First local TCP port of connections to E and to call control.", KEY(traversal, TraversalSection, local_port_min)},
     {"traversal", "local_port_max", number, "", "", "29999", 1024, 65535, Rule::any, "", restart, C, "Last local TCP port of connections to E and to call control.", KEY(traversal, TraversalSection, local_port_max)},
     {"traversal", "keepalive_s", number, "s", "30", "30", 1, 600, Rule::any, "", restart, both, "How often C sends OPTIONS on each connection; E gives a silent one up after three times as long.", KEY(traversal, TraversalSection, keepalive_s)},

@@ -67,7 +67,7 @@ int run(const std::string& path) {
   std::signal(SIGPIPE, SIG_IGN);  // OpenSSL's writes to a closed socket
   prctl(PR_SET_DUMPABLE, 0);      // C's memory holds media keys, both hold link keys
   boost::asio::io_context io(1);
-  node::Node running(io, std::move(*config), log);
+  node::Node running(io, std::move(*config), log, SALLYPORT_VERSION);
   if (const Outcome<> started = running.start(); !started) {
     fmt::print(stderr, "{}\n", started.fault().text());
     return 1;

@@ -65,9 +65,10 @@ std::vector<LabelValues> label_values() {
           {"`call_directions`", "quality", ticked(texts(census_qualities))},
           {"`call_directions_beyond_limit`", "limit", ticked(texts(census_limits))},
           {"`media_refused_total`", "reason", ticked(refusals)},
-          {"`tls_*`", "listener", "`clients`, `traversal`"},
+          {"`tls_*`", "listener", "`clients`, `traversal`, `multiplex`"},
           {"`tls_admissions_total`", "result", ticked(names_of<tls::Admission>(tls::admissions))},
           {"`tls_handshake_failures_total`", "reason", ticked(names_of<tls::HandshakeReason>(tls::handshake_reasons))},
+          {"`multiplex_refused_total`", "reason", "`wrong_credential`, `certificate_name`, `no_answer`"},
           {"`zone_refused_total`", "reason", "`wrong_credential`, `unknown_user`, `not_authenticated`, `certificate_name`"},
           {"`api_requests_total`", "outcome", "`answered`, `refused`, `broken`"}};
 }

@@ -39,10 +39,11 @@ constexpr auto drain_look_interval = std::chrono::milliseconds(200);
 
 }  // namespace
 
-Node::Node(boost::asio::io_context& io, config::NodeConfig config, Log log)
+Node::Node(boost::asio::io_context& io, config::NodeConfig config, Log log, std::string version)
     : io_(io),
       config_(std::move(config)),
       log_(std::move(log)),
+      version_(std::move(version)),
       wheel_(io),
       timers_(timer_settings(config_.sip)),
       media_(io, media_settings(config_), *this),
@@ -58,6 +59,7 @@ Node::Node(boost::asio::io_context& io, config::NodeConfig config, Log log)
 Node::~Node() {
   media_.stop();  // calls go on without us
   for (const auto& client : zone_clients_) client->stop();
+  for (const auto& client : multiplex_clients_) client->stop();
   if (call_control_access_ != nullptr) call_control_access_->stop();
 }
 
@@ -98,6 +100,9 @@ Outcome<> Node::start() {
   auto zone_policy = tls::TlsPolicy::create(tls_options(tls::TlsRole::client), credentials_.zone());
   if (!zone_policy) return zone_policy.fault();
   zone_policy_ = std::move(*zone_policy);
+  auto multiplex_policy = tls::TlsPolicy::create(multiplex_tls(tls::TlsRole::client), credentials_.zone());
+  if (!multiplex_policy) return multiplex_policy.fault();
+  multiplex_policy_ = std::move(*multiplex_policy);
   auto opened = store::SiteStore::open({.state_dir = config_.node.state_dir, .role = config_.node.role, .node_name = config_.node.name,
                                         .first_zone_port = static_cast<uint16_t>(config_.traversal.port)});
   if (!opened) return opened.fault();
@@ -173,6 +178,8 @@ Outcome<> Node::start_edge() {
   const auto site = store_->snapshot();
   for (const store::Zone& zone : site->zones)
     if (const Outcome<> opened = open_zone(zone); !opened) return opened;
+  if (const Outcome<> opened = open_multiplex(); !opened) return opened;
+  tell_facts();
   return Done{};
 }
 
@@ -194,15 +201,17 @@ Outcome<> Node::open_zone(const store::Zone& zone) {
   settings.port = zone.port;
   settings.idle_ms = 3 * config_.traversal.keepalive_s * 1000;
   settings.limits = framer_limits();
-  zone_servers_.push_back(std::make_unique<zones::TraversalServer>(settings, io_, wheel_, *proxy_, [this](std::string_view user, sip::DigestAlgorithm algorithm) {
-    const auto site = store_->snapshot();
-    const store::Credential* credential = site->find_credential(std::string(user));
-    if (credential == nullptr) return std::string{};
-    return algorithm == sip::DigestAlgorithm::sha256 ? credential->ha1_sha256 : algorithm == sip::DigestAlgorithm::md5 ? credential->ha1_md5 : std::string{};
-  }));
+  zone_servers_.push_back(std::make_unique<zones::TraversalServer>(settings, io_, wheel_, *proxy_, [this](std::string_view user, sip::DigestAlgorithm algorithm) { return ha1_of(user, algorithm); }));
   const Outcome<> listening = listen_for_zone(zone, *zone_servers_.back());
   if (!listening) zone_servers_.pop_back();
   return listening;
+}
+
+std::string Node::ha1_of(std::string_view user, sip::DigestAlgorithm algorithm) const {
+  const auto site = store_->snapshot();
+  const store::Credential* credential = site->find_credential(std::string(user));
+  if (credential == nullptr) return {};
+  return algorithm == sip::DigestAlgorithm::sha256 ? credential->ha1_sha256 : algorithm == sip::DigestAlgorithm::md5 ? credential->ha1_md5 : std::string{};
 }
 
 Outcome<> Node::listen_for_zone(const store::Zone& zone, zones::TraversalServer& server) {
@@ -331,11 +340,13 @@ void Node::join_zone(const store::Zone& zone) {
       inner_router_->clear_link(link_id);
     };
     zone_clients_.push_back(client);
+    join_multiplex(zone, peer, settings.password);
     boost::asio::co_spawn(io_, zones::TraversalClient::run(client), boost::asio::detached);
   }
 }
 
 void Node::close_zone(const std::string& name) {
+  leave_multiplex(name);
   for (size_t number = 0; number < zone_servers_.size(); ++number) {
     if (zone_servers_[number]->settings().zone != name) continue;
     zone_servers_[number]->close_all("the zone was removed");
@@ -348,6 +359,7 @@ void Node::close_zone(const std::string& name) {
 }
 
 void Node::leave_zone(const std::string& name) {
+  leave_multiplex(name);
   std::erase_if(zone_clients_, [&](const std::shared_ptr<zones::TraversalClient>& client) {
     if (client->settings().zone != name) return false;
     client->stop();
@@ -385,6 +397,7 @@ void Node::apply_site(const store::SiteConfig& before, const store::SiteConfig& 
     leave_zone(zone.name);
     join_zone(zone);
   }
+  tell_facts();
   log_(fmt::format("site: revision {} applied", after.revision));
 }
 
@@ -417,6 +430,9 @@ void Node::keep_house() {
 void Node::drain(std::chrono::milliseconds deadline, std::function<void()> done) {
   if (client_listener_ != nullptr) client_listener_->stop_accepting();
   for (const auto& listener : zone_listeners_) listener->stop_accepting();
+  if (multiplex_listener_ != nullptr) multiplex_listener_->stop_accepting();
+  if (multiplex_server_ != nullptr) multiplex_server_->retire("the node is drained", deadline);
+  for (const auto& client : multiplex_clients_) client->retire("the node is drained");
   proxy_->refuse_new_calls();
   drained_ = std::move(done);
   watch_drain(std::chrono::steady_clock::now() + deadline);

@@ -22,16 +22,27 @@
 #include "controlplane/proxy/proxy.h"
 #include "controlplane/store/site_store.h"
 #include "controlplane/tls/listener.h"
+#include "controlplane/zones/multiplex_client.h"
+#include "controlplane/zones/multiplex_server.h"
 #include "controlplane/zones/traversal_client.h"
 #include "controlplane/zones/traversal_server.h"
 
 namespace sallyport::node {
 
+// Of one peer of a zone, as either node sees it.
+struct MultiplexState {
+  zones::PeerState state = zones::PeerState::idle;
+  std::string text;  // TLS version and cipher when active, else what is wrong
+  size_t channels = 0;
+  uint64_t round_trip_us = 0;  // 0: not measured yet
+};
+
 class Node final : private media::MediaListener {
  public:
   using Log = std::function<void(const std::string&)>;
 
-  Node(boost::asio::io_context& io, config::NodeConfig config, Log log);
+  // `version` is told to the other node.
+  Node(boost::asio::io_context& io, config::NodeConfig config, Log log, std::string version = {});
   ~Node();
 
   Outcome<> start();
@@ -47,6 +58,10 @@ class Node final : private media::MediaListener {
   zones::TraversalServer* zone_server(std::string_view name) const;  // null: none
   const std::vector<std::shared_ptr<zones::TraversalClient>>& zone_clients() const { return zone_clients_; }
   store::SiteStore& site_store() { return *store_; }
+  const zones::MultiplexServer* multiplex_server() const { return multiplex_server_.get(); }  // null on C
+  const std::vector<std::shared_ptr<zones::MultiplexClient>>& multiplex_clients() const { return multiplex_clients_; }
+  const tls::Listener* multiplex_listener() const { return multiplex_listener_.get(); }  // null on C
+  MultiplexState multiplex_state(std::string_view zone, std::string_view peer) const;
   media::DataplaneLink& dataplane() { return media_.dataplane(); }
   media::MediaPlane& media() { return media_; }
   calls::CallTable& calls() { return calls_; }
@@ -80,6 +95,16 @@ class Node final : private media::MediaListener {
   void leave_zone(const std::string& name);
   // The operator changed the site: zones that did not change keep their connections.
   void apply_site(const store::SiteConfig& before, const store::SiteConfig& after);
+  std::string ha1_of(std::string_view user, sip::DigestAlgorithm algorithm) const;
+  // The stream multiplex (node_multiplex.cc).
+  Outcome<> open_multiplex();
+  void join_multiplex(const store::Zone& zone, const std::string& peer, const std::string& password);
+  void leave_multiplex(const std::string& zone);
+  tls::TlsPolicyOptions multiplex_tls(tls::TlsRole role) const;
+  std::vector<zones::MultiplexZone> multiplex_zones() const;
+  const zones::MultiplexClient* multiplex_client(std::string_view zone, std::string_view peer) const;
+  zones::PeerFacts own_facts() const;
+  void tell_facts();
   std::string name_link(uint64_t link_id, std::string_view zone, std::string_view peer);
   Outcome<zones::LinkOffer> offer_link(const std::string& zone, const std::string& host);
   void install_link(const std::string& name, const zones::LinkOffer& offer, const tls::SocketAddress& remote);
@@ -102,12 +127,13 @@ class Node final : private media::MediaListener {
   boost::asio::io_context& io_;
   config::NodeConfig config_;  // after start() only what applies live changes
   Log log_;
+  const std::string version_;
   proxy::TimerWheel wheel_;
   proxy::TimerSettings timers_;
   std::unique_ptr<tls::StreamEngine> engine_;
   std::unique_ptr<dns::Resolver> resolver_;
   NodeCredentials credentials_;
-  std::shared_ptr<tls::TlsPolicy> server_policy_, client_policy_, zone_policy_;
+  std::shared_ptr<tls::TlsPolicy> server_policy_, client_policy_, zone_policy_, multiplex_policy_;
   media::MediaPlane media_;
   calls::CallTable calls_;
   proxy::RegistrationTable registrations_;
@@ -121,6 +147,9 @@ class Node final : private media::MediaListener {
   std::vector<std::unique_ptr<zones::TraversalServer>> retired_servers_;  // closed, their last connections still end
   std::vector<std::unique_ptr<tls::Listener>> zone_listeners_;
   std::vector<std::shared_ptr<zones::TraversalClient>> zone_clients_;
+  std::unique_ptr<zones::MultiplexServer> multiplex_server_;
+  std::unique_ptr<tls::Listener> multiplex_listener_;
+  std::vector<std::shared_ptr<zones::MultiplexClient>> multiplex_clients_;
   std::unique_ptr<tls::Listener> client_listener_;
   std::unordered_map<uint64_t, std::string> peer_by_hop_;  // traversal hop to the name of its media link
   std::unordered_map<uint64_t, std::string> link_names_;   // the same by link id

@@ -142,6 +142,27 @@ void add_listeners(std::vector<CounterView>& out, const char* listener, const st
     add(out, "tls_handshake_failures_total", sum.handshake_failed[at], {which, {"reason", tls::name_of(static_cast<tls::HandshakeReason>(at))}});
 }
 
+void add_multiplex(std::vector<CounterView>& out, const Node& node) {
+  uint64_t sessions = 0, channels = 0;
+  const auto count = [&](const zones::PeerStatus& status, const multiplex::Session* session) {
+    if (status.state != zones::PeerState::active || session == nullptr) return;
+    ++sessions;
+    channels += session->channels();
+  };
+  for (const auto& client : node.multiplex_clients()) count(client->status(), client->session());
+  if (const zones::MultiplexServer* server = node.multiplex_server()) {
+    for (const zones::MultiplexPeer& peer : server->peers()) count(peer.status, peer.session.get());
+    const zones::MultiplexServerCounters& counters = server->counters();
+    add(out, "multiplex_authenticated_total", counters.authenticated);
+    add(out, "multiplex_refused_total", counters.wrong_credential, {{"reason", "wrong_credential"}});
+    add(out, "multiplex_refused_total", counters.wrong_name, {{"reason", "certificate_name"}});
+    add(out, "multiplex_refused_total", counters.no_answer, {{"reason", "no_answer"}});
+    add_listeners(out, "multiplex", {node.multiplex_listener()});
+  }
+  add(out, "multiplex_sessions", sessions);
+  add(out, "multiplex_channels", channels);
+}
+
 }  // namespace
 
 api::NodeView::Awaitable<std::vector<CounterView>> NodeFacts::counters() {
@@ -169,6 +190,7 @@ api::NodeView::Awaitable<std::vector<CounterView>> NodeFacts::counters() {
     add(out, "zone_refused_total", early, {{"reason", "not_authenticated"}});
     add(out, "zone_refused_total", names, {{"reason", "certificate_name"}});
   }
+  add_multiplex(out, node_);
   add_media(out, node_.media().counters());
   add(out, "calls_running", uint64_t{node_.calls().running()});
   add(out, "registrations", uint64_t{node_.registrations().size()});

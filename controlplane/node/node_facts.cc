@@ -92,7 +92,7 @@ NodeView::Awaitable<StatusView> NodeFacts::status() {
   co_return view;
 }
 
-PeerView NodeFacts::view_of(const zones::PeerStatus& status, uint64_t link_id) const {
+PeerView NodeFacts::view_of(const zones::PeerStatus& status, std::string_view zone) const {
   PeerView view;
   view.name = status.peer;
   view.address = status.address;
@@ -105,10 +105,14 @@ PeerView NodeFacts::view_of(const zones::PeerStatus& status, uint64_t link_id) c
   view.failures = status.failures;
   view.keepalives = status.keepalives_answered;
   abi::LinkRecord link;
-  const int slot = node_.media_link_of(link_id);
+  const int slot = node_.media_link_of(zones::link_id_of(zone, status.peer));
   const bool known = slot >= 0 && node_.dataplane().read_link(static_cast<uint32_t>(slot), link);
   view.media_link = !known ? "down: not installed" : link.state.rtp_up && link.state.rtcp_up ? "up" : link.state.rtp_up ? "down: RTCP port silent" : "down: RTP port silent";
   if (known) view.round_trip_us = static_cast<uint32_t>(link.state.rtp_round_trip_ns / 1000);
+  const MultiplexState multiplex = node_.multiplex_state(zone, status.peer);
+  view.multiplex = multiplex.state == zones::PeerState::active ? "active" : std::string(zones::name_of(multiplex.state)) + ": " + multiplex.text;
+  view.channels = multiplex.channels;
+  view.multiplex_round_trip_us = static_cast<uint32_t>(multiplex.round_trip_us);
   return view;
 }
 
@@ -129,10 +133,10 @@ NodeView::Awaitable<std::vector<ZoneView>> NodeFacts::zones() {
     view.tls_verify_subject_names = zone.tls_verify_subject_names;
     view.sip_domains = zone.sip_domains;
     for (const auto& client : node_.zone_clients())
-      if (client->settings().zone == zone.name) view.peers.push_back(view_of(client->status(), client->link_id()));
+      if (client->settings().zone == zone.name) view.peers.push_back(view_of(client->status(), zone.name));
     for (const auto& server : node_.zone_servers())
       if (server->settings().zone == zone.name)
-        for (const zones::PeerStatus& status : server->status()) view.peers.push_back(view_of(status, zones::link_id_of(zone.name, status.peer)));
+        for (const zones::PeerStatus& status : server->status()) view.peers.push_back(view_of(status, zone.name));
     views.push_back(std::move(view));
   }
   co_return views;

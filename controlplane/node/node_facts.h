@@ -28,7 +28,7 @@ class NodeFacts final : public api::NodeView {
  private:
   std::string time_of(uint64_t monotonic_ms) const;  // of the node's timers, as UTC; "" for 0
   api::CallView view_of(const calls::Call& call, bool with_legs, bool with_quality) const;
-  api::PeerView view_of(const zones::PeerStatus& status, uint64_t link_id) const;
+  api::PeerView view_of(const zones::PeerStatus& status, std::string_view zone) const;
 
   Node& node_;
   const std::string version_;

@@ -22,7 +22,7 @@ using Client = std::shared_ptr<zones::TraversalClient>;
 using Layer = zones::ProbeVerdict::Layer;
 
 // Together below what the administration interface waits for.
-constexpr std::chrono::milliseconds connect_deadline{4000}, handshake_deadline{6000}, answer_deadline{6000};
+constexpr std::chrono::milliseconds connect_deadline{4000}, handshake_deadline{6000}, answer_deadline{6000}, multiplex_deadline{3000}, multiplex_look_interval{20};
 // A refusal older than this says nothing about now: C tries at least every half minute.
 constexpr uint64_t recent_ms = 90'000;
 
@@ -64,6 +64,20 @@ void judge_probe(TestReport& report, const tls::TlsFacts& facts, const zones::Pr
   else report.pass("digest", verdict.text);
 }
 
+// A session that is on its way is given the time it needs.
+boost::asio::awaitable<MultiplexState> settle_multiplex(Node& node, std::string zone, std::string peer) {
+  boost::asio::steady_timer timer(node.engine().context());
+  const auto deadline = TestReport::Clock::now() + multiplex_deadline;
+  MultiplexState state = node.multiplex_state(zone, peer);
+  while (state.state != zones::PeerState::active && state.state != zones::PeerState::failed && TestReport::Clock::now() < deadline) {
+    boost::system::error_code ignored;
+    timer.expires_after(multiplex_look_interval);
+    co_await timer.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
+    state = node.multiplex_state(zone, peer);
+  }
+  co_return state;
+}
+
 boost::asio::awaitable<TestReport> test_peer(Node& node, Client client) {
   const zones::TraversalClientSettings& settings = client->settings();
   TestReport report(node, settings.peer);
@@ -93,6 +107,9 @@ boost::asio::awaitable<TestReport> test_peer(Node& node, Client client) {
     judge_probe(report, facts, verdict);
   }
   report.judge_media(client->link_id(), state_text(client->status()), {});
+  const std::string zone = settings.zone;
+  const MultiplexState multiplex = co_await settle_multiplex(node, zone, name);
+  report.judge_multiplex(multiplex);
   const auto target = tls::SocketAddress::parse(address, 0);
   if (!target) co_return report;
   const std::string icmp = co_await ask_icmp(node.engine().context(), *target);
@@ -166,6 +183,8 @@ boost::asio::awaitable<TraversalTestView> test_from_e(Node& node, std::string zo
       const std::string peer = status.peer;
       const std::string c_says = co_await server->ask_media(peer, answer_deadline);
       report.judge_media(zones::link_id_of(zone, peer), state_text(status), c_says);
+      const MultiplexState multiplex = co_await settle_multiplex(node, zone, peer);
+      report.judge_multiplex(multiplex);
     }
     report.note("icmp", "not asked: E sends nothing towards C");
     reports.push_back(std::move(report));

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// The node's stream multiplex: E listens on one port for all of its zones, C dials every peer of every zone; both tell their facts.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <set>
+
+#include "controlplane/node/node.h"
+
+namespace sallyport::node {
+
+namespace {
+
+multiplex::SessionSettings session_settings(const config::NodeConfig& config) {
+  multiplex::SessionSettings settings;
+  settings.keepalive = std::chrono::seconds(config.traversal.keepalive_s);
+  return settings;
+}
+
+}  // namespace
+
+tls::TlsPolicyOptions Node::multiplex_tls(tls::TlsRole role) const {
+  tls::TlsPolicyOptions options = tls_options(role);
+  options.tls13_only = true;
+  options.alpn = {"h2"};
+  return options;
+}
+
+std::vector<zones::MultiplexZone> Node::multiplex_zones() const {
+  std::vector<zones::MultiplexZone> known;
+  const auto site = store_->snapshot();
+  for (const store::Zone& zone : site->zones) known.push_back({zone.name, zone.user, realm_of(zone), zone.tls_verify_subject_names});
+  return known;
+}
+
+Outcome<> Node::open_multiplex() {
+  multiplex_server_ = std::make_unique<zones::MultiplexServer>(
+      io_, wheel_, session_settings(config_), [this] { return multiplex_zones(); },
+      [this](std::string_view user, sip::DigestAlgorithm algorithm) { return ha1_of(user, algorithm); });
+  multiplex_server_->log = log_;
+  auto policy = tls::TlsPolicy::create(multiplex_tls(tls::TlsRole::server_verifies_client), credentials_.listeners());
+  if (!policy) return policy.fault();
+  tls::ListenerOptions options;
+  options.name = "stream multiplex";
+  auto address = slot_address(config_.traversal.address, config_.traversal.multiplex_port);
+  if (!address) return address.fault();
+  options.address = *address;
+  options.freebind = true;
+  options.tls = *policy;
+  options.limits = std::make_shared<tls::SourceLimits>(tls::SourceLimitOptions{.connections_per_source = 64, .handshakes_per_source_per_s = 20, .handshake_burst = 40, .connections_total = 256});
+  auto listener = tls::Listener::open(
+      *engine_, std::move(options), [this](tls::StreamPtr stream) { multiplex_server_->on_stream(std::move(stream)); },
+      [this](const tls::SocketAddress& source, const tls::HandshakeFailure& failure) { multiplex_server_->on_handshake_failure(source, failure); });
+  if (!listener) return listener.fault();
+  multiplex_listener_ = std::move(*listener);
+  return Done{};
+}
+
+void Node::join_multiplex(const store::Zone& zone, const std::string& peer, const std::string& password) {
+  zones::MultiplexClientSettings settings;
+  settings.zone = zone.name;
+  settings.peer = peer;
+  settings.port = config_.traversal.multiplex_port;
+  settings.username = zone.user;
+  settings.password = password;
+  if (const auto local = slot_address(config_.traversal.address, 0)) settings.local = *local;
+  settings.local_port_low = config_.traversal.local_port_min;
+  settings.local_port_high = config_.traversal.local_port_max;
+  settings.backoff_min_ms = config_.traversal.reconnect_min_ms;
+  settings.backoff_max_ms = config_.traversal.reconnect_max_ms;
+  settings.session = session_settings(config_);
+  auto client = std::make_shared<zones::MultiplexClient>(settings, *engine_, *resolver_, multiplex_policy_, wheel_);
+  client->log = log_;
+  client->set_facts(own_facts());
+  multiplex_clients_.push_back(client);
+  boost::asio::co_spawn(io_, zones::MultiplexClient::run(client), boost::asio::detached);
+}
+
+void Node::leave_multiplex(const std::string& zone) {
+  if (multiplex_server_ != nullptr) multiplex_server_->close_zone(zone, "the zone was removed");
+  std::erase_if(multiplex_clients_, [&](const std::shared_ptr<zones::MultiplexClient>& client) {
+    if (client->settings().zone != zone) return false;
+    client->stop();
+    return true;
+  });
+}
+
+zones::PeerFacts Node::own_facts() const {
+  zones::PeerFacts facts{config_.node.name, config_.node.fqdn, config_.is_e() ? "E" : "C", version_, {}};
+  std::set<std::string> domains(config_.sip.domains.begin(), config_.sip.domains.end());
+  const auto site = store_->snapshot();
+  for (const store::Zone& zone : site->zones) domains.insert(zone.sip_domains.begin(), zone.sip_domains.end());
+  facts.sip_domains.assign(domains.begin(), domains.end());
+  return facts;
+}
+
+void Node::tell_facts() {
+  const zones::PeerFacts facts = own_facts();
+  if (multiplex_server_ != nullptr) multiplex_server_->set_facts(facts);
+  for (const auto& client : multiplex_clients_) client->set_facts(facts);
+}
+
+const zones::MultiplexClient* Node::multiplex_client(std::string_view zone, std::string_view peer) const {
+  const auto found = std::find_if(multiplex_clients_.begin(), multiplex_clients_.end(),
+                                  [&](const auto& client) { return client->settings().zone == zone && client->settings().peer == peer; });
+  return found == multiplex_clients_.end() ? nullptr : found->get();
+}
+
+MultiplexState Node::multiplex_state(std::string_view zone, std::string_view peer) const {
+  const auto of = [](const zones::PeerStatus& status, const multiplex::Session* session) {
+    MultiplexState state{status.state, {}, 0, 0};
+    const bool is_active = status.state == zones::PeerState::active && session != nullptr;
+    state.text = is_active ? fmt::format("{} {}", status.tls_version, status.cipher) : status.reason.empty() ? zones::name_of(status.state) : status.reason;
+    if (session == nullptr) return state;
+    state.channels = session->channels();
+    state.round_trip_us = static_cast<uint64_t>(session->round_trip().count());
+    return state;
+  };
+  if (const zones::MultiplexClient* client = multiplex_client(zone, peer)) return of(client->status(), client->session());
+  MultiplexState absent{zones::PeerState::idle, fmt::format("C has not connected to port {}", config_.traversal.multiplex_port), 0, 0};
+  if (multiplex_server_ == nullptr) return absent;
+  for (const zones::MultiplexPeer& each : multiplex_server_->peers())
+    if (each.session != nullptr && each.zone == zone && each.facts.fqdn == peer) return of(each.status, each.session.get());
+  return absent;
+}
+
+}  // namespace sallyport::node
