@@ -26,6 +26,7 @@ inline constexpr MetricInfo metric_table[] = {
     {"calls_ended_total", "", "Calls that ended, for any reason."},
     {"calls_refused_total", "", "Calls refused by this node for want of media, dataplane or a readable SDP."},
     {"calls_swept_total", "", "Calls ended because both parties forgot them: session timer over, or silent too long."},
+    {"calls_link_lost_total", "", "Calls released because their media link was down longer than media.link_loss_s."},
     {"calls_adopted_total", "", "Calls taken over from the control plane before this one."},
     {"call_directions", "leg,direction,quality", "Audio streams of running calls by estimated MOS of each leg and direction: good from 4.03, fair from 3.6, poor below; the newest 1000 calls."},
     {"call_directions_beyond_limit", "leg,direction,limit", "Streams of running calls with more than 1 % lost, 30 ms of jitter, 300 ms of round trip or a MOS below 3.6; the newest 1000 calls."},

@@ -168,8 +168,9 @@ def test_a26_an_unknown_user_is_called_an_authentication_failure(stage):
 
 
 def test_a27_a_wrong_port_is_named_with_what_became_of_it(stage):
-    # The firewall passes the port of the stream multiplex, where no SIP is spoken, and drops 7002.
-    for port, outcome in ((7002, "timeout"),):
+    # The firewall passes 2222, where nothing listens when E has its stream multiplex elsewhere, and drops 7002.
+    stage.lab.replace_edge(edge_multiplex_port=plan.MULTIPLEX_PORT + 1)
+    for port, outcome in ((plan.MULTIPLEX_PORT, "refused"), (7002, "timeout")):
         stage.lab.replace_core(port=port)
         stage.lab.await_refusal(rf"connection {outcome} on {plan.EDGE_INSIDE.host4}:{port}", timeout_s=40)
         steps, summary = traversal_test(stage.lab.core)

@@ -19,6 +19,7 @@ class Settings:
     peers: tuple = (plan.EDGE_NAME,)
     subject_name: str = plan.CLUSTER_NAME
     port: int = plan.TRAVERSAL_PORT
+    edge_multiplex_port: int = plan.MULTIPLEX_PORT
     user: str = ZONE_USER
     core_password: str = ZONE_PASSWORD
     edge_password: str = ZONE_PASSWORD
@@ -109,6 +110,7 @@ domains = ["{plan.DOMAIN}"]
 [traversal]
 address = "inside"
 port = {plan.TRAVERSAL_PORT}
+multiplex_port = {{multiplex_port}}
 """
 
 CORE = f"""
