@@ -168,7 +168,8 @@ sip_domains = ["{plan.DOMAIN}"]
 name = "{settings.user}"
 password = "{settings.edge_password}"
 """
-    return common + EDGE.format(profile=settings.profile, port_max=settings.media_port_max,
+    return common + EDGE.format(profile=settings.profile, multiplex_port=settings.edge_multiplex_port,
+                                port_max=settings.media_port_max,
                                 media=_media(settings), sip=sip,
                                 outside_ip=settings.outside_ip, inside_ip=settings.inside_ip,
                                 advertised=settings.advertised), site
