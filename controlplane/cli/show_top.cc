@@ -48,10 +48,10 @@ std::string flows_text(const TopPicture& picture) {
   TextTable table({"FLOW", "CALL", "DIRECTION", "PART", "PACKETS/s", "BIT/s", "LOST %", "JITTER ms", "MOS"});
   for (const TopFlow& flow : picture.busiest_flows)
     table.add({flow.flow, flow.call, flow.direction, flow.component, with_unit(flow.packets_per_s), with_unit(flow.bits_per_s), flow.loss_percent, flow.jitter_ms, flow.mos});
-  return section("busiest flows", table, "no packets");
+  return section("busiest flows, of " + std::to_string(picture.flows_seen) + " looked at", table, "no packets");
 }
 
-std::string calls_text(const char* title, const std::vector<TopCall>& calls, const char* if_empty) {
+std::string calls_text(const std::string& title, const std::vector<TopCall>& calls, const char* if_empty) {
   TextTable table({"CALL", "MOS", "PACKETS/s", "BIT/s", "WORST LEG", "FROM", "TO"});
   for (const TopCall& call : calls) table.add({call.call, call.mos, with_unit(call.packets_per_s), with_unit(call.bits_per_s), call.worst_leg, call.from, call.to});
   return section(title, table, if_empty);
@@ -84,7 +84,7 @@ std::string show_top(const TopPicture& picture, std::size_t columns, std::size_t
   std::string text = printable(picture.node + " (" + picture.role + ") " + picture.state + ": " + counted(picture.calls, "call") + ", " + counted(picture.flows, "flow") + ", " +
                                counted(picture.registrations, "registration") + "; over " + seconds + " s") + "\n";
   text += traffic("in   ", picture.packets_in_per_s, picture.bits_in_per_s) + traffic("out  ", picture.packets_out_per_s, picture.bits_out_per_s);
-  text += workers_text(picture) + drops_text(picture) + calls_text("worst calls", picture.worst_calls, "none is bad");
+  text += workers_text(picture) + drops_text(picture) + calls_text("worst calls, of " + std::to_string(picture.calls_seen) + " looked at", picture.worst_calls, "none is bad");
   text += calls_text("busiest calls", picture.busiest_calls, "no packets") + flows_text(picture);
   return cut(text, columns, rows);
 }

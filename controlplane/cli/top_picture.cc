@@ -147,6 +147,8 @@ TopPicture picture_of(const TopLook& before, const TopLook& now) {
   picture.workers = workers_of(rates);
   picture.drops = drops_of(rates);
   picture.busiest_flows = flows_of(before, now, rates);
+  picture.flows_seen = items(now.flows).size();
+  picture.calls_seen = items(now.calls).size();
   std::vector<TopCall> calls = calls_of(now, picture.busiest_flows);
   keep_largest(picture.busiest_flows, most_flows, [](const TopFlow& flow) { return flow.packets_per_s; });
   picture.busiest_calls = calls;
@@ -163,7 +165,8 @@ json::value to_json(const TopPicture& picture) {
   return json::object{{"node", picture.node}, {"role", picture.role}, {"state", picture.state}, {"steering", picture.steering}, {"seconds", picture.seconds},
                       {"packets_in_per_s", picture.packets_in_per_s}, {"packets_out_per_s", picture.packets_out_per_s}, {"bits_in_per_s", picture.bits_in_per_s},
                       {"bits_out_per_s", picture.bits_out_per_s}, {"workers", list_of(picture.workers)}, {"drops", list_of(picture.drops)},
-                      {"busiest_flows", list_of(picture.busiest_flows)}, {"busiest_calls", list_of(picture.busiest_calls)}, {"worst_calls", list_of(picture.worst_calls)}};
+                      {"busiest_flows", list_of(picture.busiest_flows)}, {"busiest_calls", list_of(picture.busiest_calls)}, {"worst_calls", list_of(picture.worst_calls)},
+                      {"flows_seen", picture.flows_seen}, {"calls_seen", picture.calls_seen}};
 }
 
 }  // namespace sallyport::cli

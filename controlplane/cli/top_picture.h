@@ -45,6 +45,7 @@ struct TopPicture {
   std::vector<TopDrop> drops;
   std::vector<TopFlow> busiest_flows;
   std::vector<TopCall> busiest_calls, worst_calls;
+  std::size_t flows_seen = 0, calls_seen = 0;  // the node's lists are limited: others were not looked at
 };
 
 TopPicture picture_of(const TopLook& before, const TopLook& now);

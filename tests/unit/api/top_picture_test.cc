@@ -72,7 +72,7 @@ TEST(TopPicture, FitsTheTerminalAndShowsAllWithoutOne) {
   const TopPicture picture = picture_of(before, now);
   const std::string whole = show_top(picture, 0, 0);
   for (const char* word : {"c1 (C) ready: 3 calls, 12 flows, 9 registrations; over 2.0 s", "in   2000 packets/s, 3200 kbit/s", "steering rss", "25.0", "replay", "worst calls",
-                           "inside leg, to the phone: 20.0 % lost", "busiest calls", "busiest flows", "320 k"}) {
+                           "inside leg, to the phone: 20.0 % lost", "worst calls, of 3 looked at", "busiest calls", "busiest flows, of 4 looked at", "320 k"}) {
     EXPECT_THAT(whole, HasSubstr(word));
   }
   const std::string small = show_top(picture, 20, 5);
