@@ -84,6 +84,8 @@ abi::DropReason admit_tentative(Worker& worker, Packet& packet) {
   const uint64_t tolerance = is_stranger ? stranger_tolerance_ns : flow_tolerance_ns;
   state.candidates[slot].last_ns = worker.now_ns;
   if (!memory.policer[slot].take(worker.now_ns, interval, tolerance)) return abi::DropReason::policed;
+  // The stream of before is no stranger, from wherever it comes.
+  if (!worker.strangers.take(packet.source, worker.now_ns) && !is_familiar(flow, packet)) return abi::DropReason::policed;
   if (state.candidates[slot].packets != UINT32_MAX) ++state.candidates[slot].packets;
   packet.candidate = static_cast<uint8_t>(slot);
   packet.is_tentative = true;

@@ -15,6 +15,7 @@
 #include "dataplane/node.h"
 #include "dataplane/packet.h"
 #include "dataplane/policer.h"
+#include "dataplane/source_policer.h"
 #include "dataplane/srtp_burst.h"
 #include "drivers/crypto_engine.h"
 
@@ -51,6 +52,7 @@ class Worker {
   const uint32_t count;
   std::unique_ptr<FlowTable> flows;
   LinkTable links;
+  SourcePolicer strangers;
   drivers::CryptoEngine engine;
   SrtpBurst srtp;
   ControlMac mac;

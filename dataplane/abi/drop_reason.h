@@ -18,7 +18,7 @@ namespace sallyport::abi {
   DROP(find_flow, not_rtp, "neither RTP nor RTCP, for example STUN, DTLS or junk")        \
   DROP(find_flow, oversized, "longer than the flow's limit")                              \
   DROP(find_flow, truncated, "shorter than its header")                                   \
-  DROP(find_flow, policed, "above the packet rate of the flow or the candidate source")   \
+  DROP(find_flow, policed, "above the packet rate of the flow, or of a source no flow is held to") \
   DROP(find_flow, wrong_source, "not from the source this flow is held to")               \
   DROP(find_flow, too_many_candidates, "more than four candidate sources wait for a word from C") \
   DROP(open, auth_failed, "SRTP authentication tag is wrong")                             \

@@ -100,6 +100,16 @@ def test_rtp_of_a_stranger_under_no_key(stage):
     return _told(outcome, f"C found {at_core['auth_failed']:.0f} tags wrong")
 
 
+def test_a_stranger_who_knocks_at_every_port(stage):
+    """No flow polices him, as he sends each only a little; what C has to judge of him is bounded all the same."""
+    outcome = _flood(stage, "wrong_tags")
+    at_edge, at_core = outcome.at_edge, outcome.at_core
+    dropped = at_edge["policed"] + at_edge["too_many_candidates"] + at_core["auth_failed"]
+    require(dropped >= 0.95 * outcome.flooded.undecided, f"E dropped {at_edge}, C {at_core}")
+    require(at_core["auth_failed"] <= outcome.flooded.undecided / 3, f"C had to judge {at_core['auth_failed']:.0f}")
+    return _told(outcome, f"C found {at_core['auth_failed']:.0f} tags wrong")
+
+
 def test_rtp_in_the_phones_names_under_no_key(stage):
     outcome = _flood(stage, "forged_source")
     dropped = outcome.at_edge["policed"] + outcome.at_core["auth_failed"]
