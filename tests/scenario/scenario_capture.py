@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 from lab import capture, command, pcapng
+from lab.conversation import Conversation
 from lab.report import require
 from lab.scripted_phone import ScriptedCall, registered_pair
 
@@ -181,6 +182,18 @@ def test_c_decrypts_when_its_node_file_allows_it(stage):
     core.controlplane.wait_for("reload done", since=mark)
     code, _, _ = core.try_sallyport("capture", _id(core), "--file", _path(stage, core), "--decrypted")
     require(code == REFUSED, "it may still be decrypted")
+
+
+def test_captures_that_begin_and_end_lose_no_packet_of_the_call(stage):
+    with Conversation(stage.call) as talk:
+        for node in (stage.edge, stage.core):
+            talk.go_on(0.2)
+            child = subprocess.Popen([node.program, "--socket", node.socket_path, "capture", _id(node), "--file", _path(stage, node), "--packets", "60"],
+                                     stdout=subprocess.DEVNULL, start_new_session=True)
+            _await(lambda one=child: one.poll() is not None, "end of a capture of 60 packets")
+            require(child.returncode == 0, f"{node.role}: the capture ended with {child.returncode}")
+        talk.go_on(0.2)
+    talk.require_whole()
 
 
 def test_wrong_calls_and_files_are_told(stage):

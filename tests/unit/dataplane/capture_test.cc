@@ -146,6 +146,43 @@ TEST_F(Capture, ClearCopiesStandOnceBetweenOpeningAndSealing) {
   EXPECT_EQ(frames[1].kept_bytes, frames[1].frame_bytes);
 }
 
+// From IPv4 to IPv6, and tagged: what is copied is untagged and whole all the same.
+TEST(CaptureClear, CopyIsWholeWhateverItIsSentAs) {
+  Cable cable;
+  TestNode node({{&cable, false}}, {{"10.0.0.1", 0}, {"2001:db8::1", 0, 300}});
+  abi::FlowSpec spec;
+  spec.flow_index = 0;
+  spec.generation = 1;
+  spec.flags = abi::flow_capture | abi::flow_capture_clear;
+  spec.verbs = abi::verb_seal;
+  spec.seal_key = test_key(1);
+  spec.latch = abi::Latch::expected_ip;
+  spec.expected_source = address("10.0.0.9", 0);
+  spec.local_slot = 0;
+  spec.local_port = 40000;
+  spec.egress_slot = 1;
+  spec.egress_port = 42000;
+  spec.destination = address("2001:db8::9", 4000);
+  abi::CaptureArea& area = node.node().region->worker(0).capture;
+  area.until_ns.store(node.now_ns + seconds);
+  ASSERT_EQ(node.add(spec), abi::CommandStatus::done);
+  const Bytes media = rtp(9, 0x77, 0x42, 161);
+  abi::CapturedFrame copy;
+  for (int i = 0; i < 3; ++i) {  // until the next hop is known
+    area.until_ns.store(node.now_ns + seconds);
+    inject(cable, build_frame(address("10.0.0.9", 5000), address("10.0.0.1", 40000), media));
+    node.poll(node.now_ns + 200 * ms);
+  }
+  ASSERT_TRUE(area.frames.pop_and_wipe(copy));
+  Frame frame;
+  ASSERT_TRUE(read_frame(Bytes(copy.frame, copy.frame + copy.kept_bytes), frame));
+  EXPECT_EQ(copy.kept_bytes, 62u + media.size());
+  EXPECT_EQ(copy.frame_bytes, copy.kept_bytes);
+  EXPECT_EQ(frame.payload, media);
+  EXPECT_EQ(frame.source, address("2001:db8::1", 42000));
+  EXPECT_EQ(frame.destination, spec.destination);
+}
+
 TEST_F(Capture, EHasNothingClearToCopy) {
   EXPECT_EQ(capture(pair.e, TestPair::from_a(), abi::flow_capture | abi::flow_capture_clear), abi::CommandStatus::bad_type);
   EXPECT_EQ(capture(pair.c, TestPair::to_b(), abi::flow_capture_clear), abi::CommandStatus::bad_type) << "without flow_capture";
