@@ -20,6 +20,7 @@ class BindNic(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.sys = Path(folder.name)
+        self.path = os.environ["PATH"]
         self.devices = self.sys / "bus/pci/devices"
         for name in ("ixgbe", "vfio-pci", "mlx5_core"):
             (self.sys / "bus/pci/drivers" / name).mkdir(parents=True)
@@ -58,7 +59,7 @@ class BindNic(unittest.TestCase):
 
     def run_script(self, *words):
         return subprocess.run([SCRIPT, *words], capture_output=True, text=True, timeout=30,
-                              env={**os.environ, "SALLYPORT_SYS": str(self.sys)})
+                              env={**os.environ, "SALLYPORT_SYS": str(self.sys), "PATH": self.path})
 
     def assert_refused(self, words, text):
         result = self.run_script(*words)
@@ -83,16 +84,64 @@ class BindNic(unittest.TestCase):
         self.assertEqual(back.returncode, 0, back.stderr)
         self.assertEqual(self.driver(NIC), "ixgbe")
 
-    def test_nic_in_use_is_refused(self):
-        loopback_like = self.devices / NIC / "net" / "sp-test"
-        loopback_like.mkdir(parents=True)
+    def play_program(self, name, script):
+        """Puts a program of that name before the machine's own."""
         fake = self.sys / "bin"
-        fake.mkdir()
-        (fake / "ip").write_text('#!/bin/sh\ncase "$*" in *address*sp-test*) echo 1: sp-test inet 192.0.2.1/24 ;; esac\n')
-        (fake / "ip").chmod(0o755)
-        os.environ["PATH"] = f"{fake}:{os.environ['PATH']}"
-        self.addCleanup(os.environ.__setitem__, "PATH", os.environ["PATH"].split(":", 1)[1])
-        self.assert_refused([NIC], "carries an IP address")
+        fake.mkdir(exist_ok=True)
+        (fake / name).write_text(f"#!/bin/sh\n{script}\n")
+        (fake / name).chmod(0o755)
+        self.path = f"{fake}:{os.environ['PATH']}"
+
+    def add_interface(self, name):
+        (self.devices / NIC / "net" / name).mkdir(parents=True)
+
+    def test_nic_whose_interface_has_an_address_is_refused(self):
+        self.add_interface("sp-test")
+        self.play_program("ip", 'case "$*" in *address*sp-test*) echo 1: sp-test inet 192.0.2.1/24 ;; esac')
+        self.assert_refused([NIC], "its interface sp-test carries an IP address")
+
+    def test_nic_with_the_default_route_is_refused(self):
+        self.add_interface("sp-test")
+        self.play_program("ip", 'case "$*" in "route show default") echo default via 192.0.2.254 dev sp-test proto static ;; esac')
+        self.assert_refused([NIC], "the default route leads through its interface sp-test")
+
+    def test_default_route_of_another_interface_is_no_hindrance(self):
+        self.add_interface("sp-test")
+        self.play_program("ip", 'case "$*" in "route show default") echo default via 192.0.2.254 dev sp-test2 proto static ;; esac')
+        self.play_kernel("ixgbe")
+        bound = self.run_script(NIC)
+        self.assertEqual(bound.returncode, 0, bound.stderr)
+        self.assertEqual(self.driver(NIC), "vfio-pci")
+
+    def test_kernel_without_vfio_is_refused(self):
+        (self.sys / "bus/pci/drivers/vfio-pci/unbind").unlink()
+        (self.sys / "bus/pci/drivers/vfio-pci").rmdir()
+        self.play_program("modprobe", "exit 1")
+        self.assert_refused([NIC], "the kernel has no vfio-pci; install a kernel with CONFIG_VFIO_PCI")
+        self.assertFalse((self.devices / NIC / "driver_override").exists())
+
+    def test_missing_iommu_is_said_and_how_to_have_one(self):
+        (self.sys / "kernel/iommu_groups/1").rmdir()
+        self.play_kernel("ixgbe")
+        bound = self.run_script(NIC)
+        self.assertEqual(bound.returncode, 0, bound.stderr)
+        self.assertIn("intel_iommu=on or amd_iommu=on", bound.stdout)
+
+    def test_bound_nic_is_left_as_it_is(self):
+        self.set_driver(NIC, "vfio-pci")
+        result = self.run_script(NIC)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("is bound to vfio-pci already", result.stdout)
+        self.assertFalse((self.devices / NIC / "driver_override").exists())
+
+    def test_nic_that_no_driver_takes_is_told(self):
+        # Nobody plays the kernel: the write is read, and nothing follows.
+        probe = threading.Thread(target=(self.sys / "bus/pci/drivers_probe").read_text, daemon=True)
+        probe.start()
+        self.addCleanup(probe.join, 10)
+        result = self.run_script(NIC)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("was not taken by vfio-pci; see dmesg", result.stderr)
 
     def test_what_is_no_nic_is_refused(self):
         self.assert_refused([DISK], "no Ethernet controller")
