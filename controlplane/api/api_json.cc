@@ -95,7 +95,7 @@ const char* name_of(FaultCode code) {
 
 json::value to_json(const StatusView& view) {
   return json::object{{"node", view.node}, {"role", view.role}, {"fqdn", view.fqdn}, {"version", view.version}, {"pid", view.pid},
-                      {"started", view.started}, {"uptime_s", view.uptime_s}, {"state", view.state}, {"site_revision", view.site_revision},
+                      {"instance", view.instance}, {"started", view.started}, {"uptime_s", view.uptime_s}, {"state", view.state}, {"site_revision", view.site_revision},
                       {"dataplane", json_of(view.dataplane)}, {"registrations", view.registrations}, {"calls", view.calls},
                       {"client_connections", view.client_connections}, {"transactions", view.transactions}, {"call_control", list_of(view.call_control)},
                       {"certificates", list_of(view.certificates)}, {"alarms", list_of(view.alarms)}};
@@ -124,6 +124,8 @@ json::value to_json(const FlowView& view) {
 json::value to_json(const TraversalTestView& view) {
   return json::object{{"zone", view.zone}, {"passed", view.passed}, {"summary", view.summary}, {"steps", list_of(view.steps)}};
 }
+
+json::value to_json(const UpgradeView& view) { return json::object{{"from", view.from}, {"to", view.to}, {"binary", view.binary}}; }
 
 json::value to_json(const LogLine& line) {
   return json::object{{"sequence", line.sequence}, {"at", line.at}, {"level", name_of(line.level)}, {"kind", line.kind}, {"text", line.text}};

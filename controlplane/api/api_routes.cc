@@ -171,6 +171,17 @@ Answer post_apply(const ApiRequest& request, ApiParts parts) {
   co_return answer_json(to_json(*plan));
 }
 
+Answer post_upgrade(const ApiRequest& request, ApiParts parts) {
+  std::string binary = parameter(request, "binary");
+  auto upgrade = co_await parts.node.upgrade(binary);
+  if (!upgrade) {
+    parts.log.warn("upgrade_refused", request.actor + ": " + upgrade.fault().text());
+    co_return answer_fault(upgrade.fault());
+  }
+  parts.log.info("upgrade", request.actor + ": " + upgrade->from + " gives way to " + upgrade->to + ", " + upgrade->binary);
+  co_return answer_json(to_json(*upgrade));
+}
+
 struct Route {
   const char* method;
   std::string_view path;  // a trailing slash takes one more segment
@@ -191,6 +202,7 @@ constexpr Route routes[] = {
     {"GET", "/metrics", get_metrics},
     {"POST", "/v1/traversal/test", post_traversal_test},
     {"POST", "/v1/apply", post_apply},
+    {"POST", "/v1/upgrade", post_upgrade},
 };
 
 bool fits(const Route& route, std::string_view path) {

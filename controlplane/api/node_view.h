@@ -54,6 +54,7 @@ struct CallControlView {
 struct StatusView {
   std::string node, role, fqdn, version;
   std::uint32_t pid = 0;
+  std::string instance;  // another one after each start, also where the pid stays (upgrade)
   std::string started;
   std::uint64_t uptime_s = 0;
   std::string state;  // "ready", "degraded", "draining"
@@ -201,6 +202,11 @@ class CaptureFeed {
   virtual void on_ready(std::function<void()> ready) = 0;  // something waits, or it has ended
 };
 
+struct UpgradeView {
+  std::string from, to;  // versions
+  std::string binary;
+};
+
 class NodeView {
  public:
   template <class T>
@@ -217,6 +223,9 @@ class NodeView {
   virtual Awaitable<std::vector<CounterView>> counters() = 0;
   // zone empty: every zone. Fault missing: no such zone.
   virtual Awaitable<Outcome<std::vector<TraversalTestView>>> test_traversal(std::string zone) = 0;
+  // Replaces the running control plane by that program (empty: the file it was started from), once it was found fit; media goes on.
+  // The answer comes before the change. Fault: nothing was changed.
+  virtual Awaitable<Outcome<UpgradeView>> upgrade(std::string binary) = 0;
   // Fault missing: no such call, or it has ended; refused: it may not be decrypted; exhausted, conflict: too many, or twice.
   virtual Awaitable<Outcome<std::unique_ptr<CaptureFeed>>> capture(CaptureQuery query) = 0;
 };

@@ -42,6 +42,7 @@ int run_traversal_test(const Options& options);
 int run_apply(const Options& options);
 int run_export(const Options& options);
 int run_logs(const Options& options);
+int run_upgrade(const Options& options);
 int run_check_config(const Options& options);  // needs no control plane
 int run_keys(const Options& options);          // likewise
 

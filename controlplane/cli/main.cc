@@ -118,6 +118,8 @@ class CommandLine {
     apply->add_option("FILE", options_.argument, "Site document; - reads standard input")->required();
     apply->add_flag("--dry-run", options_.dry_run, "Only show the plan");
     apply->add_flag("--yes,-y", options_.yes, "Do not ask");
+    add(app_, "upgrade", "Replaces the running control plane by a new program; media goes on, and nothing changes if it is not fit", "sallyport upgrade\n         sallyport upgrade --binary /opt/sallyport/bin/sallyport-controlplane", run_upgrade)
+        ->add_option("--binary", options_.argument, "The new program; default the file that runs, as it is now");
     add(app_, "export", "The site as a document that apply takes; without passwords", "sallyport export > site.toml", run_export);
   }
 

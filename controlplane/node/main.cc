@@ -3,15 +3,21 @@
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 
 #include "controlplane/api/api_server.h"
+#include "controlplane/node/handover.h"
 #include "controlplane/node/metric_page.h"
+#include "controlplane/node/node_credentials.h"
 #include "controlplane/node/node_facts.h"
+#include "controlplane/node/successor.h"
+#include "controlplane/tls/inherited_sockets.h"
 
 namespace {
 
@@ -46,7 +52,44 @@ void keep_watchdog(boost::asio::steady_timer& timer, uint64_t interval_us) {
   });
 }
 
-int run(const std::string& path) {
+// What was begun may end for so long before another program takes over.
+constexpr auto handover_deadline = std::chrono::seconds(2);
+
+struct Succession {
+  std::optional<node::Successor> successor;
+  node::Handover handover;  // its descriptors stay open until the process ends or becomes another
+  tls::ConnectionKeeper keeper;
+};
+
+int check(const std::string& path) {
+  const auto config = config::load_node_config(path);
+  if (!config) {
+    fmt::print(stderr, "{}\n", config.fault().text());
+    return 2;
+  }
+  if (const auto credentials = node::NodeCredentials::load(config->tls); !credentials) {
+    fmt::print(stderr, "{}\n", credentials.fault().text());
+    return 1;
+  }
+  fmt::print("{}{}\n", node::successor_greeting, SALLYPORT_VERSION);
+  return 0;
+}
+
+// The same process goes on as another program: to systemd nothing happened.
+int become(Succession& succession, std::string path) {
+  if (const Outcome<> kept = succession.keeper.start(); !kept) fmt::print(stderr, "{}\n", kept.fault().text());
+  if (const Outcome<> left = succession.handover.leave(); !left) {
+    fmt::print(stderr, "{}\n", left.fault().text());
+    return 1;
+  }
+  std::string binary = succession.successor->binary, option = "--config";
+  char* words[] = {binary.data(), option.data(), path.data(), nullptr};
+  ::execv(binary.c_str(), words);
+  fmt::print(stderr, "program {}: cannot be run: {}; the service is started anew, media goes on\n", binary, std::strerror(errno));
+  return 1;
+}
+
+int run(const std::string& path, Succession& succession) {
   auto config = config::load_node_config(path);
   if (!config) {
     fmt::print(stderr, "{}\n", config.fault().text());
@@ -68,10 +111,14 @@ int run(const std::string& path) {
   prctl(PR_SET_DUMPABLE, 0);      // C's memory holds media keys, both hold link keys
   boost::asio::io_context io(1);
   node::Node running(io, std::move(*config), log, SALLYPORT_VERSION);
+  const node::Handover inherited = node::Handover::take();
+  tls::InheritedSockets::instance().add(inherited.sockets);
   if (const Outcome<> started = running.start(); !started) {
     fmt::print(stderr, "{}\n", started.fault().text());
     return 1;
   }
+  tls::InheritedSockets::instance().close_rest();
+  running.take_flows(inherited);
   node::NodeFacts facts(running, SALLYPORT_VERSION);
   api::MetricRegistry metrics;
   auto server = api::ApiServer::start(io.get_executor(), {.socket_path = running.config().api.socket, .metrics_listen = running.config().api.metrics_listen},
@@ -80,6 +127,14 @@ int run(const std::string& path) {
     fmt::print(stderr, "{}\n", server.fault().text());
     return 1;
   }
+  facts.give_way = [&](const node::Successor& successor) {
+    sd_notify(0, "RELOADING=1");
+    succession.successor = successor;
+    succession.handover.sockets = running.hand_over(handover_deadline, [&] {
+      running.give_flows(succession.keeper, succession.handover);
+      io.stop();
+    });
+  };
   boost::asio::signal_set signals(io, SIGTERM, SIGINT, SIGHUP);
   wait_for_signals(signals, running, facts, io, **events, log);
   boost::asio::steady_timer watchdog(io);
@@ -95,8 +150,9 @@ int run(const std::string& path) {
 int main(int argc, char** argv) {
   CLI::App app("Control plane of a Sallyport node: SIP, TLS, zones; programs the dataplane's flows.");
   std::string path;
-  bool print_keys = false, print_metrics = false;
+  bool print_keys = false, print_metrics = false, is_check = false;
   app.add_option("--config", path, "node file, for example conf/edge-e.toml");
+  app.add_flag("--check", is_check, "say whether this program accepts the node file and its credentials, and end");
   app.add_flag("--print-keys", print_keys, "print docs/configuration.md and end");
   app.add_flag("--print-metrics", print_metrics, "print docs/metrics.md and end");
   app.footer("Example: sallyport-controlplane --config /etc/sallyport/edge-e.toml");
@@ -113,5 +169,8 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "no node file given; add --config FILE\n");
     return 2;
   }
-  return run(path);
+  if (is_check) return check(path);
+  Succession succession;
+  const int code = run(path, succession);
+  return code == 0 && succession.successor ? become(succession, path) : code;
 }

@@ -14,6 +14,7 @@
 #include "controlplane/config/node_config.h"
 #include "controlplane/dns/resolver.h"
 #include "controlplane/media/media_plane.h"
+#include "controlplane/node/handover.h"
 #include "controlplane/node/node_credentials.h"
 #include "controlplane/proxy/call_control_access.h"
 #include "controlplane/proxy/client_access.h"
@@ -51,6 +52,14 @@ class Node final : private media::MediaListener {
   Outcome<> reload();
   // No new connections, new calls get 503; `done` when no call runs or the deadline is over.
   void drain(std::chrono::milliseconds deadline, std::function<void()> done);
+
+  // For a successor over exec(): the sockets this node is reached at, open but no longer served. `done` when what was begun is over
+  // (transactions, handshakes) or the deadline is; media goes on.
+  std::vector<int> hand_over(std::chrono::milliseconds deadline, std::function<void()> done);
+  // When that is done: what connections of phones can go on beside the successor, and who is registered over them.
+  void give_flows(tls::ConnectionKeeper& keeper, Handover& handover);
+  // The successor, once started.
+  void take_flows(const Handover& handover);
 
   const config::NodeConfig& config() const { return config_; }
   uint64_t now_ms() const { return wheel_.now_ms(); }
@@ -117,6 +126,9 @@ class Node final : private media::MediaListener {
   void keep_house();
   void originate(const std::shared_ptr<proxy::Hop>& hop, const std::string& request);
   void watch_drain(std::chrono::steady_clock::time_point end);
+  void watch_quiet(std::chrono::steady_clock::time_point end);
+  void watch_still(std::chrono::steady_clock::time_point end);
+  bool is_quiet() const;
   uint64_t next_hop_id() { return ++last_hop_id_; }
   std::string peer_of_hop(uint64_t hop_id) const;
   std::string media_report_line(uint64_t hop_id);

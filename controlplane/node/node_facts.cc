@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <random>
 
 #include "controlplane/node/call_legs.h"
 #include "controlplane/node/traversal_test.h"
@@ -19,11 +20,16 @@ namespace {
 
 constexpr std::size_t most_judged = 1000;  // calls whose quality one request asks for
 
+uint64_t random_number() {
+  std::random_device source;
+  return uint64_t{source()} << 32 | source();
+}
+
 std::string utc(std::time_t seconds) { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(seconds)); }
 
 }  // namespace
 
-NodeFacts::NodeFacts(Node& node, std::string version) : node_(node), version_(std::move(version)), started_ms_(node.now_ms()) {}
+NodeFacts::NodeFacts(Node& node, std::string version) : node_(node), version_(std::move(version)), instance_(fmt::format("{:016x}", random_number())), started_ms_(node.now_ms()) {}
 
 std::string NodeFacts::time_of(uint64_t monotonic_ms) const {
   if (monotonic_ms == 0) return {};
@@ -42,6 +48,7 @@ NodeView::Awaitable<StatusView> NodeFacts::status() {
   view.fqdn = config.node.fqdn;
   view.version = version_;
   view.pid = static_cast<uint32_t>(getpid());
+  view.instance = instance_;
   view.started = time_of(started_ms_ + 1);
   view.uptime_s = (node_.now_ms() - started_ms_) / 1000;
   view.site_revision = node_.site_store().snapshot()->revision;
@@ -206,6 +213,16 @@ NodeView::Awaitable<std::vector<FlowView>> NodeFacts::flows(std::size_t limit) {
   std::vector<FlowView> views = flows_of(*region, node_.config().is_e(), limit);
   add_quality(views, node_.calls());
   co_return views;
+}
+
+NodeView::Awaitable<Outcome<UpgradeView>> NodeFacts::upgrade(std::string binary) {
+  if (upgrading_ || draining || !give_way) co_return Fault{FaultCode::conflict, "this control plane", "is about to end already", "wait for the next one: sallyport status"};
+  upgrading_ = true;
+  Outcome<Successor> successor = co_await check_successor(binary, node_.config().file);
+  upgrading_ = successor.has_value();
+  if (!successor) co_return successor.fault();
+  give_way(*successor);
+  co_return UpgradeView{version_, successor->version, successor->binary};
 }
 
 NodeView::Awaitable<Outcome<std::vector<TraversalTestView>>> NodeFacts::test_traversal(std::string zone) {

@@ -5,6 +5,7 @@
 
 #include "controlplane/api/node_view.h"
 #include "controlplane/node/node.h"
+#include "controlplane/node/successor.h"
 
 namespace sallyport::node {
 
@@ -22,8 +23,12 @@ class NodeFacts final : public api::NodeView {
   Awaitable<Outcome<std::vector<api::TraversalTestView>>> test_traversal(std::string zone) override;
   Awaitable<Outcome<std::unique_ptr<api::CaptureFeed>>> capture(api::CaptureQuery query) override;
 
+  Awaitable<Outcome<api::UpgradeView>> upgrade(std::string binary) override;
+
   // Set while SIGTERM is being obeyed.
   bool draining = false;
+  // Gives way to a program that was found fit.
+  std::function<void(const Successor&)> give_way;
 
  private:
   std::string time_of(uint64_t monotonic_ms) const;  // of the node's timers, as UTC; "" for 0
@@ -31,8 +36,10 @@ class NodeFacts final : public api::NodeView {
   api::PeerView view_of(const zones::PeerStatus& status, std::string_view zone) const;
 
   Node& node_;
+  bool upgrading_ = false;
   const std::string version_;
   mutable int64_t wall_offset_ms_ = 0;  // wall clock less CLOCK_MONOTONIC
+  const std::string instance_;
   const uint64_t started_ms_;
 };
 

@@ -70,6 +70,12 @@ void CallControlAccess::stop() {
   tls_listener_.reset();
 }
 
+void CallControlAccess::release_sockets(std::vector<int>& sockets) {
+  sockets.push_back(udp_->share_socket());
+  for (tls::Listener* listener : {listener_.get(), tls_listener_.get()})
+    if (listener != nullptr) sockets.push_back(listener->release_socket());
+}
+
 void CallControlAccess::suspect(CallControlNode& node) {
   for (size_t index = 0; index < nodes_.nodes().size(); ++index)
     if (&nodes_.nodes()[index] == &node && index < timers_.size()) timers_[index]->cancel();

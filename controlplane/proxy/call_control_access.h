@@ -39,6 +39,8 @@ class CallControlAccess final : public MessageSink {
 
   Outcome<> open();
   void stop();
+  // For the next control plane: connections wait in its sockets' queues; datagrams are received here until this process ends.
+  void release_sockets(std::vector<int>& sockets);
   // A request found the node dead: probe now instead of at the next interval.
   void suspect(CallControlNode& node);
   std::function<void(const std::string& line)> log;

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/proxy/client_access.h"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <utility>
+
+#include "controlplane/tls/tls_session.h"
 
 namespace sallyport::proxy {
 
@@ -26,10 +30,35 @@ void ClientAccess::on_registered(Hop& client, uint32_t granted_s, uint32_t flow_
   static_cast<StreamHop&>(client).stream().set_idle_deadline(std::chrono::milliseconds(granted_s == 0 ? settings_.unregistered_idle_ms : registered_ms));
 }
 
+void ClientAccess::on_restored(const Registration& known, uint32_t flow_timer_s, uint64_t now_ms) {
+  const auto found = flows_.find(known.flow_id);
+  if (found != flows_.end() && known.expires_ms > now_ms) on_registered(*found->second, static_cast<uint32_t>((known.expires_ms - now_ms) / 1000 + 1), flow_timer_s);
+}
+
 void ClientAccess::on_closed(const std::shared_ptr<Hop>& hop, std::string_view) {
   router_.remove_client(hop->id);
   flows_.erase(hop->id);
   proxy_.on_hop_lost(*hop);
+}
+
+void ClientAccess::hold_all() {
+  for (auto& [id, hop] : flows_) hop->stream().hold();
+}
+
+bool ClientAccess::has_stilled() const {
+  return std::all_of(flows_.begin(), flows_.end(), [](const auto& flow) { return flow.second->is_still(); });
+}
+
+std::vector<ClientAccess::KeptFlow> ClientAccess::give(tls::ConnectionKeeper& keeper) {
+  std::vector<KeptFlow> given;
+  for (auto& [id, hop] : flows_) {
+    if (!hop->is_still()) continue;
+    tls::Stream::Detached taken = hop->stream().detach();
+    // Kept for us since an earlier change of program: the local socket goes on to the next.
+    const int fd = taken.session == nullptr ? std::exchange(taken.fd, -1) : keeper.keep(std::move(taken));
+    if (fd >= 0) given.push_back({fd, id, hop->local, hop->remote});
+  }
+  return given;
 }
 
 void ClientAccess::close_all(std::string_view reason) {

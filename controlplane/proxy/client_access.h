@@ -6,10 +6,12 @@
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "controlplane/proxy/edge_router.h"
 #include "controlplane/proxy/proxy.h"
 #include "controlplane/proxy/stream_hop.h"
+#include "controlplane/tls/connection_keeper.h"
 
 namespace sallyport::proxy {
 
@@ -26,6 +28,17 @@ class ClientAccess final : public MessageSink {
   void on_stream(uint64_t hop_id, tls::StreamPtr stream);
   // `client` is one of flows().
   void on_registered(Hop& client, uint32_t granted_s, uint32_t flow_timer_s);
+  // Towards another process: no flow is read any more; has_stilled() once every one can be given away. give() gives those that can.
+  void hold_all();
+  bool has_stilled() const;
+  struct KeptFlow {
+    int fd = -1;  // of the keeper, for the plain bytes
+    uint64_t hop_id = 0;
+    tls::SocketAddress local, remote;
+  };
+  std::vector<KeptFlow> give(tls::ConnectionKeeper& keeper);
+  // Of a flow that was taken over: it may be silent as long as it could before.
+  void on_restored(const Registration& known, uint32_t flow_timer_s, uint64_t now_ms);
   size_t flows() const { return flows_.size(); }
   // SIGTERM: no new flows; those that idle longest end by themselves, the rest when the process does.
   void close_all(std::string_view reason);

@@ -72,6 +72,16 @@ uint32_t RegistrationTable::learn(const RegistrationWish& wish, const sip::Messa
   return longest_s;
 }
 
+void RegistrationTable::restore(const Registration& known, uint64_t now_ms) {
+  const auto aor = sip::parse_uri(known.aor);
+  if (!aor || known.expires_ms <= now_ms) return;
+  write_aor(aor_, *aor);
+  key_.assign(aor_).append(1, end_of_aor).append(known.instance.empty() ? known.contact : known.instance);
+  Binding& binding = entry(now_ms);
+  serve_by(binding, known.flow_id);
+  binding.second = known;
+}
+
 // The binding of key_, a new one if there is none; a full table gives up the one that expires first.
 RegistrationTable::Binding& RegistrationTable::entry(uint64_t now_ms) {
   if (const auto found = by_key_.find(key_); found != by_key_.end()) return *found;

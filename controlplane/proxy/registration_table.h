@@ -36,6 +36,8 @@ class RegistrationTable {
 
   // `response` is the 200 to the REGISTER that asked for `wish`. Returns the seconds the binding was granted; 0: removed.
   uint32_t learn(const RegistrationWish& wish, const sip::Message& response, uint64_t flow_id, std::string_view source, uint64_t now_ms);
+  // One that a control plane before this one had learnt.
+  void restore(const Registration& known, uint64_t now_ms);
   void forget_flow(uint64_t flow_id);
   void expire(uint64_t now_ms);
   std::vector<Registration> list(uint64_t now_ms) const;  // by address of record

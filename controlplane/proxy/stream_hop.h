@@ -30,6 +30,8 @@ class StreamHop final : public Hop {
   bool is_open() const override { return stream_->is_open(); }
   void close() override { stream_->close_after_send(); }
   tls::Stream& stream() { return *stream_; }
+  // Nothing under way in either direction, no message half received.
+  bool is_still() const { return stream_->is_still() && framer_.pending_bytes() == 0; }
   uint64_t pongs() const { return pongs_; }
 
   // A double CRLF (RFC 5626 3.5.1): keeps the NAT binding open; the peer answers with one CRLF.

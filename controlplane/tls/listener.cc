@@ -11,8 +11,10 @@
 #include <cerrno>
 #include <cstring>
 #include <unordered_map>
+#include <utility>
 
 #include "controlplane/tls/engine_core.h"
+#include "controlplane/tls/inherited_sockets.h"
 #include "controlplane/tls/marking.h"
 
 namespace sallyport::tls {
@@ -144,7 +146,8 @@ void Listener::State::stop() {
 Outcome<std::unique_ptr<Listener>> Listener::open(StreamEngine& engine, ListenerOptions options, OnStream on_stream, OnFailure on_failure) {
   if (!options.address.is_set()) return Fault{FaultCode::invalid, "listener " + options.name, "has no address", "configure one"};
   if (options.tls != nullptr && !options.tls->is_server()) return Fault{FaultCode::invalid, "listener " + options.name, "was given a client's TLS policy", "give it a server's"};
-  auto opened = open_socket(options);
+  const int inherited = InheritedSockets::instance().take(SOCK_STREAM, options.address);
+  auto opened = inherited >= 0 ? Outcome<int>(inherited) : open_socket(options);
   if (!opened) return opened.fault();
   auto state = std::make_shared<State>();
   state->engine = &engine;
@@ -179,5 +182,12 @@ const ListenerCounters& Listener::counters() const { return state_->counters; }
 uint32_t Listener::handshakes_running() const { return static_cast<uint32_t>(state_->handshakes.size()); }
 void Listener::set_tls(std::shared_ptr<TlsPolicy> policy) { state_->options.tls = std::move(policy); }
 void Listener::stop_accepting() { state_->stop(); }
+
+int Listener::release_socket() {
+  if (!state_->accepting) return -1;
+  state_->accepting = false;
+  state_->engine->core().stop_accept(state_->acceptor);
+  return std::exchange(state_->fd, -1);
+}
 
 }  // namespace sallyport::tls

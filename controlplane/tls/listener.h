@@ -54,6 +54,8 @@ class Listener {
   // Handshakes from now on use the new policy (null: plain).
   void set_tls(std::shared_ptr<TlsPolicy> policy);
   void stop_accepting();
+  // Stops accepting and leaves the socket open for whoever listens next: what connects meanwhile waits in its queue. -1: it was stopped.
+  int release_socket();
 
  private:
   struct State;

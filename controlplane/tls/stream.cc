@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/tls/stream.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -419,6 +421,37 @@ void Stream::close(std::string_view reason) {
     core_ = nullptr;
   }
   guard_.reset();
+}
+
+Stream::Detached::Detached() = default;
+Stream::Detached::Detached(Detached&& other) noexcept : fd(std::exchange(other.fd, -1)), session(std::move(other.session)) {}
+Stream::Detached::~Detached() {
+  if (fd >= 0) ::close(fd);
+}
+
+void Stream::hold() {
+  if (core_ == nullptr) return;
+  paused_ = true;
+  core_->pause_receive(slot_);
+}
+
+bool Stream::is_still() const {
+  if (core_ == nullptr || !(established_ || stands_in_) || closing_ || ended_ || more_plain_) return false;
+  const EngineCore::Slot& entry = core_->slot(slot_);
+  return entry.operations == 0 && !entry.is_sending && entry.sending.empty() && unread_.empty() && lent_.empty() && queue_.empty() && wire_.empty();
+}
+
+Stream::Detached Stream::detach() {
+  Detached taken;
+  if (!is_still()) return taken;
+  taken.fd = ::fcntl(core_->slot(slot_).fd, F_DUPFD_CLOEXEC, 0);
+  taken.session = std::move(session_);
+  open_ = false;
+  close_reason_ = "handed over";
+  release_chunks();
+  std::exchange(core_, nullptr)->release(slot_);
+  guard_.reset();
+  return taken;
 }
 
 void Stream::release_chunks() {

@@ -87,9 +87,28 @@ class Stream : public std::enable_shared_from_this<Stream> {
   // Keeps something until close(), such as the place in a source's limits.
   void hold_until_closed(std::shared_ptr<void> guard) { guard_ = std::move(guard); }
 
+  // A TLS connection that goes on in another process: hold() stops reading; when nothing is under way any more (is_still) detach() takes
+  // connection and TLS state out of the stream, which is closed then without a word to the peer.
+  struct Detached {
+    int fd = -1;
+    std::unique_ptr<TlsSession> session;
+    Detached();
+    Detached(Detached&&) noexcept;
+    ~Detached();
+  };
+  void hold();
+  bool is_still() const;
+  Detached detach();
+  // This is a local socket on which another process carries the plain bytes of a TLS connection between these addresses.
+  void stand_in(const SocketAddress& local, const SocketAddress& peer) {
+    local_ = local;
+    peer_ = peer;
+    stands_in_ = true;
+  }
+
   const SocketAddress& local_address() const { return local_; }
   const SocketAddress& peer_address() const { return peer_; }
-  bool is_tls() const { return session_ != nullptr; }
+  bool is_tls() const { return session_ != nullptr || stands_in_; }
   // Built on each call from the TLS state; empty facts on a plain stream.
   TlsFacts tls_facts() const;
   size_t queued_bytes() const;
@@ -147,7 +166,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   StreamEngine* engine_;
   uint32_t slot_;
   bool open_ = true, closing_ = false, ended_ = false, truncated_ = false, paused_ = false, established_ = false, more_plain_ = false;
-  bool notified_ = false, fin_sent_ = false;
+  bool notified_ = false, fin_sent_ = false, stands_in_ = false;
   int alert_ = -1;
   uint64_t id_;
   uint64_t received_bytes_ = 0, sent_bytes_ = 0;

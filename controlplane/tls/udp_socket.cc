@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/tls/udp_socket.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <cstring>
 #include <vector>
 
+#include "controlplane/tls/inherited_sockets.h"
 #include "controlplane/tls/marking.h"
 
 namespace sallyport::tls {
@@ -34,11 +36,8 @@ Fault udp_fault(const SocketAddress& address, const char* step, int error) {
   return {error == EADDRINUSE ? FaultCode::conflict : FaultCode::invalid, "UDP socket on " + address.text(), std::string(step) + " failed: " + std::strerror(error), remedy};
 }
 
-}  // namespace
-
-Outcome<std::unique_ptr<UdpSocket>> UdpSocket::open(asio::io_context& context, UdpSocketOptions options) {
+Outcome<int> open_udp(const UdpSocketOptions& options) {
   const SocketAddress& address = options.address;
-  if (!address.is_v4() && !address.is_v6()) return Fault{FaultCode::invalid, "UDP socket", "has no IP address", "configure one"};
   const int fd = ::socket(address.family(), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return udp_fault(address, "socket()", errno);
   mark_signalling(fd, address.family());
@@ -53,8 +52,19 @@ Outcome<std::unique_ptr<UdpSocket>> UdpSocket::open(asio::io_context& context, U
     ::close(fd);
     return udp_fault(address, "bind()", error);
   }
-  auto state = std::make_shared<State>(context, fd);
-  state->local = SocketAddress::local_of(fd);
+  return fd;
+}
+
+}  // namespace
+
+Outcome<std::unique_ptr<UdpSocket>> UdpSocket::open(asio::io_context& context, UdpSocketOptions options) {
+  const SocketAddress& address = options.address;
+  if (!address.is_v4() && !address.is_v6()) return Fault{FaultCode::invalid, "UDP socket", "has no IP address", "configure one"};
+  const int inherited = InheritedSockets::instance().take(SOCK_DGRAM, address);
+  const Outcome<int> fd = inherited >= 0 ? Outcome<int>(inherited) : open_udp(options);
+  if (!fd) return fd.fault();
+  auto state = std::make_shared<State>(context, *fd);
+  state->local = SocketAddress::local_of(*fd);
   return std::unique_ptr<UdpSocket>(new UdpSocket(std::move(state)));
 }
 
@@ -65,6 +75,8 @@ void UdpSocket::close() {
   boost::system::error_code ignored;
   state_->descriptor.close(ignored);
 }
+
+int UdpSocket::share_socket() const { return ::fcntl(state_->descriptor.native_handle(), F_DUPFD_CLOEXEC, 0); }
 
 asio::awaitable<Outcome<UdpDatagram>> UdpSocket::receive() {
   const std::shared_ptr<State> state = state_;

@@ -42,6 +42,8 @@ class UdpSocket {
   boost::asio::awaitable<Outcome<UdpDatagram>> receive();
   bool send_to(std::string_view bytes, const SocketAddress& destination);
   void close();
+  // Another descriptor of the socket, the caller's, for whoever uses the address next; -1: none.
+  int share_socket() const;
   const SocketAddress& local_address() const;
   const UdpCounters& counters() const;
 

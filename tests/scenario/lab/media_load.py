@@ -3,6 +3,7 @@
 import base64
 import json
 import subprocess
+import time
 from dataclasses import dataclass
 
 from .report import require
@@ -89,6 +90,17 @@ class MediaLoad:
         """So far; what is under way counts as lost."""
         self._say("report")
         return _tally(self._hear())
+
+    def go_on(self, packets, timeout_s=30):
+        """Until each direction has carried so many more."""
+        begin, deadline = self.report(), time.monotonic() + timeout_s
+        while True:
+            now = self.report()
+            if all(after.received - before.received >= packets for before, after in
+                   ((begin.to_callee, now.to_callee), (begin.to_caller, now.to_caller))):
+                return
+            require(time.monotonic() < deadline, f"the stream does not get on: {now}")
+            time.sleep(0.05)
 
     def stop(self):
         """Ends sending, waits for what is under way, and tells what it came to."""

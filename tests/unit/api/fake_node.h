@@ -82,6 +82,11 @@ class FakeNode final : public NodeView {
     co_return std::vector<TraversalTestView>{test};
   }
 
+  Awaitable<Outcome<UpgradeView>> upgrade(std::string binary) override {
+    if (binary == "/broken") co_return Fault{FaultCode::refused, "program /broken", "does not take over: no such library", "install a complete build"};
+    co_return UpgradeView{"1.0", "1.1", binary};
+  }
+
   Awaitable<Outcome<std::unique_ptr<CaptureFeed>>> capture(CaptureQuery query) override {
     if (query.call != "7") co_return Fault{FaultCode::missing, "call " + query.call, "is not known", "list the calls with `sallyport calls`"};
     if (query.decrypted) co_return Fault{FaultCode::refused, "capture of call 7", "E holds no media keys", "capture on C"};
