@@ -8,9 +8,11 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 
 #include "dataplane/dataplane.h"
 #include "dataplane/eal.h"
+#include "dataplane/machine_report.h"
 #include "dataplane/node_settings.h"
 #include "dataplane/self_test.h"
 
@@ -36,6 +38,19 @@ void block_signals() {
   std::fprintf(stderr, "sallyport-dataplane: %s; starting again with ordinary memory\n", fault.text().c_str());
   execl("/proc/self/exe", "sallyport-dataplane", "--config", path.c_str(), "--no-hugepages", nullptr);
   std::exit(fail({sallyport::FaultCode::internal, "sallyport-dataplane", "cannot be started again", "set dataplane.hugepages = \"off\""}));
+}
+
+// Warnings are no failure: a machine may be good enough. Crypto that is wrong is.
+int test_machine(const std::string& path) {
+  using namespace sallyport::dataplane;
+  std::optional<NodeSettings> settings;
+  if (!path.empty()) {
+    auto read = read_node_settings(path);
+    if (!read) return fail(read.fault());
+    settings = std::move(*read);
+  }
+  for (const MachineFact& fact : inspect_machine("", settings ? &*settings : nullptr)) std::printf("%s\n", fact.text().c_str());
+  return run_self_test() ? 0 : 1;
 }
 
 int run(const std::string& path, bool no_hugepages) {
@@ -74,9 +89,9 @@ int main(int argc, char** argv) {
   bool self_test = false, no_hugepages = false;
   app.add_option("--config", config, "the node's configuration");
   app.add_flag("--no-hugepages", no_hugepages, "ordinary memory where the configuration says hugepages = \"auto\"");
-  app.add_flag("--self-test", self_test, "check crypto on this CPU and end");
+  app.add_flag("--self-test", self_test, "tell what this machine offers (with --config: to that node), check crypto on this CPU, and end");
   CLI11_PARSE(app, argc, argv);
-  if (self_test) return sallyport::dataplane::run_self_test() ? 0 : 1;
+  if (self_test) return test_machine(config);
   if (config.empty()) {
     std::fprintf(stderr, "sallyport-dataplane: --config is missing; give the path of the node's configuration\n");
     return 2;
