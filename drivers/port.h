@@ -96,7 +96,8 @@ Outcome<uint16_t> open_exception_device(const PortSpec& spec, const std::array<u
 Outcome<uint16_t> probe_device(const std::string& name, const std::string& arguments, const std::string& remedy);
 // xdp: after the queues are set up, and with them the program attached, lets the relay ports in.
 Outcome<> finish_xdp_port(const PortSpec& spec);
-// vfio: after start, steer UDP destination ports to the owner's queue. Names what is in force: "rte_flow" or "rss".
+// vfio: after start, steer UDP destination ports to the owner's queue. Names what is in force: "rte_flow", "rss", or
+// "hand-over" when the driver knows neither.
 const char* steer_vfio_port(const PortSpec& spec, uint16_t port_id);
 
 }  // namespace sallyport::drivers

@@ -88,7 +88,9 @@ const char* steer_vfio_port(const PortSpec& spec, uint16_t port_id) {
   // Half a set of rules would be worse than none.
   rte_flow_error error{};
   rte_flow_flush(port_id, &error);
-  return "rss";
+  rte_eth_dev_info info{};
+  const bool spreads = rte_eth_dev_info_get(port_id, &info) == 0 && (info.flow_type_rss_offloads & (RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_NONFRAG_IPV6_UDP)) != 0;
+  return spreads ? "rss" : "hand-over";
 }
 
 }  // namespace sallyport::drivers

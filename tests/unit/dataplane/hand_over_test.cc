@@ -43,6 +43,21 @@ TEST(HandOver, PacketReachesTheOwnerOfItsPort) {
   EXPECT_GT(node.node().region->worker(0).counters.handed_over, 0u);
 }
 
+// A driver without rte_flow and RSS: to name "rss" would hide that every packet may have to change its worker.
+TEST(HandOver, DriverThatRefusesEveryRuleIsNamedAsHandingOver) {
+  Cable cable;
+  TestNode node({{&cable, false}}, {{"198.51.100.1", 0}}, 2);
+  const drivers::Port& port = *node.node().ports.front();
+  EXPECT_STREQ(port.steering(), "hand-over");
+  drivers::PortSpec spec = port.spec();
+  ASSERT_EQ(spec.queues, 2);
+  EXPECT_STREQ(drivers::steer_vfio_port(spec, port.id()), "hand-over");
+  spec.queues = 3;
+  EXPECT_STREQ(drivers::steer_vfio_port(spec, port.id()), "hand-over") << "a mask tells only powers of two apart";
+  spec.queues = 1;
+  EXPECT_STREQ(drivers::steer_vfio_port(spec, port.id()), "one worker");
+}
+
 // Two phones outside call each other: what C opens for one call is what it seals for the other. Nobody heard anything, since nobody brings
 // back what a node sends to its own address.
 TEST(HandOver, MediaForARelayPortOfTheSameNodeStaysInIt) {
