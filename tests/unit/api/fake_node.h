@@ -122,7 +122,7 @@ class FakeNode final : public NodeView {
         waiting_ += block(6, std::string(20, 'p'));
         ++packets_;
         // Comment "done", and 3 lost.
-        if (has_ended()) waiting_ += block(5, std::string(12, '\0') + std::string("\1\0\4\0done\5\0\10\0\3\0\0\0\0\0\0\0\0\0\0\0", 28));
+        if (has_ended()) waiting_ += block(5, std::string(12, '\0') + std::string("\1\0\4\0done\5\0\10\0\3\0\0\0\0\0\0\0\0\0\0\0", 24));
         if (ready_) ready_();
         tick();
       });
