@@ -6,21 +6,22 @@
 
 #include <rte_mbuf.h>
 #include <rte_ring.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include "perf/bench_options.h"
+#include "perf/own_process.h"
 #include "tests/unit/dataplane/test_node.h"
 
 namespace sallyport::test {
 namespace {
+
+using perf::now_ns;
+using perf::resident_bytes;
 
 constexpr uint32_t flow_limit = 8192;
 constexpr uint32_t commands_a_poll = 64;
@@ -28,19 +29,6 @@ constexpr uint32_t packets_a_poll = 32;
 constexpr uint64_t poll_interval_ns = 64'000;
 const abi::Address phone = address("203.0.113.9", 4000);
 const abi::Address relay = address("198.51.100.1", 36002);
-
-uint64_t now_ns() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
-}
-
-uint64_t resident_bytes() {
-  std::ifstream file("/proc/self/statm");
-  uint64_t total = 0, resident = 0;
-  file >> total >> resident;
-  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-}
 
 [[noreturn]] void fail(const char* what) {
   std::fprintf(stderr, "flow_program_bench: %s\n", what);

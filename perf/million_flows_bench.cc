@@ -4,8 +4,6 @@
 // call does not slow down. flows/million/memory/KIND: bytes for each live flow. KIND is relay (E's opaque flow) or rekey (C's, with keys).
 // Usage: million_flows_bench [--quick] [--only PREFIX]; one JSON object a line. What there is no memory for is left out with a word.
 
-#include <time.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -15,10 +13,14 @@
 #include <vector>
 
 #include "perf/bench_options.h"
+#include "perf/own_process.h"
 #include "tests/unit/dataplane/test_node.h"
 
 namespace sallyport::test {
 namespace {
+
+using perf::now_ns;
+using perf::resident_bytes;
 
 constexpr uint32_t node_flows = 1 << 20;
 constexpr uint32_t live_flows = 1'000'000;
@@ -31,19 +33,6 @@ const abi::Address phone = address("203.0.113.9", 4000);
 [[noreturn]] void fail(const char* what) {
   std::fprintf(stderr, "million_flows_bench: %s\n", what);
   std::exit(1);
-}
-
-uint64_t now_ns() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
-}
-
-uint64_t resident_bytes() {
-  std::ifstream file("/proc/self/statm");
-  uint64_t total = 0, resident = 0;
-  file >> total >> resident;
-  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
 uint64_t available_bytes() {

@@ -90,7 +90,6 @@ class Run {
     counts_ = {};
     latency_ = {};
     on_their_way_ = 0;
-    lost_ = 0;
     uint64_t begun_tsc = __rdtsc(), last_tsc = begun_tsc;
     const auto length = static_cast<uint64_t>(seconds * 1e9 * tsc_per_ns_);
     const double per_tick = static_cast<double>(options_.rate) / 1e9 / tsc_per_ns_;
@@ -150,7 +149,6 @@ class Run {
   // What has not come for so long will not; the window must not stay closed for it.
   void give_up_lost(uint64_t now, uint64_t last) {
     if (options_.rate != 0 || on_their_way_ == 0 || static_cast<double>(now - last) < 50e6 * tsc_per_ns_) return;
-    lost_ += on_their_way_;
     on_their_way_ = 0;
   }
 
@@ -160,7 +158,7 @@ class Run {
   const double tsc_per_ns_;
   Counts counts_;
   Histogram latency_;
-  uint64_t on_their_way_ = 0, lost_ = 0;
+  uint64_t on_their_way_ = 0;
   double seconds_ = 0;
 };
 

@@ -26,6 +26,8 @@ void MultiplexClient::stop() {
 }
 
 void MultiplexClient::retire(std::string_view reason) {
+  stopped_ = true;
+  timer_.cancel();
   if (session_ != nullptr) session_->retire(reason, settings_.retire_deadline);
 }
 

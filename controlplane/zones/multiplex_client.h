@@ -38,7 +38,7 @@ class MultiplexClient final : public std::enable_shared_from_this<MultiplexClien
 
   static boost::asio::awaitable<void> run(std::shared_ptr<MultiplexClient> self);
   void stop();
-  // Running channels go on for a while, new ones find another C.
+  // Running channels go on for a while, new ones find another C; it does not dial again.
   void retire(std::string_view reason);
 
   multiplex::Session::OnChannel on_channel;  // what E opens beside authentication and facts; none: refused
@@ -72,7 +72,7 @@ class MultiplexClient final : public std::enable_shared_from_this<MultiplexClien
   PeerStatus status_;
   std::string last_logged_;
   uint32_t failures_in_row_ = 0;
-  bool stopped_ = false;
+  bool stopped_ = false;  // no new connection
 };
 
 }  // namespace sallyport::zones

@@ -213,7 +213,8 @@ TEST_P(MultiplexTest, ComesBackWhenEDoes) {
   await_state(client, PeerState::active);
 }
 
-TEST_P(MultiplexTest, RetiringCGetsNoNewChannels) {
+TEST_P(MultiplexTest, RetiringCGetsNoNewChannelsAndDialsNoMore) {
+  settings.retire_deadline = 500ms;
   start_server();
   MultiplexClient& first = start_client();
   await_state(first, PeerState::active);
@@ -236,6 +237,10 @@ TEST_P(MultiplexTest, RetiringCGetsNoNewChannels) {
   for (int i = 0; i < 3; ++i) EXPECT_EQ(ask(), "hello");
   EXPECT_EQ(asked_first, 0);
   EXPECT_EQ(asked_second, 3);
+  // Its last channel, that of the facts, goes at the deadline; then it stays away.
+  run_until([&] { return first.status().state == PeerState::idle; });
+  EXPECT_EQ(first.status().attempts, 1u);
+  EXPECT_EQ(server->counters().authenticated, 2u);
 }
 
 TEST(PeerFacts, AreBoundedAndCheckedAndTolerateWhatIsNew) {
