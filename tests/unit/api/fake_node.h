@@ -117,8 +117,9 @@ class FakeNode final : public NodeView {
     }
     void tick() {
       timer_.expires_after(std::chrono::milliseconds(1));
-      timer_.async_wait([this](const boost::system::error_code& error) {
-        if (error || has_ended()) return;
+      // A wait that is over may be told after the feed has gone, without an error.
+      timer_.async_wait([this, alive = std::weak_ptr<int>(alive_)](const boost::system::error_code& error) {
+        if (error || alive.expired() || has_ended()) return;
         waiting_ += block(6, std::string(20, 'p'));
         ++packets_;
         // Comment "done", and 3 lost.
@@ -128,6 +129,7 @@ class FakeNode final : public NodeView {
       });
     }
     boost::asio::steady_timer timer_;
+    std::shared_ptr<int> alive_ = std::make_shared<int>(0);
     CaptureQuery query_;
     int& running_;
     std::uint64_t packets_ = 0;
