@@ -79,12 +79,16 @@ TEST(VlanNamespace, TaggedMediaIsTakenAndUntaggedNamedOnAPacketPort) {
   ASSERT_TRUE(heard) << "dropped: wrong_vlan " << client->drops(abi::DropReason::wrong_vlan);
   EXPECT_EQ(heard->size(), 172u);
   EXPECT_EQ(client->drops(abi::DropReason::wrong_vlan), 0u);
-  while (receive_from(listener, 0)) continue;
-  const uint64_t before = client->meter(0).packets;
   ASSERT_TRUE(sender.send(build_frame(source, relay, rtp(1000))));
   while (client->drops(abi::DropReason::wrong_vlan) == 0 && std::chrono::steady_clock::now() < end) poll(nullptr, 0, 10);
   EXPECT_EQ(client->drops(abi::DropReason::wrong_vlan), 1u);
-  EXPECT_EQ(client->meter(0).packets, before);
+  // What is sent after it arrives and it itself never does: the meter is published later than the packet leaves, so it is no witness.
+  ASSERT_TRUE(sender.send(build_frame(source, relay, rtp(1001), 1)));
+  const auto sequence = [](const std::vector<uint8_t>& packet) { return packet[2] << 8 | packet[3]; };
+  do heard = receive_from(listener, 2000);
+  while (heard && sequence(*heard) < 1000);
+  ASSERT_TRUE(heard);
+  EXPECT_EQ(sequence(*heard), 1001);
   close(listener);
   EXPECT_EQ(WEXITSTATUS(program.end(SIGTERM)), 0);
   shell(std::string("rm -rf ") + directory);
