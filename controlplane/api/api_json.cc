@@ -19,7 +19,7 @@ json::value json_of(const CertificateView& view) {
   return json::object{{"use", view.use}, {"subject", view.subject}, {"issuer", view.issuer}, {"serial", view.serial}, {"not_after", view.not_after}, {"names", text_list(view.names)}};
 }
 
-json::value json_of(const AlarmView& view) { return json::object{{"kind", view.kind}, {"since", view.since}, {"text", view.text}}; }
+json::value json_of(const AlarmView& view) { return json::object{{"kind", view.kind}, {"since", view.since}, {"text", view.text}, {"impairs", view.impairs}}; }
 
 json::value json_of(const CallControlView& view) {
   return json::object{{"name", view.name}, {"host", view.host}, {"port", view.port}, {"transport", view.transport}, {"state", view.state},

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "controlplane/api/api_certificates.h"
 #include "controlplane/api/api_json.h"
 
 namespace sallyport::api {
@@ -197,6 +198,21 @@ constexpr Route routes[] = {
     {"GET", "/v1/flows", get_flows},
     {"GET", "/v1/counters", get_counters},
     {"GET", "/v1/logs", get_logs},
+    {"GET", "/v1/certificates", get_certificates},
+    {"POST", "/v1/certificates", post_certificate},
+    {"DELETE", "/v1/certificates", delete_certificate},
+    {"GET", "/v1/certificates/explain", get_explanation},
+    {"GET", "/v1/requests", get_requests},
+    {"POST", "/v1/requests", post_request},
+    {"DELETE", "/v1/requests", delete_request},
+    {"GET", "/v1/domains", get_domains},
+    {"POST", "/v1/domains", post_domain},
+    {"DELETE", "/v1/domains", delete_domain},
+    {"GET", "/v1/trust", get_trust},
+    {"POST", "/v1/trust", post_trust},
+    {"DELETE", "/v1/trust", delete_trust},
+    {"GET", "/v1/certificate-settings", get_certificate_settings},
+    {"POST", "/v1/certificate-settings", post_certificate_setting},
     {"GET", "/v1/history", get_history},
     {"GET", "/v1/export", get_export},
     {"GET", "/metrics", get_metrics},

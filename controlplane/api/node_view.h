@@ -40,6 +40,7 @@ struct AlarmView {
   std::string kind;  // stable: "dataplane_absent", "port_range_exhausted"
   std::string since;
   std::string text;
+  bool impairs = true;  // something does not work because of it; false: it will, or somebody complains
 };
 
 struct CallControlView {
@@ -202,6 +203,26 @@ class CaptureFeed {
   virtual void on_ready(std::function<void()> ready) = 0;  // something waits, or it has ended
 };
 
+// Which certificate a listener shows for a name, and why.
+struct ServedView {
+  std::string sni;
+  std::string listener;             // "sip-tls outside, 198.51.100.10:5061"
+  std::string match;                // "exact", "wildcard", "platform", "none"
+  std::vector<std::string> served;  // one or two labels: "domain example.com"
+  std::string text;                 // the same as a sentence
+};
+
+// A name that a certificate of a slot needs (B06 to B36), in the order in which a request carries them.
+struct NeededNameView {
+  std::string name;    // "DNS:edge.example.com"; empty: no request can be made, for the reason
+  std::string reason;  // "this node", "chat node alias"
+};
+
+// A trusted certificate that stands in a file of the node file.
+struct TrustFileView {
+  std::string purpose, file, subject, serial, not_after, fingerprint;
+};
+
 struct UpgradeView {
   std::string from, to;  // versions
   std::string binary;
@@ -219,6 +240,12 @@ class NodeView {
   virtual Awaitable<std::vector<CallView>> calls(CallQuery query) = 0;     // legs may be left out
   virtual Awaitable<std::optional<CallView>> call(std::string id) = 0;     // with legs and streams
   virtual Awaitable<std::vector<FlowView>> flows(std::size_t limit) = 0;
+  // port 0: any listener, all show the same. Fault missing: no TLS listener has that port.
+  virtual Awaitable<Outcome<ServedView>> explain_sni(std::string sni, std::uint16_t port) = 0;
+  virtual Awaitable<std::vector<NeededNameView>> needed_names(std::string slot) = 0;
+  virtual Awaitable<std::vector<TrustFileView>> trust_files() = 0;
+  // What would no longer connect without that authority: "zone Traversal zone, peer e1.example.com".
+  virtual Awaitable<std::vector<std::string>> depends_on_authority(std::string purpose, std::string fingerprint) = 0;
   // Counters that are not in the MetricRegistry, e.g. those of the shared region.
   virtual Awaitable<std::vector<CounterView>> counters() = 0;
   // zone empty: every zone. Fault missing: no such zone.

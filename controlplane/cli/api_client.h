@@ -26,6 +26,7 @@ class ApiClient {
   Outcome<ApiReply> post(const std::string& target, const std::string& body, std::uint32_t patience_s = 0) const {
     return request("POST", target, body, patience_s == 0 ? patience_s_ : patience_s);
   }
+  Outcome<ApiReply> erase(const std::string& target) const { return request("DELETE", target, "", patience_s_); }
   // Calls take_line for each line until it returns false or the node ends the stream; waits without a deadline.
   Outcome<> follow(const std::string& target, const std::function<bool(std::string_view)>& take_line) const;
 

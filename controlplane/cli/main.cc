@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "controlplane/cli/certificates.h"
 #include "controlplane/cli/commands.h"
 #include "controlplane/cli/top.h"
 #include "controlplane/config/near_word.h"
@@ -35,6 +36,8 @@ class CommandLine {
     add_views();
     add_calls();
     add_changes();
+    add_certificates();
+    add_domains_and_trust();
     add_files();
   }
 
@@ -121,6 +124,81 @@ class CommandLine {
     add(app_, "upgrade", "Replaces the running control plane by a new program; media goes on, and nothing changes if it is not fit", "sallyport upgrade\n         sallyport upgrade --binary /opt/sallyport/bin/sallyport-controlplane", run_upgrade)
         ->add_option("--binary", options_.argument, "The new program; default the file that runs, as it is now");
     add(app_, "export", "The site as a document that apply takes; without passwords", "sallyport export > site.toml", run_export);
+  }
+
+  CLI::App* add_group(const char* name, const char* description) {
+    CLI::App* group = app_.add_subcommand(name, description);
+    group->require_subcommand(1);
+    group->fallthrough();
+    return group;
+  }
+
+  void add_slot(CLI::App* command, bool required = true) {
+    CLI::Option* slot = command->add_option("SLOT", certificate_options().slot, "server, client, or domain/NAME");
+    if (required) slot->required();
+  }
+  void add_form(CLI::App* command) { command->add_option("--form", certificate_options().form, "pem or decoded")->check(CLI::IsMember({"pem", "decoded"})); }
+
+  void add_certificates() {
+    CertificateOptions& wish = certificate_options();
+    CLI::App* cert = add_group("cert", "Certificates of this node: what is served, requests, uploads");
+    add_limit(add(*cert, "list", "What each slot holds", "sallyport cert list", run_certificates));
+    CLI::App* show = add(*cert, "show", "A certificate with its chain", "sallyport cert show domain/example.com --form pem", run_certificate);
+    add_slot(show);
+    add_form(show);
+    show->add_option("--family", wish.family, "rsa or ecdsa");
+    CLI::App* request = add(*cert, "request", "Makes a key and a signing request with the names that the slot needs", "sallyport cert request server --preview\n         sallyport cert request domain/example.com --key ecdsa-p256 > example.csr", run_request);
+    add_slot(request);
+    request->add_option("--key", wish.key_kind, "rsa-2048, rsa-3072, rsa-4096, ecdsa-p256 or ecdsa-p384");
+    request->add_option("--digest", wish.digest, "sha256, sha384 or sha512");
+    request->add_option("--name", wish.names, "One more name: a host name, an address, or like XMPPAddress:example.com; may be repeated");
+    request->add_option("--common-name", wish.common_name, "Of the subject; default the first name");
+    request->add_option("--organization", wish.organization, "Of the subject");
+    request->add_option("--unit", wish.unit, "Of the subject");
+    request->add_option("--locality", wish.locality, "Of the subject");
+    request->add_option("--state", wish.state, "Of the subject");
+    request->add_option("--country", wish.country, "Of the subject, two letters");
+    request->add_flag("--preview", options_.dry_run, "Only show the names as they will appear");
+    CLI::App* requests = add(*cert, "requests", "Open requests; with a slot, its request as PEM", "sallyport cert requests\n         sallyport cert requests server --form decoded", run_requests);
+    add_slot(requests, false);
+    add_form(requests);
+    add_slot(add(*cert, "discard", "Discards an open request and its key", "sallyport cert discard domain/example.com", run_discard));
+    CLI::App* upload = add(*cert, "upload", "Installs a certificate; it serves from the next handshake on and ends nothing", "sallyport cert upload domain/example.com example.pem\n         sallyport cert upload server chain.pem --key server.key --dry-run", run_upload);
+    add_slot(upload);
+    upload->add_option("FILE", wish.certificate_file, "PEM: the certificate and its intermediates, in any order; - reads standard input")->required();
+    upload->add_option("--key", wish.key_file, "PEM of the private key, if the request was made elsewhere");
+    upload->add_option("--passphrase-file", wish.passphrase_file, "File with the passphrase of the key");
+    upload->add_flag("--dry-run", options_.dry_run, "Only judge it");
+    CLI::App* remove = add(*cert, "delete", "Deletes a slot's certificate", "sallyport cert delete domain/example.com --family rsa", run_delete_certificate);
+    add_slot(remove);
+    remove->add_option("--family", wish.family, "rsa or ecdsa; default both");
+    remove->add_flag("--yes,-y", options_.yes, "Do not ask");
+    CLI::App* explain = add(*cert, "explain", "Which certificate is served for a name, and why", "sallyport cert explain --sni mra-host.example.com --port 5061", run_explain);
+    explain->add_option("--sni", wish.sni, "Name the client asks for; empty: none");
+    explain->add_option("--port", wish.port, "Of the listener")->check(CLI::Range(1, 65535));
+    CLI::App* set = add(*cert, "set", "How certificates are judged: mode (two, single), duplicate_self_signed_cn (refuse, allow), weak_keys (refuse, allow)", "sallyport cert set\n         sallyport cert set mode single", run_certificate_settings);
+    set->add_option("NAME", wish.name, "Without it all are shown");
+    set->add_option("VALUE", wish.value, "");
+  }
+
+  void add_domains_and_trust() {
+    CertificateOptions& wish = certificate_options();
+    CLI::App* domain = add_group("domain", "Domains with certificates of their own, served by SNI");
+    add_limit(add(*domain, "list", "Domains and their certificates", "sallyport domain list", run_domains));
+    add(*domain, "add", "Creates a domain", "sallyport domain add 100.example-name.com", run_add_domain)->add_option("NAME", wish.name, "Domain name")->required();
+    CLI::App* remove = add(*domain, "delete", "Deletes a domain with its certificates and its request", "sallyport domain delete example.com", run_delete_domain);
+    remove->add_option("NAME", wish.name, "Domain name")->required();
+    remove->add_flag("--yes,-y", options_.yes, "Do not ask");
+    CLI::App* trust = add_group("trust", "Authorities that are trusted, by purpose: traversal, call_control, presence, endpoints, federation, guests");
+    add(*trust, "list", "Who is trusted for what", "sallyport trust list", run_trust)->add_option("--purpose", wish.purpose, "Only this purpose");
+    CLI::App* add_ca = add(*trust, "add", "Trusts the authorities of a PEM file, from the next handshake on", "sallyport trust add traversal ca.pem", run_add_trust);
+    add_ca->add_option("PURPOSE", wish.purpose, "What it may vouch for")->required();
+    add_ca->add_option("FILE", wish.certificate_file, "PEM; - reads standard input")->required();
+    CLI::App* remove_ca = add(*trust, "remove", "Shows what depends on an authority, then trusts it no more", "sallyport trust remove traversal 3f2a91bc --dry-run", run_remove_trust);
+    remove_ca->add_option("PURPOSE", wish.purpose, "What it vouches for")->required();
+    remove_ca->add_option("FINGERPRINT", wish.fingerprint, "SHA-256, its first 8 digits at least")->required();
+    remove_ca->add_flag("--dry-run", options_.dry_run, "Only show what depends on it");
+    remove_ca->add_flag("--yes,-y", options_.yes, "Do not ask");
   }
 
   void add_files() {

@@ -144,12 +144,12 @@ constexpr ConfigKey keys[] = {
     {"traversal", "reconnect_min_ms", number, "ms", "", "500", 50, 60000, Rule::any, "", restart, C, "Pause after a failed connection; doubled each time, with jitter.", KEY(traversal, TraversalSection, reconnect_min_ms)},
     {"traversal", "reconnect_max_ms", number, "ms", "", "30000", 100, 600000, Rule::any, "", restart, C, "Longest such pause.", KEY(traversal, TraversalSection, reconnect_max_ms)},
 
-    {"tls", "certificate", text, "", "", "", 1, max_path, Rule::absolute_path, "", live, both, "PEM file with the node's certificate, then its intermediates.", KEY(tls, TlsSection, certificate)},
-    {"tls", "key", text, "", "", "", 1, max_path, Rule::absolute_path, "", live, both, "PEM file with the private key, not encrypted, readable by the service user only.", KEY(tls, TlsSection, key)},
+    {"tls", "certificate", text, "", "", R"("")", 0, max_path, Rule::absolute_path, "", live, both, "PEM file with the node's certificate, then its intermediates. Serves until one is installed with `sallyport cert upload server`. Empty: none.", KEY(tls, TlsSection, certificate)},
+    {"tls", "key", text, "", "", R"("")", 0, max_path, Rule::absolute_path, "", live, both, "PEM file with the private key, not encrypted, readable by the service user only.", KEY(tls, TlsSection, key)},
     {"tls", "client_certificate", text, "", "", R"("")", 0, max_path, Rule::absolute_path, "", live, C, "PEM file presented to E; empty: certificate and key.", KEY(tls, TlsSection, client_certificate)},
     {"tls", "client_key", text, "", "", R"("")", 0, max_path, Rule::absolute_path, "", live, C, "Private key of client_certificate.", KEY(tls, TlsSection, client_key)},
-    {"tls", "ca_file", text, "", "", "", 1, max_path, Rule::absolute_path, "", live, both, "PEM file with the CAs that may have signed the other node's certificate.", KEY(tls, TlsSection, ca_file)},
-    {"tls", "call_control_ca_file", text, "", "", R"("")", 0, max_path, Rule::absolute_path, "", live, C, "PEM file with the CAs that may have signed call control's certificate; empty: ca_file.", KEY(tls, TlsSection, call_control_ca_file)},
+    {"tls", "ca_file", text, "", "", R"("")", 0, max_path, Rule::absolute_path, "", live, both, "PEM file with the CAs that may have signed the other node's certificate, beside those of `sallyport trust add traversal`. Empty: only those.", KEY(tls, TlsSection, ca_file)},
+    {"tls", "call_control_ca_file", text, "", "", R"("")", 0, max_path, Rule::absolute_path, "", live, C, "PEM file with the CAs that may have signed call control's certificate, beside those of `sallyport trust add call_control`; empty: ca_file.", KEY(tls, TlsSection, call_control_ca_file)},
     {"tls", "min_version", text, "", R"("1.2")", R"("1.2")", 1, 3, Rule::choice, "1.2 1.3", restart, both, "Oldest TLS version that is spoken.", KEY(tls, TlsSection, min_version)},
 
     {"dns", "servers", texts, "", "[]", "[]", 0, 8, Rule::socket_address, "", restart, both, "Name servers, IP or IP:port, in order; empty: /etc/resolv.conf.", KEY(dns, DnsSection, servers)},

@@ -146,6 +146,7 @@ class RelationCheck {
 
   void tls() {
     const TlsSection& tls = config_.tls;
+    if (tls.certificate.empty() != tls.key.empty()) refuse(tls.key.empty() ? "tls.certificate" : "tls.key", "certificate and key belong together", "give both, or neither and install one with sallyport cert upload server");
     if (tls.client_certificate.empty() != tls.client_key.empty()) {
       refuse(tls.client_key.empty() ? "tls.client_certificate" : "tls.client_key", "client_certificate and client_key belong together", "give both or neither");
     }

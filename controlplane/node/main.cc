@@ -67,7 +67,8 @@ int check(const std::string& path) {
     fmt::print(stderr, "{}\n", config.fault().text());
     return 2;
   }
-  if (const auto credentials = node::NodeCredentials::load(config->tls); !credentials) {
+  // What the store holds was judged when it was installed; here it is the files.
+  if (const auto credentials = node::NodeCredentials::load(config->tls, {}); !credentials) {
     fmt::print(stderr, "{}\n", credentials.fault().text());
     return 1;
   }
@@ -122,7 +123,7 @@ int run(const std::string& path, Succession& succession) {
   node::NodeFacts facts(running, SALLYPORT_VERSION);
   api::MetricRegistry metrics;
   auto server = api::ApiServer::start(io.get_executor(), {.socket_path = running.config().api.socket, .metrics_listen = running.config().api.metrics_listen},
-                                      {facts, running.site_store(), metrics, **events});
+                                      {facts, running.site_store(), running.vault(), metrics, **events});
   if (!server) {
     fmt::print(stderr, "{}\n", server.fault().text());
     return 1;

@@ -94,7 +94,8 @@ Outcome<> Node::start() {
   auto resolver = dns::Resolver::create(io_, resolver_options(config_.dns));
   if (!resolver) return resolver.fault();
   resolver_ = std::move(*resolver);
-  auto credentials = NodeCredentials::load(config_.tls);
+  if (const Outcome<> opened = open_store(); !opened) return opened;
+  auto credentials = NodeCredentials::load(config_.tls, *vault_->snapshot());
   if (!credentials) return credentials.fault();
   credentials_ = std::move(*credentials);
   for (const std::string& warning : credentials_.listeners()->snapshot()->warnings()) log_("tls: " + warning);
@@ -107,16 +108,35 @@ Outcome<> Node::start() {
   auto multiplex_policy = tls::TlsPolicy::create(multiplex_tls(tls::TlsRole::client), credentials_.zone());
   if (!multiplex_policy) return multiplex_policy.fault();
   multiplex_policy_ = std::move(*multiplex_policy);
-  auto opened = store::SiteStore::open({.state_dir = config_.node.state_dir, .role = config_.node.role, .node_name = config_.node.name,
-                                        .first_zone_port = static_cast<uint16_t>(config_.traversal.port)});
-  if (!opened) return opened.fault();
-  store_ = std::move(*opened);
   if (const Outcome<> started = config_.is_e() ? start_edge() : start_inner(); !started) return started;
   store_->add_listener([this](std::shared_ptr<const store::SiteConfig> before, std::shared_ptr<const store::SiteConfig> after) { apply_site(*before, *after); });
   if (const Outcome<> opened = media_.start(); !opened) return opened;
   keep_house();
   log_(fmt::format("node {} ({}): engine {}, ready", config_.node.name, config_.is_e() ? "E" : "C", engine_->backend() == tls::EngineBackend::io_uring ? "io_uring" : "epoll"));
   return Done{};
+}
+
+Outcome<> Node::open_store() {
+  auto opened = store::SiteStore::open({.state_dir = config_.node.state_dir, .role = config_.node.role, .node_name = config_.node.name,
+                                        .first_zone_port = static_cast<uint16_t>(config_.traversal.port)});
+  if (!opened) return opened.fault();
+  store_ = std::move(*opened);
+  certificates::VaultOptions options{.state_dir = config_.node.state_dir, .node_name = config_.node.name, .node_fqdn = config_.node.fqdn};
+  auto vault = certificates::CertificateVault::open(std::move(options));
+  if (!vault) return vault.fault();
+  vault_ = std::move(*vault);
+  // Every zone of this product is a UC traversal zone (A16).
+  vault_->set_unified_communications([this] { return !store_->snapshot()->zones.empty(); });
+  vault_->set_listener([this] { apply_certificates(); });
+  return Done{};
+}
+
+void Node::apply_certificates() {
+  if (const Outcome<> loaded = credentials_.reload(config_.tls, *vault_->snapshot()); !loaded) {
+    log_("tls: " + loaded.fault().text());
+    return;
+  }
+  log_(fmt::format("tls: certificates and trust of revision {} serve the next handshakes", vault_->snapshot()->revision));
 }
 
 sip::FlowTokens Node::flow_tokens(std::string_view purpose) const {
@@ -408,8 +428,9 @@ void Node::apply_site(const store::SiteConfig& before, const store::SiteConfig& 
 Outcome<> Node::reload() {
   const auto file = config::reload_node_file(config_);
   if (!file) return file.fault();
-  if (const Outcome<> loaded = credentials_.reload(file->config.tls); !loaded) return loaded;
+  if (const Outcome<> loaded = credentials_.reload(file->config.tls, *vault_->snapshot()); !loaded) return loaded;
   config_.tls = file->config.tls;
+  if (const auto taken = vault_->refresh(); !taken) return taken.fault();
   config_.node.log_level = file->config.node.log_level;
   const auto fresh = store_->refresh();
   if (!fresh) return fresh.fault();

@@ -11,6 +11,9 @@
 #include <vector>
 
 #include "controlplane/calls/call_table.h"
+#include "controlplane/certificates/certificate_vault.h"
+#include "controlplane/certificates/certificate_watch.h"
+#include "controlplane/certificates/needed_names.h"
 #include "controlplane/config/node_config.h"
 #include "controlplane/dns/resolver.h"
 #include "controlplane/media/media_plane.h"
@@ -67,6 +70,7 @@ class Node final : private media::MediaListener {
   zones::TraversalServer* zone_server(std::string_view name) const;  // null: none
   const std::vector<std::shared_ptr<zones::TraversalClient>>& zone_clients() const { return zone_clients_; }
   store::SiteStore& site_store() { return *store_; }
+  certificates::CertificateVault& vault() { return *vault_; }
   const zones::MultiplexServer* multiplex_server() const { return multiplex_server_.get(); }  // null on C
   const std::vector<std::shared_ptr<zones::MultiplexClient>>& multiplex_clients() const { return multiplex_clients_; }
   const tls::Listener* multiplex_listener() const { return multiplex_listener_.get(); }  // null on C
@@ -85,6 +89,10 @@ class Node final : private media::MediaListener {
   tls::StreamEngine& engine() { return *engine_; }
   dns::Resolver& resolver() { return *resolver_; }
   const tls::CredentialStore& credentials() const { return *credentials_.listeners(); }
+  const tls::CredentialStore& call_control_credentials() const { return *credentials_.call_control(); }
+  std::vector<certificates::CertificateAlarm> certificate_alarms() const;
+  // What decides which names this node's certificates need.
+  certificates::NameFacts name_facts() const;
   // Media link slot of a zone peer; -1 none.
   int media_link_of(uint64_t link_id);
   // What keeps calls from having media; empty: nothing.
@@ -104,6 +112,9 @@ class Node final : private media::MediaListener {
   void leave_zone(const std::string& name);
   // The operator changed the site: zones that did not change keep their connections.
   void apply_site(const store::SiteConfig& before, const store::SiteConfig& after);
+  Outcome<> open_store();
+  // The next handshakes show and trust what the store holds now; nothing that is connected ends.
+  void apply_certificates();
   std::string ha1_of(std::string_view user, sip::DigestAlgorithm algorithm) const;
   // The stream multiplex (node_multiplex.cc).
   Outcome<> open_multiplex();
@@ -169,6 +180,7 @@ class Node final : private media::MediaListener {
   boost::asio::steady_timer house_timer_, drain_timer_;
   std::function<void()> drained_;
   std::unique_ptr<store::SiteStore> store_;
+  std::unique_ptr<certificates::CertificateVault> vault_;
   uint64_t last_hop_id_ = 0;
 };
 

@@ -2,6 +2,9 @@
 // The counters of a node, as one table: SIP, zones, media, TLS, and those of the dataplane's region by stage and drop reason.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <ctime>
+
 #include "controlplane/api/metric_table.h"
 #include "controlplane/node/node_facts.h"
 #include "controlplane/node/quality_census.h"
@@ -163,6 +166,36 @@ void add_multiplex(std::vector<CounterView>& out, const Node& node) {
   add(out, "multiplex_channels", channels);
 }
 
+void add_certificates(std::vector<CounterView>& out, Node& node) {
+  const auto set = node.vault().snapshot();
+  const int64_t now_s = std::time(nullptr);
+  uint64_t failures = 0;
+  for (const certificates::SlotKind kind : {certificates::SlotKind::server, certificates::SlotKind::client, certificates::SlotKind::domain}) {
+    const char* slot = kind == certificates::SlotKind::server ? "server" : kind == certificates::SlotKind::client ? "client" : "domain";
+    uint64_t count = 0;
+    std::optional<int64_t> first_s;
+    for (const certificates::StoredCertificate& stored : set->certificates) {
+      if (stored.slot.kind != kind) continue;
+      ++count;
+      failures += stored.held->failures();
+      first_s = std::min(first_s.value_or(stored.not_after_s), stored.not_after_s);
+    }
+    if (kind == certificates::SlotKind::server && count == 0) {
+      if (const tls::ServedCredential platform = node.credentials().snapshot()->platform()) first_s = tls::describe_certificate(platform->certificate.get()).not_after_s;
+    }
+    add(out, "certificates", count, {{"slot", slot}});
+    if (first_s) add(out, "certificate_expiry_seconds", static_cast<double>(*first_s - now_s), {{"slot", slot}});
+  }
+  add(out, "certificate_requests", uint64_t{set->requests.size()});
+  add(out, "tls_certificate_failures_total", failures);
+  add(out, "tls_uncovered_names_total", node.credentials().uncovered().total());
+  for (size_t purpose = 0; purpose < certificates::trust_purposes; ++purpose) {
+    const auto wanted = static_cast<certificates::TrustPurpose>(purpose);
+    const auto count = std::count_if(set->trust.begin(), set->trust.end(), [&](const certificates::TrustedAuthority& authority) { return authority.purpose == wanted; });
+    add(out, "trusted_authorities", static_cast<uint64_t>(count), {{"purpose", certificates::name_of(wanted)}});
+  }
+}
+
 }  // namespace
 
 api::NodeView::Awaitable<std::vector<CounterView>> NodeFacts::counters() {
@@ -191,6 +224,9 @@ api::NodeView::Awaitable<std::vector<CounterView>> NodeFacts::counters() {
     add(out, "zone_refused_total", names, {{"reason", "certificate_name"}});
   }
   add_multiplex(out, node_);
+  add_certificates(out, node_);
+  const api::StatusView status_now = co_await status();
+  add(out, "alarms", uint64_t{status_now.alarms.size()});
   add_media(out, node_.media().counters());
   add(out, "calls_running", uint64_t{node_.calls().running()});
   add(out, "registrations", uint64_t{node_.registrations().size()});

@@ -4,34 +4,60 @@
 namespace sallyport::node {
 namespace {
 
-tls::CredentialSource listener_source(const config::TlsSection& files) {
+using certificates::CertificateSet;
+using certificates::SlotKind;
+using certificates::TrustPurpose;
+
+void trust(tls::CredentialSource& source, const std::string& file, const CertificateSet& set, TrustPurpose purpose) {
+  if (!file.empty()) source.ca_paths.push_back(file);
+  for (const certificates::TrustedAuthority& authority : set.trust)
+    if (authority.purpose == purpose) source.trusted.push_back({authority.certificate, std::string("sallyport trust add ") + certificates::name_of(purpose)});
+}
+
+tls::CredentialSource own_source(const config::TlsSection& files, const CertificateSet& set) {
   tls::CredentialSource source;
   source.platform = {"platform", files.certificate, files.key};
-  source.ca_paths = {files.ca_file};
+  source.held_platform = set.held(SlotKind::server);
   return source;
 }
 
-tls::CredentialSource zone_source(const config::TlsSection& files) {
-  tls::CredentialSource source = listener_source(files);
-  if (!files.client_certificate.empty()) source.platform = {"zone client", files.client_certificate, files.client_key};
+tls::CredentialSource listener_source(const config::TlsSection& files, const CertificateSet& set) {
+  tls::CredentialSource source = own_source(files, set);
+  source.held = set.held(SlotKind::domain);
+  trust(source, files.ca_file, set, TrustPurpose::traversal);
   return source;
 }
 
-tls::CredentialSource call_control_source(const config::TlsSection& files) {
-  tls::CredentialSource source = listener_source(files);
-  if (!files.call_control_ca_file.empty()) source.ca_paths = {files.call_control_ca_file};
+// Two-store mode: what is shown as a client may be apart (A18). In single-store mode the server certificate plays both parts.
+tls::CredentialSource zone_source(const config::TlsSection& files, const CertificateSet& set) {
+  tls::CredentialSource source = own_source(files, set);
+  if (set.mode == certificates::StoreMode::two_store) {
+    if (auto held = set.held(SlotKind::client); !held.empty()) {
+      source.held_platform = std::move(held);
+    } else if (!files.client_certificate.empty()) {
+      source.held_platform.clear();
+      source.platform = {"zone client", files.client_certificate, files.client_key};
+    }
+  }
+  trust(source, files.ca_file, set, TrustPurpose::traversal);
+  return source;
+}
+
+tls::CredentialSource call_control_source(const config::TlsSection& files, const CertificateSet& set) {
+  tls::CredentialSource source = own_source(files, set);
+  trust(source, files.call_control_ca_file.empty() ? files.ca_file : files.call_control_ca_file, set, TrustPurpose::call_control);
   return source;
 }
 
 }  // namespace
 
-Outcome<NodeCredentials> NodeCredentials::load(const config::TlsSection& files) {
+Outcome<NodeCredentials> NodeCredentials::load(const config::TlsSection& files, const CertificateSet& set) {
   NodeCredentials made;
-  auto listeners = tls::CredentialStore::load(listener_source(files));
+  auto listeners = tls::CredentialStore::load(listener_source(files, set));
   if (!listeners) return listeners.fault();
-  auto zone = tls::CredentialStore::load(zone_source(files));
+  auto zone = tls::CredentialStore::load(zone_source(files, set));
   if (!zone) return zone.fault();
-  auto call_control = tls::CredentialStore::load(call_control_source(files));
+  auto call_control = tls::CredentialStore::load(call_control_source(files, set));
   if (!call_control) return call_control.fault();
   made.listeners_ = std::move(*listeners);
   made.zone_ = std::move(*zone);
@@ -39,12 +65,12 @@ Outcome<NodeCredentials> NodeCredentials::load(const config::TlsSection& files) 
   return made;
 }
 
-Outcome<> NodeCredentials::reload(const config::TlsSection& files) {
+Outcome<> NodeCredentials::reload(const config::TlsSection& files, const CertificateSet& set) {
   // What does not load here leaves every store as it was.
-  if (const auto all = load(files); !all) return all.fault();
-  if (const Outcome<> done = listeners_->reload(listener_source(files)); !done) return done;
-  if (const Outcome<> done = zone_->reload(zone_source(files)); !done) return done;
-  return call_control_->reload(call_control_source(files));
+  if (const auto all = load(files, set); !all) return all.fault();
+  if (const Outcome<> done = listeners_->reload(listener_source(files, set)); !done) return done;
+  if (const Outcome<> done = zone_->reload(zone_source(files, set)); !done) return done;
+  return call_control_->reload(call_control_source(files, set));
 }
 
 }  // namespace sallyport::node

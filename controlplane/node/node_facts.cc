@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <random>
@@ -88,14 +89,18 @@ NodeView::Awaitable<StatusView> NodeFacts::status() {
     view.call_control.push_back(std::move(entry));
   }
   const auto snapshot = node_.credentials().snapshot();
-  if (const tls::Credential* credential = snapshot->platform()) {
-    const tls::PeerCertificate& facts = credential->description;
+  const tls::ServedCredential platform = snapshot->platform();
+  for (const auto& credential : {platform.first, platform.second}) {
+    if (credential == nullptr) continue;
+    const tls::PeerCertificate facts = tls::describe_certificate(credential->certificate.get());
     CertificateView certificate{"server", facts.subject, facts.issuer, facts.serial, utc(facts.not_after_s), {}};
     for (const tls::CertificateName& name : facts.names) certificate.names.push_back(name.value);
     view.certificates.push_back(std::move(certificate));
   }
+  for (const certificates::CertificateAlarm& alarm : node_.certificate_alarms()) view.alarms.push_back({alarm.kind, "", alarm.text, alarm.impairs});
   if (!node_.media_exhausted().empty()) view.alarms.push_back({"port_range_exhausted", "", "calls are refused with 503: " + node_.media_exhausted()});
-  view.state = draining ? "draining" : view.alarms.empty() ? "ready" : "degraded";
+  const bool is_impaired = std::any_of(view.alarms.begin(), view.alarms.end(), [](const AlarmView& alarm) { return alarm.impairs; });
+  view.state = draining ? "draining" : is_impaired ? "degraded" : "ready";
   co_return view;
 }
 

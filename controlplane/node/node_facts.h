@@ -20,6 +20,11 @@ class NodeFacts final : public api::NodeView {
   Awaitable<std::optional<api::CallView>> call(std::string id) override;
   Awaitable<std::vector<api::FlowView>> flows(std::size_t limit) override;
   Awaitable<std::vector<api::CounterView>> counters() override;
+  // Of certificates: node_certificates.cc.
+  Awaitable<Outcome<api::ServedView>> explain_sni(std::string sni, std::uint16_t port) override;
+  Awaitable<std::vector<api::NeededNameView>> needed_names(std::string slot) override;
+  Awaitable<std::vector<api::TrustFileView>> trust_files() override;
+  Awaitable<std::vector<std::string>> depends_on_authority(std::string purpose, std::string fingerprint) override;
   Awaitable<Outcome<std::vector<api::TraversalTestView>>> test_traversal(std::string zone) override;
   Awaitable<Outcome<std::unique_ptr<api::CaptureFeed>>> capture(api::CaptureQuery query) override;
 

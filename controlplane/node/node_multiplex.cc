@@ -88,11 +88,15 @@ void Node::leave_multiplex(const std::string& zone) {
 }
 
 zones::PeerFacts Node::own_facts() const {
-  zones::PeerFacts facts{config_.node.name, config_.node.fqdn, config_.is_e() ? "E" : "C", version_, {}};
+  zones::PeerFacts facts{config_.node.name, config_.node.fqdn, config_.is_e() ? "E" : "C", version_, {}, {}, {}, {}};
   std::set<std::string> domains(config_.sip.domains.begin(), config_.sip.domains.end());
   const auto site = store_->snapshot();
   for (const store::Zone& zone : site->zones) domains.insert(zone.sip_domains.begin(), zone.sip_domains.end());
   facts.sip_domains.assign(domains.begin(), domains.end());
+  if (config_.is_e()) return facts;
+  facts.registration_domains = site->unified.registration_domains;
+  facts.federation_domains = site->unified.federation_domains;
+  facts.chat_node_aliases = site->unified.chat_node_aliases;
   return facts;
 }
 

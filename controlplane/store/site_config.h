@@ -47,6 +47,30 @@ struct Credential {
   bool operator==(const Credential&) const = default;
 };
 
+// B16 to B22: a phone security profile of call control; C's certificate carries its name if it is encrypted and without OAuth.
+struct PhoneProfile {
+  std::string name;  // FQDN, or no request can be made (B17)
+  bool encrypted = true;
+  bool oauth = false;
+  bool operator==(const PhoneProfile&) const = default;
+};
+
+// The features in use, and the names that certificates need for them (B06 to B36).
+struct UnifiedCommunications {
+  bool mobile_remote_access = true;
+  bool federation = false;  // XMPP
+  bool guests = false;
+  std::string cluster_name;
+  std::vector<std::string> additional_names;
+  std::vector<std::string> registration_domains;
+  std::string registration_domain_form = "collab_edge_dns";  // or "dns" (B31)
+  std::vector<std::string> federation_domains;
+  std::string federation_domain_form = "dns";  // or "xmpp_address" (B33)
+  std::vector<std::string> chat_node_aliases;  // C: those of presence; E takes them over from C (B35)
+  std::vector<PhoneProfile> phone_profiles;    // C
+  bool operator==(const UnifiedCommunications&) const = default;
+};
+
 struct FlowTokenKey {
   std::uint8_t generation = 0;
   std::array<std::uint8_t, 32> secret{};
@@ -57,6 +81,7 @@ struct SiteConfig {
   std::uint64_t revision = 0;
   std::vector<Zone> zones;              // by port
   std::vector<Credential> credentials;  // by name
+  UnifiedCommunications unified;
   FlowTokenKey flow_key;                       // signs and verifies
   std::optional<FlowTokenKey> previous_flow_key;  // verifies only
 

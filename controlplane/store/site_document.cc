@@ -17,6 +17,9 @@ constexpr std::string_view type_key = "type";
 constexpr std::string_view zone_keys[] = {"name", "type", "port", "user", "password", "peers", "tls_verify_subject_name", "sip_domains",
                                           "transport", "tls_verify", "media_encryption", "authentication_policy"};
 constexpr std::string_view credential_keys[] = {"name", "password", "realm"};
+constexpr std::string_view unified_keys[] = {"mobile_remote_access", "federation", "guests", "cluster_name", "additional_names", "registration_domains", "registration_domain_form",
+                                             "federation_domains", "federation_domain_form", "chat_node_aliases"};
+constexpr std::string_view profile_keys[] = {"name", "encrypted", "oauth"};
 constexpr std::size_t max_text_bytes = 1024;
 constexpr std::size_t max_list_size = 1000;
 
@@ -54,10 +57,15 @@ class SiteReader {
         read_list(node, "zone", max_zones, [this](toml::table& table) { read_zone(table); });
       } else if (name.str() == "credential") {
         read_list(node, "credential", max_credentials, [this](toml::table& table) { read_credential(table); });
+      } else if (name.str() == "phone_profile") {
+        read_list(node, "phone_profile", max_phone_profiles, [this](toml::table& table) { read_profile(table); });
+      } else if (name.str() == "unified_communications") {
+        if (node.is_table()) read_unified(*node.as_table());
+        else refuse(node.source(), "unified_communications", "must be one section", "write it as [unified_communications]");
       } else {
         bool is_node_file = name.str() == "node" || name.str() == "dataplane";
         refuse(node.source(), std::string(name.str()), "there is no such section in a site document",
-               is_node_file ? "this is a node file; a running node takes changes of it by SIGHUP" : "use [[zone]] and [[credential]]");
+               is_node_file ? "this is a node file; a running node takes changes of it by SIGHUP" : "use [[zone]], [[credential]], [unified_communications] and [[phone_profile]]");
       }
     }
   }
@@ -179,6 +187,48 @@ class SiteReader {
     if (auto* node = table.get("password")) read_password(*node, "credential.password", draft.password);
   }
 
+  void read_flag(toml::table& table, const char* section, const char* key, bool& flag) {
+    toml::node* node = table.get(key);
+    if (node == nullptr) return;
+    if (!node->is_boolean()) return refuse(node->source(), std::string(section) + "." + key, "must be true or false", "write it without quotes");
+    flag = node->as_boolean()->get();
+  }
+
+  void read_choice(toml::table& table, const char* key, std::string& choice, std::string_view one, std::string_view other) {
+    toml::node* node = table.get(key);
+    std::string text, path = std::string("unified_communications.") + key;
+    if (node == nullptr || !read_text(*node, path, text)) return;
+    std::replace(text.begin(), text.end(), '-', '_');
+    if (text != one && text != other) return refuse(node->source(), path, "must be \"" + std::string(one) + "\" or \"" + std::string(other) + "\"", "choose one of them");
+    choice = text;
+  }
+
+  void read_unified(toml::table& table) {
+    refuse_unknown(table, "unified_communications", unified_keys);
+    UnifiedCommunications& value = draft_.unified.value;
+    note_places(table, draft_.unified.places);
+    constexpr const char* section = "unified_communications";
+    read_flag(table, section, "mobile_remote_access", value.mobile_remote_access);
+    read_flag(table, section, "federation", value.federation);
+    read_flag(table, section, "guests", value.guests);
+    if (auto* node = table.get("cluster_name")) read_text(*node, "unified_communications.cluster_name", value.cluster_name);
+    const std::pair<const char*, std::vector<std::string>*> lists[] = {{"additional_names", &value.additional_names}, {"registration_domains", &value.registration_domains},
+                                                                       {"federation_domains", &value.federation_domains}, {"chat_node_aliases", &value.chat_node_aliases}};
+    for (const auto& [key, list] : lists)
+      if (auto* node = table.get(key)) read_texts(*node, std::string("unified_communications.") + key, false, *list);
+    read_choice(table, "registration_domain_form", value.registration_domain_form, "collab_edge_dns", "dns");
+    read_choice(table, "federation_domain_form", value.federation_domain_form, "dns", "xmpp_address");
+  }
+
+  void read_profile(toml::table& table) {
+    refuse_unknown(table, "phone_profile", profile_keys);
+    PhoneProfile& profile = draft_.unified.value.phone_profiles.emplace_back();
+    note_places(table, draft_.unified.profile_places.emplace_back());
+    if (auto* node = table.get("name")) read_text(*node, "phone_profile.name", profile.name);
+    read_flag(table, "phone_profile", "encrypted", profile.encrypted);
+    read_flag(table, "phone_profile", "oauth", profile.oauth);
+  }
+
   SiteDraft draft_;
 };
 
@@ -198,6 +248,20 @@ std::string literal(const std::vector<std::string>& list) {
   return text + "]";
 }
 
+void write_unified(std::ostream& out, const UnifiedCommunications& unified) {
+  const auto flag = [](bool value) { return value ? "true" : "false"; };
+  out << "\n[unified_communications]\nmobile_remote_access = " << flag(unified.mobile_remote_access) << "\nfederation = " << flag(unified.federation) << "\nguests = " << flag(unified.guests) << "\n";
+  if (!unified.cluster_name.empty()) out << "cluster_name = " << literal(unified.cluster_name) << "\n";
+  const std::pair<const char*, const std::vector<std::string>*> lists[] = {{"additional_names", &unified.additional_names}, {"registration_domains", &unified.registration_domains},
+                                                                           {"federation_domains", &unified.federation_domains}, {"chat_node_aliases", &unified.chat_node_aliases}};
+  for (const auto& [key, list] : lists)
+    if (!list->empty()) out << key << " = " << literal(*list) << "\n";
+  out << "registration_domain_form = " << literal(unified.registration_domain_form) << "\nfederation_domain_form = " << literal(unified.federation_domain_form) << "\n";
+  for (const PhoneProfile& profile : unified.phone_profiles) {
+    out << "\n[[phone_profile]]\nname = " << literal(profile.name) << "\nencrypted = " << flag(profile.encrypted) << "\noauth = " << flag(profile.oauth) << "\n";
+  }
+}
+
 }  // namespace
 
 SiteDraft read_site_document(std::string_view text, const std::string& file_name) { return SiteReader(file_name).read(text); }
@@ -215,6 +279,7 @@ std::string write_site_document(const SiteConfig& site, config::Role role) {
   for (const Credential& credential : site.credentials) {
     out << "\n[[credential]]\nname = " << literal(credential.name) << "\npassword = { keep = true }\nrealm = " << literal(credential.realm) << "\n";
   }
+  if (site.unified != UnifiedCommunications{}) write_unified(out, site.unified);
   return out.str();
 }
 

@@ -18,6 +18,7 @@ namespace sallyport::store {
 inline constexpr std::size_t max_site_document_bytes = 1 << 20;
 inline constexpr std::size_t max_zones = 64;
 inline constexpr std::size_t max_credentials = 1000;
+inline constexpr std::size_t max_phone_profiles = 500;
 
 struct Place {
   std::uint32_t line = 0, column = 0;
@@ -42,8 +43,15 @@ struct CredentialDraft {
   std::map<std::string, Place> places;
 };
 
+struct UnifiedDraft {
+  UnifiedCommunications value;
+  std::map<std::string, Place> places;  // empty: the section is not there
+  std::vector<std::map<std::string, Place>> profile_places;
+};
+
 struct SiteDraft {
   std::string file;
+  UnifiedDraft unified;
   std::vector<ZoneDraft> zones;
   std::vector<CredentialDraft> credentials;
   config::Findings errors;

@@ -13,7 +13,7 @@ const char* name_of(PlanAction action) {
 }
 
 std::string PlanLine::text() const {
-  std::string line = std::string(name_of(action)) + " " + kind + " \"" + name + "\"";
+  std::string line = std::string(name_of(action)) + " " + kind + (name.empty() ? "" : " \"" + name + "\"");
   for (std::size_t i = 0; i < details.size(); ++i) line += (i == 0 ? ": " : ", ") + details[i];
   return line;
 }

@@ -31,9 +31,11 @@ class SiteRules {
     for (const CredentialDraft& credential : draft_.credentials) check_credential(credential);
     for (const ZoneDraft& zone : draft_.zones) check_zone(zone);
     check_pair();
+    check_unified();
     if (site_.plan.refusals.empty()) {
       compare_zones();
       compare_credentials();
+      compare_unified();
     }
     auto by_place = [](const config::Finding& a, const config::Finding& b) { return std::pair(a.line, a.column) < std::pair(b.line, b.column); };
     std::stable_sort(site_.plan.refusals.begin(), site_.plan.refusals.end(), by_place);
@@ -245,6 +247,70 @@ class SiteRules {
       if (!credential_names_.contains(credential.name)) site_.plan.lines.push_back({PlanAction::remove, "credential", credential.name, {}});
     }
     std::sort(site_.credentials.begin(), site_.credentials.end(), [](const Credential& a, const Credential& b) { return a.name < b.name; });
+  }
+
+  void refuse_unified(const std::string& key, std::string cause, std::string remedy) {
+    site_.plan.refusals.push_back(finding(draft_.unified.places, "unified_communications", key, FaultCode::invalid, std::move(cause), std::move(remedy)));
+  }
+
+  void check_names(const char* key, const std::vector<std::string>& names) {
+    std::set<std::string> seen;
+    for (const std::string& name : names) {
+      const bool is_address = config::is_ip_literal(name);
+      if (std::string objection = config::fqdn_objection(name); !objection.empty() && !is_address) refuse_unified(key, quoted(name) + " is not an FQDN: " + objection, "write it like chat1.example.com");
+      if (!seen.insert(config::lower_case(name)).second) refuse_unified(key, quoted(name) + " is listed twice", "name it once");
+    }
+  }
+
+  // B19 for all names; B16, B17: profiles are C's, and a name that no certificate can carry is told of now rather than at the request.
+  void check_unified() {
+    const UnifiedCommunications& value = draft_.unified.value;
+    if (!value.cluster_name.empty()) check_names("cluster_name", {value.cluster_name});
+    check_names("additional_names", value.additional_names);
+    check_names("registration_domains", value.registration_domains);
+    check_names("federation_domains", value.federation_domains);
+    check_names("chat_node_aliases", value.chat_node_aliases);
+    if (value.federation_domain_form == "xmpp_address") {
+      site_.plan.warnings.push_back(finding(draft_.unified.places, "unified_communications", "federation_domain_form", FaultCode::invalid, "XMPPAddress is refused by some authorities and may be removed", "choose dns (B33)"));
+    }
+    std::set<std::string> seen;
+    for (std::size_t i = 0; i < value.phone_profiles.size(); ++i) {
+      const PhoneProfile& profile = value.phone_profiles[i];
+      const Places& places = draft_.unified.profile_places[i];
+      const auto refuse_profile = [&](const std::string& key, std::string cause, std::string remedy) { site_.plan.refusals.push_back(finding(places, "phone_profile", key, FaultCode::invalid, std::move(cause), std::move(remedy))); };
+      if (!is_core()) refuse_profile("", "phone security profiles are C's; this node is E", "remove the section");
+      if (profile.name.empty()) refuse_profile("name", "is missing or empty", "give the profile's name as call control has it");
+      if (!seen.insert(config::lower_case(profile.name)).second) refuse_profile("name", quoted(profile.name) + " is listed twice", "name it once");
+      const std::string objection = profile.name.empty() ? "" : config::fqdn_objection(profile.name);
+      if (!objection.empty() && profile.encrypted && !profile.oauth) {
+        site_.plan.warnings.push_back(finding(places, "phone_profile", "name", FaultCode::invalid, quoted(profile.name) + " cannot stand in a certificate: " + objection, "rename it on call control's page \"Secure Phone Profile\"; until then no request can be made here (B17)"));
+      }
+    }
+  }
+
+  static std::string shown(const std::vector<PhoneProfile>& profiles) {
+    std::vector<std::string> texts;
+    for (const PhoneProfile& profile : profiles) texts.push_back(profile.name + (profile.encrypted ? " encrypted" : "") + (profile.oauth ? " oauth" : ""));
+    return shown(texts);
+  }
+
+  void compare_unified() {
+    const UnifiedCommunications& before = context_.stored.unified;
+    const UnifiedCommunications& after = site_.unified = draft_.unified.value;
+    const auto flag = [](bool value) { return std::string(value ? "on" : "off"); };
+    std::vector<std::string> details;
+    note(details, "mobile_remote_access", flag(before.mobile_remote_access), flag(after.mobile_remote_access), false);
+    note(details, "federation", flag(before.federation), flag(after.federation), false);
+    note(details, "guests", flag(before.guests), flag(after.guests), false);
+    note(details, "cluster_name", before.cluster_name, after.cluster_name, before.cluster_name.empty());
+    note(details, "additional_names", shown(before.additional_names), shown(after.additional_names), false);
+    note(details, "registration_domains", shown(before.registration_domains), shown(after.registration_domains), false);
+    note(details, "registration_domain_form", before.registration_domain_form, after.registration_domain_form, false);
+    note(details, "federation_domains", shown(before.federation_domains), shown(after.federation_domains), false);
+    note(details, "federation_domain_form", before.federation_domain_form, after.federation_domain_form, false);
+    note(details, "chat_node_aliases", shown(before.chat_node_aliases), shown(after.chat_node_aliases), false);
+    note(details, "phone_profiles", shown(before.phone_profiles), shown(after.phone_profiles), false);
+    if (!details.empty()) site_.plan.lines.push_back({PlanAction::change, "unified_communications", "", details});
   }
 
   bool is_used(const std::string& user) const {

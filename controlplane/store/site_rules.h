@@ -30,6 +30,7 @@ struct PlannedSite {
   SitePlan plan;
   std::vector<PlannedZone> zones;        // by port
   std::vector<Credential> credentials;   // by name
+  UnifiedCommunications unified;
 };
 
 // The draft must outlive the result (new_password points into it).

@@ -53,6 +53,64 @@ CREATE TABLE history (
   actor TEXT NOT NULL,
   change TEXT NOT NULL
 ) STRICT;
+)sql",
+                                      R"sql(
+CREATE TABLE certificate (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  slot TEXT NOT NULL,
+  family TEXT NOT NULL CHECK (family IN ('rsa', 'ecdsa')),
+  leaf BLOB NOT NULL,
+  sealed_key BLOB NOT NULL,
+  origin TEXT NOT NULL,
+  is_complete INTEGER NOT NULL,
+  installed_s INTEGER NOT NULL,
+  UNIQUE (slot, family)
+) STRICT;
+CREATE TABLE intermediate (
+  fingerprint TEXT PRIMARY KEY,
+  der BLOB NOT NULL
+) STRICT;
+CREATE TABLE certificate_chain (
+  certificate INTEGER NOT NULL REFERENCES certificate (id) ON DELETE CASCADE,
+  position INTEGER NOT NULL,
+  fingerprint TEXT NOT NULL REFERENCES intermediate (fingerprint),
+  PRIMARY KEY (certificate, position)
+) STRICT;
+CREATE TABLE certificate_request (
+  slot TEXT PRIMARY KEY,
+  pem TEXT NOT NULL,
+  key_kind TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  sealed_key BLOB NOT NULL,
+  made_s INTEGER NOT NULL,
+  made_on TEXT NOT NULL
+) STRICT;
+CREATE TABLE certificate_domain (
+  name TEXT PRIMARY KEY
+) STRICT;
+CREATE TABLE trusted_authority (
+  purpose TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  der BLOB NOT NULL,
+  added_s INTEGER NOT NULL,
+  PRIMARY KEY (purpose, fingerprint)
+) STRICT;
+CREATE TABLE unified_communications (
+  key TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (key, position)
+) STRICT;
+CREATE TABLE phone_profile (
+  position INTEGER PRIMARY KEY,
+  name TEXT NOT NULL,
+  encrypted INTEGER NOT NULL,
+  oauth INTEGER NOT NULL
+) STRICT;
+CREATE TABLE certificate_setting (
+  name TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT;
 )sql"};
 
 }  // namespace

@@ -47,6 +47,52 @@ void write_list(SqliteDatabase& database, const char* sql, const std::string& zo
   for (std::size_t i = 0; i < list.size(); ++i) statement.bind(1, zone).bind(2, static_cast<std::int64_t>(i)).bind(3, list[i]).run();
 }
 
+std::vector<std::pair<const char*, std::vector<std::string> UnifiedCommunications::*>> unified_lists() {
+  return {{"additional_names", &UnifiedCommunications::additional_names},
+          {"registration_domains", &UnifiedCommunications::registration_domains},
+          {"federation_domains", &UnifiedCommunications::federation_domains},
+          {"chat_node_aliases", &UnifiedCommunications::chat_node_aliases}};
+}
+std::vector<std::pair<const char*, bool UnifiedCommunications::*>> unified_flags() {
+  return {{"mobile_remote_access", &UnifiedCommunications::mobile_remote_access}, {"federation", &UnifiedCommunications::federation}, {"guests", &UnifiedCommunications::guests}};
+}
+std::vector<std::pair<const char*, std::string UnifiedCommunications::*>> unified_texts() {
+  return {{"cluster_name", &UnifiedCommunications::cluster_name},
+          {"registration_domain_form", &UnifiedCommunications::registration_domain_form},
+          {"federation_domain_form", &UnifiedCommunications::federation_domain_form}};
+}
+
+UnifiedCommunications read_unified(SqliteDatabase& database) {
+  UnifiedCommunications unified;
+  SqliteStatement rows = database.prepare("SELECT key, value FROM unified_communications ORDER BY key, position");
+  while (rows.step()) {
+    const std::string key = rows.text(0), value = rows.text(1);
+    for (const auto& [name, member] : unified_flags())
+      if (key == name) unified.*member = value == "on";
+    for (const auto& [name, member] : unified_texts())
+      if (key == name) unified.*member = value;
+    for (const auto& [name, member] : unified_lists())
+      if (key == name) (unified.*member).push_back(value);
+  }
+  SqliteStatement profiles = database.prepare("SELECT name, encrypted, oauth FROM phone_profile ORDER BY position");
+  while (profiles.step()) unified.phone_profiles.push_back({profiles.text(0), profiles.integer(1) != 0, profiles.integer(2) != 0});
+  return unified;
+}
+
+void write_unified(SqliteDatabase& database, const UnifiedCommunications& unified) {
+  database.execute("DELETE FROM unified_communications; DELETE FROM phone_profile;");
+  SqliteStatement row = database.prepare("INSERT INTO unified_communications (key, position, value) VALUES (?, ?, ?)");
+  for (const auto& [name, member] : unified_flags()) row.bind(1, std::string_view(name)).bind(2, std::int64_t{0}).bind(3, std::string_view(unified.*member ? "on" : "off")).run();
+  for (const auto& [name, member] : unified_texts()) row.bind(1, std::string_view(name)).bind(2, std::int64_t{0}).bind(3, unified.*member).run();
+  for (const auto& [name, member] : unified_lists())
+    for (std::size_t i = 0; i < (unified.*member).size(); ++i) row.bind(1, std::string_view(name)).bind(2, static_cast<std::int64_t>(i)).bind(3, (unified.*member)[i]).run();
+  SqliteStatement profile_row = database.prepare("INSERT INTO phone_profile (position, name, encrypted, oauth) VALUES (?, ?, ?, ?)");
+  for (std::size_t i = 0; i < unified.phone_profiles.size(); ++i) {
+    const PhoneProfile& profile = unified.phone_profiles[i];
+    profile_row.bind(1, static_cast<std::int64_t>(i)).bind(2, profile.name).bind(3, std::int64_t{profile.encrypted}).bind(4, std::int64_t{profile.oauth}).run();
+  }
+}
+
 }  // namespace
 
 SiteConfig read_site(SqliteDatabase& database, const NodeKey& key) {
@@ -63,6 +109,7 @@ SiteConfig read_site(SqliteDatabase& database, const NodeKey& key) {
   }
   SqliteStatement credentials = database.prepare("SELECT name, realm, ha1_md5, ha1_sha256 FROM credential ORDER BY name");
   while (credentials.step()) site.credentials.push_back({credentials.text(0), credentials.text(1), credentials.text(2), credentials.text(3)});
+  site.unified = read_unified(database);
   SqliteStatement flow_keys = database.prepare("SELECT age, generation, sealed_secret FROM flow_key ORDER BY age");
   while (flow_keys.step()) {
     FlowTokenKey flow_key = read_flow_key(flow_keys, key);
@@ -104,6 +151,7 @@ void write_site(SqliteDatabase& database, const NodeKey& key, const PlannedSite&
   for (const Credential& credential : site.credentials) {
     credential_row.bind(1, credential.name).bind(2, credential.realm).bind(3, credential.ha1_md5).bind(4, credential.ha1_sha256).run();
   }
+  write_unified(database, site.unified);
 }
 
 void write_flow_key(SqliteDatabase& database, const NodeKey& key) {
@@ -121,7 +169,7 @@ void write_flow_key(SqliteDatabase& database, const NodeKey& key) {
 }
 
 bool has_sealed_rows(SqliteDatabase& database) {
-  SqliteStatement statement = database.prepare("SELECT EXISTS (SELECT 1 FROM flow_key) OR EXISTS (SELECT 1 FROM zone WHERE sealed_password IS NOT NULL)");
+  SqliteStatement statement = database.prepare("SELECT EXISTS (SELECT 1 FROM flow_key) OR EXISTS (SELECT 1 FROM zone WHERE sealed_password IS NOT NULL) OR EXISTS (SELECT 1 FROM certificate)");
   return statement.step() && statement.integer(0) != 0;
 }
 

@@ -85,6 +85,10 @@ bool SqliteStatement::step() {
 void SqliteStatement::run() {
   while (step()) {
   }
+  reset();
+}
+
+void SqliteStatement::reset() {
   check(sqlite3_reset(statement_));
   check(sqlite3_clear_bindings(statement_));
 }

@@ -31,6 +31,7 @@ class SqliteStatement {
   SqliteStatement& bind_blob(int index, std::span<const std::uint8_t> bytes);
   bool step();  // true: a row stands ready
   void run();   // for statements without rows; ready to be bound again afterwards
+  void reset();  // ready to be bound again after step()
   std::string text(int column) const;
   std::int64_t integer(int column) const;
   std::string blob(int column) const;

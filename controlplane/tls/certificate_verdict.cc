@@ -60,26 +60,71 @@ void explain(HandshakeFailure& failure, const PeerCertificate& culprit, bool is_
   }
 }
 
-}  // namespace
+using ChainContext = std::unique_ptr<X509_STORE_CTX, void (*)(X509_STORE_CTX*)>;
 
-PeerVerdict judge_peer(const PeerQuestion& question) {
-  PeerVerdict verdict;
-  const PeerCertificate presented = describe_certificate(question.leaf);
-  const std::unique_ptr<X509_STORE_CTX, void (*)(X509_STORE_CTX*)> chain(X509_STORE_CTX_new(), &X509_STORE_CTX_free);
-  HandshakeFailure failure;
-  failure.certificate = presented;
-  if (chain == nullptr || X509_STORE_CTX_init(chain.get(), question.trust, question.leaf, question.presented_chain) != 1) {
-    failure.text = "certificate check could not start: out of memory";
-    return {failure, X509_V_ERR_OUT_OF_MEM};
+bool verify_chain(X509_STORE_CTX* chain, const PeerQuestion& question, STACK_OF(X509)* only) {
+  if (X509_STORE_CTX_init(chain, question.trust, question.leaf, question.presented_chain) != 1) {
+    X509_STORE_CTX_set_error(chain, X509_V_ERR_OUT_OF_MEM);
+    return false;
   }
-  X509_VERIFY_PARAM* rules = X509_STORE_CTX_get0_param(chain.get());
+  if (only != nullptr) X509_STORE_CTX_set0_trusted_stack(chain, only);
+  X509_VERIFY_PARAM* rules = X509_STORE_CTX_get0_param(chain);
   X509_VERIFY_PARAM_set_auth_level(rules, question.security_level);
   X509_VERIFY_PARAM_set_depth(rules, 8);
   // An operator may trust an intermediate CA, or one self-signed peer, without its root.
   X509_VERIFY_PARAM_set_flags(rules, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST);
   X509_VERIFY_PARAM_set_hostflags(rules, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
   if (question.require_eku) X509_VERIFY_PARAM_set_purpose(rules, question.peer_is_server ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT);
-  if (X509_verify_cert(chain.get()) != 1) {
+  return X509_verify_cert(chain) == 1;
+}
+
+// Of two trusted authorities with one name and different keys OpenSSL tries one only, unless the certificate tells the key. So each
+// of them is tried by itself, the others of its name left out (requirement B03).
+bool verify_by_each_key(X509_STORE_CTX* chain, const PeerQuestion& question, X509* unverified) {
+  const std::unique_ptr<STACK_OF(X509), void (*)(STACK_OF(X509)*)> all(X509_STORE_get1_all_certs(question.trust), [](STACK_OF(X509)* list) { sk_X509_pop_free(list, &X509_free); });
+  const X509_NAME* issuer = X509_get_issuer_name(unverified);
+  const auto is_candidate = [&](X509* certificate) { return X509_NAME_cmp(X509_get_subject_name(certificate), issuer) == 0; };
+  for (int i = 0; i < sk_X509_num(all.get()); ++i) {
+    X509* candidate = sk_X509_value(all.get(), i);
+    if (!is_candidate(candidate)) continue;
+    const std::unique_ptr<STACK_OF(X509), void (*)(STACK_OF(X509)*)> only(sk_X509_new_null(), [](STACK_OF(X509)* list) { sk_X509_free(list); });
+    for (int k = 0; k < sk_X509_num(all.get()); ++k) {
+      X509* other = sk_X509_value(all.get(), k);
+      if (other == candidate || !is_candidate(other)) sk_X509_push(only.get(), other);
+    }
+    X509_STORE_CTX_cleanup(chain);
+    if (verify_chain(chain, question, only.get())) return true;
+  }
+  return false;
+}
+
+std::string anchor_of(X509_STORE_CTX* chain) {
+  STACK_OF(X509)* verified = X509_STORE_CTX_get0_chain(chain);
+  const int length = sk_X509_num(verified);
+  return length <= 0 ? std::string() : describe_certificate(sk_X509_value(verified, length - 1)).fingerprint_sha256;
+}
+
+}  // namespace
+
+PeerVerdict judge_peer(const PeerQuestion& question) {
+  PeerVerdict verdict;
+  const PeerCertificate presented = describe_certificate(question.leaf);
+  const ChainContext chain(X509_STORE_CTX_new(), &X509_STORE_CTX_free);
+  HandshakeFailure failure;
+  failure.certificate = presented;
+  if (chain == nullptr) {
+    failure.text = "certificate check could not start: out of memory";
+    return {failure, X509_V_ERR_OUT_OF_MEM, {}};
+  }
+  bool verified = verify_chain(chain.get(), question, nullptr);
+  if (!verified && X509_STORE_CTX_get_error(chain.get()) == X509_V_ERR_CERT_SIGNATURE_FAILURE) {
+    X509* unverified = X509_STORE_CTX_get_current_cert(chain.get());
+    if (unverified != nullptr && X509_up_ref(unverified) == 1) {
+      const std::unique_ptr<X509, void (*)(X509*)> held(unverified, &X509_free);
+      verified = verify_by_each_key(chain.get(), question, unverified);
+    }
+  }
+  if (!verified) {
     verdict.x509_error = X509_STORE_CTX_get_error(chain.get());
     if (verdict.x509_error == X509_V_OK) verdict.x509_error = X509_V_ERR_UNSPECIFIED;
     X509* culprit = X509_STORE_CTX_get_current_cert(chain.get());
@@ -89,6 +134,7 @@ PeerVerdict judge_peer(const PeerQuestion& question) {
     verdict.failure = std::move(failure);
     return verdict;
   }
+  verdict.authority = anchor_of(chain.get());
   if (question.names == nullptr || question.names->empty()) return verdict;
   NameVerdict names = match_names(presented, *question.names, question.wildcards);
   if (names.matched) return verdict;

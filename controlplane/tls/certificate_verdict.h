@@ -28,6 +28,7 @@ struct PeerQuestion {
 struct PeerVerdict {
   std::optional<HandshakeFailure> failure;  // none: may pass
   int x509_error = 0;
+  std::string authority;  // may pass: SHA-256 fingerprint of the trusted certificate that its chain ends at
 };
 
 PeerVerdict judge_peer(const PeerQuestion& question);

@@ -7,6 +7,7 @@
 #include <openssl/x509_vfy.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -82,31 +83,31 @@ Outcome<std::shared_ptr<EVP_PKEY>> read_key(const std::string& label, const std:
   return key;
 }
 
-Outcome<std::shared_ptr<const Credential>> read_credential(const CredentialFiles& files, std::vector<std::string>& warnings) {
+KeyFamily family_of(EVP_PKEY* key) { return EVP_PKEY_get_base_id(key) == EVP_PKEY_EC ? KeyFamily::ecdsa : KeyFamily::rsa; }
+
+Outcome<HeldCredentialPtr> read_credential(const CredentialFiles& files, std::vector<std::string>& warnings) {
   const std::string label = files.label.empty() ? "credential" : files.label;
   auto certificates = read_certificates(label + ": certificate file", files.certificate_path);
   if (!certificates) return certificates.fault();
   auto key = read_key(label, files.key_path, warnings);
   if (!key) return key.fault();
-  auto credential = std::make_shared<Credential>();
-  credential->label = label;
-  credential->certificate = certificates->front();
-  credential->key = *key;
-  credential->description = describe_certificate(credential->certificate.get());
-  if (X509_check_private_key(credential->certificate.get(), key->get()) != 1) {
+  const PeerCertificate said = describe_certificate(certificates->front().get());
+  if (X509_check_private_key(certificates->front().get(), key->get()) != 1) {
     ERR_clear_error();
-    return Fault{FaultCode::invalid, label + ": key file " + files.key_path, "does not belong to certificate " + credential->description.serial + " in " + files.certificate_path,
+    return Fault{FaultCode::invalid, label + ": key file " + files.key_path, "does not belong to certificate " + said.serial + " in " + files.certificate_path,
                  "upload the key that the certificate's request was made with; a cluster peer has its own"};
   }
-  credential->chain_stack = std::shared_ptr<STACK_OF(X509)>(sk_X509_new_null(), [](STACK_OF(X509) * stack) { sk_X509_free(stack); });
-  credential->chain.assign(certificates->begin() + 1, certificates->end());
-  for (const auto& certificate : credential->chain) sk_X509_push(credential->chain_stack.get(), certificate.get());
-  const PeerCertificate& said = credential->description;
   const int64_t now_s = std::time(nullptr);
   if (said.not_after_s < now_s) warnings.push_back(label + ": certificate " + said.serial + " in " + files.certificate_path + " has expired; renew it");
   if (said.not_before_s > now_s) warnings.push_back(label + ": certificate " + said.serial + " in " + files.certificate_path + " is not yet valid; check the clock");
   if (said.names.empty()) warnings.push_back(label + ": certificate " + said.serial + " has no SAN; peers that ignore the CN will refuse it");
-  return std::shared_ptr<const Credential>(std::move(credential));
+  std::vector<std::string> names;
+  for (const CertificateName& name : said.names)
+    if (name.kind == NameKind::dns) names.push_back(name.value);
+  const auto made = make_credential(label, certificates->front(), *key, {certificates->begin() + 1, certificates->end()});
+  auto held = std::make_shared<const HeldCredential>(label, family_of(key->get()), std::move(names), "", [made] { return Outcome<std::shared_ptr<const Credential>>(made); });
+  held->get();
+  return HeldCredentialPtr(std::move(held));
 }
 
 std::string lower_name(std::string_view name) {
@@ -118,32 +119,165 @@ std::string lower_name(std::string_view name) {
   return result;
 }
 
-Outcome<std::shared_ptr<X509_STORE>> read_trust(const std::vector<std::string>& paths, std::vector<PeerCertificate>& trusted) {
+Outcome<std::shared_ptr<X509_STORE>> read_trust(const CredentialSource& source, std::vector<PeerCertificate>& trusted) {
   std::shared_ptr<X509_STORE> store(X509_STORE_new(), &X509_STORE_free);
-  for (const std::string& path : paths) {
+  const auto add = [&](X509* certificate, const std::string& origin) -> Outcome<> {
+    if (X509_STORE_add_cert(store.get(), certificate) != 1) return Fault{FaultCode::invalid, origin, openssl_reason(), "remove the broken certificate"};
+    trusted.push_back(describe_certificate(certificate));
+    return Done{};
+  };
+  for (const std::string& path : source.ca_paths) {
     auto certificates = read_certificates("trusted CA file", path);
     if (!certificates) return certificates.fault();
-    for (const auto& certificate : *certificates) {
-      if (X509_STORE_add_cert(store.get(), certificate.get()) != 1) {
-        return Fault{FaultCode::invalid, "trusted CA file " + path, openssl_reason(), "remove the broken certificate"};
-      }
-      trusted.push_back(describe_certificate(certificate.get()));
-    }
+    for (const auto& certificate : *certificates)
+      if (const Outcome<> added = add(certificate.get(), "trusted CA file " + path); !added) return added.fault();
   }
+  for (const TrustedCertificate& entry : source.trusted)
+    if (const Outcome<> added = add(entry.certificate.get(), entry.origin); !added) return added.fault();
   return store;
 }
 
 }  // namespace
 
-const Credential* CredentialSnapshot::find(std::string_view sni) const {
-  if (sni.empty() || exact_.size() + wildcard_.size() == 0) return platform_.get();
-  const std::string name = lower_name(sni);
-  if (const auto found = exact_.find(name); found != exact_.end()) return found->second.get();
-  const size_t dot = name.find('.');
-  if (dot != std::string::npos) {
-    if (const auto found = wildcard_.find(name.substr(dot + 1)); found != wildcard_.end()) return found->second.get();
+const char* name_of(KeyFamily family) { return family == KeyFamily::rsa ? "rsa" : "ecdsa"; }
+
+std::shared_ptr<const Credential> make_credential(std::string label, std::shared_ptr<X509> certificate, std::shared_ptr<EVP_PKEY> key, std::vector<std::shared_ptr<X509>> chain) {
+  auto credential = std::make_shared<Credential>();
+  credential->label = std::move(label);
+  credential->certificate = std::move(certificate);
+  credential->key = std::move(key);
+  credential->chain = std::move(chain);
+  credential->chain_stack = std::shared_ptr<STACK_OF(X509)>(sk_X509_new_null(), [](STACK_OF(X509) * stack) { sk_X509_free(stack); });
+  for (const auto& link : credential->chain) sk_X509_push(credential->chain_stack.get(), link.get());
+  return credential;
+}
+
+std::shared_ptr<const Credential> HeldCredential::get() const {
+  if (auto loaded = loaded_.load()) return loaded;
+  auto read = loader_();
+  if (!read) {
+    failures_.fetch_add(1, std::memory_order_relaxed);
+    return nullptr;
   }
-  return platform_.get();
+  loaded_.store(*read);
+  return *read;
+}
+
+ServedCredential CredentialSnapshot::load(const Families& families) {
+  ServedCredential served;
+  if (families.ecdsa != nullptr) served.first = families.ecdsa->get();
+  if (families.rsa != nullptr) (served.first == nullptr ? served.first : served.second) = families.rsa->get();
+  return served;
+}
+
+const CredentialSnapshot::Families* CredentialSnapshot::look_up(std::string_view sni, Match& match) const {
+  match = Match::none;
+  if (!sni.empty() && exact_.size() + wildcard_.size() != 0) {
+    const std::string name = lower_name(sni);
+    if (const auto found = exact_.find(name); found != exact_.end()) {
+      match = Match::exact;
+      return &found->second;
+    }
+    const size_t dot = name.find('.');
+    if (dot != std::string::npos) {
+      if (const auto found = wildcard_.find(name.substr(dot + 1)); found != wildcard_.end()) {
+        match = Match::wildcard;
+        return &found->second;
+      }
+    }
+  }
+  if (platform_.is_empty()) return nullptr;
+  match = Match::platform;
+  return &platform_;
+}
+
+ServedCredential CredentialSnapshot::find(std::string_view sni) const {
+  Match match;
+  const Families* families = look_up(sni, match);
+  if (families == nullptr) return {};
+  ServedCredential served = load(*families);
+  // One that cannot be read must not take its name off the air as long as there is another to answer with.
+  return served || match == Match::platform ? served : platform();
+}
+
+CredentialSnapshot::Explanation CredentialSnapshot::explain(std::string_view sni) const {
+  Explanation explanation;
+  const Families* families = look_up(sni, explanation.match);
+  if (families == nullptr) return explanation;
+  if (families->ecdsa != nullptr) explanation.served.push_back(families->ecdsa);
+  if (families->rsa != nullptr) explanation.served.push_back(families->rsa);
+  return explanation;
+}
+
+bool CredentialSnapshot::covers(std::string_view sni) const {
+  Match match;
+  if (look_up(sni, match) == nullptr) return false;
+  if (match != Match::platform) return true;
+  const std::string name = lower_name(sni);
+  for (const HeldCredentialPtr& held : {platform_.rsa, platform_.ecdsa}) {
+    if (held == nullptr) continue;
+    for (const std::string& own : held->names()) {
+      if (own == name) return true;
+      const size_t dot = name.find('.');
+      if (own.starts_with("*.") && dot != std::string::npos && name.compare(dot + 1, std::string::npos, own, 2) == 0) return true;
+    }
+  }
+  return false;
+}
+
+// The first of two certificates for one name wins, so that the order of installation decides, unless the name lies in the domain
+// that the other was installed for. What ranks lower is not served beside it either, whatever its key family.
+void CredentialSnapshot::offer(Families& families, const HeldCredentialPtr& held, std::string_view name) {
+  const auto rank = [&](const HeldCredentialPtr& credential) -> size_t {
+    const std::string& home = credential->home();
+    const bool is_at_home = !home.empty() && name.ends_with(home) && (name.size() == home.size() || name[name.size() - home.size() - 1] == '.');
+    return is_at_home ? home.size() : 0;
+  };
+  HeldCredentialPtr& place = held->family() == KeyFamily::rsa ? families.rsa : families.ecdsa;
+  HeldCredentialPtr& other = held->family() == KeyFamily::rsa ? families.ecdsa : families.rsa;
+  const size_t wanted = rank(held);
+  if (other != nullptr && rank(other) > wanted) return;
+  if (other != nullptr && rank(other) < wanted) other = nullptr;
+  if (place == nullptr || rank(place) < wanted) place = held;
+}
+
+void CredentialSnapshot::add(const HeldCredentialPtr& held) {
+  all_.push_back(held);
+  for (const std::string& name : held->names()) {
+    if (name.starts_with("*.")) offer(wildcard_[name.substr(2)], held, std::string_view(name).substr(2));
+    else offer(exact_[lower_name(name)], held, lower_name(name));
+  }
+}
+
+void UncoveredNames::note(std::string_view sni) {
+  // Only what could be a host name: the list is shown to people.
+  const auto is_odd = [](char c) { return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'); };
+  const std::lock_guard lock(mutex_);
+  ++total_;
+  if (sni.empty() || sni.size() > 253 || std::any_of(sni.begin(), sni.end(), is_odd)) return;
+  const std::string name = lower_name(sni);
+  if (const auto found = asked_.find(name); found != asked_.end()) ++found->second;
+  else if (asked_.size() < most_names) asked_.emplace(name, 1);
+}
+
+std::vector<std::pair<std::string, uint64_t>> UncoveredNames::list() const {
+  std::vector<std::pair<std::string, uint64_t>> names;
+  {
+    const std::lock_guard lock(mutex_);
+    names.assign(asked_.begin(), asked_.end());
+  }
+  std::sort(names.begin(), names.end(), [](const auto& a, const auto& b) { return a.second != b.second ? a.second > b.second : a.first < b.first; });
+  return names;
+}
+
+uint64_t UncoveredNames::total() const {
+  const std::lock_guard lock(mutex_);
+  return total_;
+}
+
+void UncoveredNames::forget_covered(const CredentialSnapshot& snapshot) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(asked_, [&](const auto& entry) { return snapshot.covers(entry.first); });
 }
 
 Outcome<std::shared_ptr<CredentialStore>> CredentialStore::load(CredentialSource source) {
@@ -164,30 +298,33 @@ Outcome<> CredentialStore::reload() {
 
 Outcome<> CredentialStore::reload(CredentialSource source) {
   auto next = std::make_shared<CredentialSnapshot>();
-  const auto add = [&](const CredentialFiles& files) -> Outcome<std::shared_ptr<const Credential>> {
-    auto credential = read_credential(files, next->warnings_);
-    if (credential) next->all_.push_back(*credential);
-    return credential;
-  };
-  if (!source.platform.certificate_path.empty()) {
-    auto credential = add(source.platform);
-    if (!credential) return credential.fault();
-    next->platform_ = *credential;
+  if (!source.held_platform.empty()) {
+    for (const HeldCredentialPtr& held : source.held_platform) {
+      (held->family() == KeyFamily::rsa ? next->platform_.rsa : next->platform_.ecdsa) = held;
+      next->all_.push_back(held);
+    }
+  } else if (!source.platform.certificate_path.empty()) {
+    auto held = read_credential(source.platform, next->warnings_);
+    if (!held) return held.fault();
+    ((*held)->family() == KeyFamily::rsa ? next->platform_.rsa : next->platform_.ecdsa) = *held;
+    next->all_.push_back(*held);
   }
   for (const CredentialFiles& files : source.domains) {
-    auto credential = add(files);
-    if (!credential) return credential.fault();
-    for (const CertificateName& name : (*credential)->description.names) {
-      if (name.kind != NameKind::dns) continue;
-      // The first of two certificates for one name wins, so that the order in the configuration decides.
-      if (name.value.rfind("*.", 0) == 0) next->wildcard_.emplace(name.value.substr(2), *credential);
-      else next->exact_.emplace(lower_name(name.value), *credential);
-    }
+    auto held = read_credential(files, next->warnings_);
+    if (!held) return held.fault();
+    next->add(*held);
   }
-  auto trust = read_trust(source.ca_paths, next->trusted_);
+  next->exact_.reserve(source.held.size() * 2);
+  for (const HeldCredentialPtr& held : source.held) next->add(held);
+  auto trust = read_trust(source, next->trusted_);
   if (!trust) return trust.fault();
   next->trust_ = *trust;
-  for (const std::string& path : source.ca_paths) next->trust_origin_ += (next->trust_origin_.empty() ? "" : ", ") + path;
+  const auto note_origin = [&](const std::string& origin) {
+    if (next->trust_origin_.find(origin) == std::string::npos) next->trust_origin_ += (next->trust_origin_.empty() ? "" : ", ") + origin;
+  };
+  for (const std::string& path : source.ca_paths) note_origin(path);
+  for (const TrustedCertificate& entry : source.trusted) note_origin(entry.origin);
+  uncovered_.forget_covered(*next);
   const std::lock_guard lock(mutex_);
   next->revision_ = ++revision_;
   source_ = std::move(source);

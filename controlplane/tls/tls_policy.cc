@@ -93,14 +93,17 @@ struct TlsPolicyCallbacks {
     if (session.pending_ == nullptr) return SSL_CLIENT_HELLO_ERROR;
     // After a HelloRetryRequest this runs again; the credential stays the one of the first ClientHello's snapshot.
     const std::string_view sni = sni_of(ssl);
-    const Credential* credential = session.pending_->snapshot->find(sni);
-    if (credential != nullptr && SSL_use_cert_and_key(ssl, credential->certificate.get(), credential->key.get(), credential->chain_stack.get(), 1) == 1) {
-      return SSL_CLIENT_HELLO_SUCCESS;
-    }
+    const ServedCredential served = session.pending_->snapshot->find(sni);
+    if (!sni.empty() && !session.pending_->snapshot->covers(sni)) session.policy_->credentials_->uncovered().note(sni);
+    const auto use = [ssl](const Credential& credential) {
+      return SSL_use_cert_and_key(ssl, credential.certificate.get(), credential.key.get(), credential.chain_stack.get(), 1) == 1;
+    };
+    // With one of each key family OpenSSL takes the one whose signature the client says it can verify.
+    if (served && use(*served.first) && (served.second == nullptr || use(*served.second))) return SSL_CLIENT_HELLO_SUCCESS;
     HandshakeFailure failure;
     failure.reason = HandshakeReason::no_credential;
-    failure.text = credential == nullptr ? "no certificate for the name \"" + std::string(sni.substr(0, 253)) + "\" and no platform certificate"
-                                         : credential->label + ": certificate cannot be used for TLS";
+    failure.text = !served ? "no certificate for the name \"" + std::string(sni.substr(0, 253)) + "\" and no platform certificate"
+                           : served->label + ": certificate cannot be used for TLS";
     failure.remedy = "install a certificate for that name, or a platform certificate";
     session.pending_->failure = std::move(failure);
     *alert = SSL_AD_UNRECOGNIZED_NAME;
@@ -141,6 +144,7 @@ struct TlsPolicyCallbacks {
     question.names = &session.pending_->peer_names;
     PeerVerdict verdict = judge_peer(question);
     X509_STORE_CTX_set_error(chain, verdict.x509_error);
+    session.authority_ = std::move(verdict.authority);
     if (!verdict.failure) return 1;
     session.pending_->failure = std::move(verdict.failure);
     return 0;

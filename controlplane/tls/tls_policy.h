@@ -58,6 +58,7 @@ struct TlsFacts {
   std::string alpn;
   bool resumed = false;
   std::optional<PeerCertificate> peer;
+  std::string authority;  // SHA-256 fingerprint of the trusted certificate the peer's chain ends at; empty: not verified here
 };
 
 class TlsPolicy {

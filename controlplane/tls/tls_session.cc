@@ -99,8 +99,9 @@ Outcome<std::unique_ptr<TlsSession>> TlsSession::client(std::shared_ptr<TlsPolic
   const bool is_address = sni.find(':') != std::string::npos || (!sni.empty() && sni.find_first_not_of("0123456789.") == std::string::npos);
   const std::string host = !sni.empty() && sni.back() == '.' ? sni.substr(0, sni.size() - 1) : sni;
   if (!host.empty() && !is_address) SSL_set_tlsext_host_name(session.ssl_, host.c_str());
-  if (const Credential* own = session.pending_->snapshot->platform()) {
-    if (SSL_use_cert_and_key(session.ssl_, own->certificate.get(), own->key.get(), own->chain_stack.get(), 1) != 1) {
+  const ServedCredential served = session.pending_->snapshot->platform();
+  for (const auto& own : {served.first, served.second}) {
+    if (own != nullptr && SSL_use_cert_and_key(session.ssl_, own->certificate.get(), own->key.get(), own->chain_stack.get(), 1) != 1) {
       const std::string reason = last_reason();
       return Fault{FaultCode::invalid, own->label, "cannot be used for TLS: " + reason, "issue a certificate with an RSA key of 2048 bits or more, or an ECDSA key"};
     }
@@ -243,6 +244,7 @@ TlsFacts TlsSession::facts() const {
   SSL_get0_alpn_selected(ssl_, &alpn, &alpn_length);
   facts.alpn.assign(reinterpret_cast<const char*>(alpn), alpn_length);
   facts.resumed = SSL_session_reused(ssl_) == 1;
+  facts.authority = authority_;
   if (X509* peer = SSL_get0_peer_certificate(ssl_)) facts.peer = describe_certificate(peer);
   return facts;
 }

@@ -55,6 +55,7 @@ class TlsSession {
   Chunk* output_ = nullptr;
   bool input_ended_ = false;
   std::unique_ptr<Pending> pending_;
+  std::string authority_;  // that vouches for the peer, where it is verified
 };
 
 }  // namespace sallyport::tls

@@ -91,6 +91,7 @@ boost::asio::awaitable<bool> MultiplexClient::connect_once() {
   }
   const tls::TlsFacts facts = result.stream->tls_facts();
   status_.tls_version = facts.version;
+  status_.authority = facts.authority;
   status_.cipher = facts.cipher;
   status_.address = result.stream->peer_address().text();
   if (facts.peer) status_.certificate_names = facts.peer->names_text();

@@ -34,6 +34,7 @@ void MultiplexServer::on_stream(tls::StreamPtr stream) {
   status.state = PeerState::authentication;
   status.changed_ms = wheel_.now_ms();
   status.tls_version = facts.version;
+  status.authority = facts.authority;
   status.cipher = facts.cipher;
   status.has_certificate = facts.peer.has_value();
   if (facts.peer) status.certificate_names = facts.peer->names_text();

@@ -15,6 +15,17 @@ constexpr size_t word_limit_bytes = 255, list_limit = 1000;
 
 Fault invalid(std::string cause) { return Fault{FaultCode::invalid, "facts of the peer", std::move(cause), ""}; }
 
+bool take_list(const json::object& object, std::string_view name, std::vector<std::string>& list) {
+  const json::value* value = object.if_contains(name);
+  if (value == nullptr) return true;
+  if (!value->is_array() || value->get_array().size() > list_limit) return false;
+  for (const json::value& each : value->get_array()) {
+    if (!each.is_string() || each.get_string().size() > word_limit_bytes) return false;
+    list.emplace_back(each.get_string());
+  }
+  return true;
+}
+
 bool take_word(const json::object& object, std::string_view name, std::string& word) {
   const json::value* value = object.if_contains(name);
   if (value == nullptr) return true;
@@ -27,7 +38,10 @@ bool take_word(const json::object& object, std::string_view name, std::string& w
 
 std::string format_facts(const PeerFacts& facts) {
   const json::object object{{"node", facts.node}, {"fqdn", facts.fqdn}, {"role", facts.role}, {"version", facts.version},
-                            {"sip_domains", json::array(facts.sip_domains.begin(), facts.sip_domains.end())}};
+                            {"sip_domains", json::array(facts.sip_domains.begin(), facts.sip_domains.end())},
+                            {"registration_domains", json::array(facts.registration_domains.begin(), facts.registration_domains.end())},
+                            {"federation_domains", json::array(facts.federation_domains.begin(), facts.federation_domains.end())},
+                            {"chat_node_aliases", json::array(facts.chat_node_aliases.begin(), facts.chat_node_aliases.end())}};
   return json::serialize(object) + "\n";
 }
 
@@ -41,13 +55,8 @@ Outcome<PeerFacts> parse_facts(std::string_view line) {
   PeerFacts facts;
   for (const auto& [name, word] : {std::pair{"node", &facts.node}, {"fqdn", &facts.fqdn}, {"role", &facts.role}, {"version", &facts.version}})
     if (!take_word(object, name, *word)) return invalid(std::string(name) + " is no short text");
-  const json::value* domains = object.if_contains("sip_domains");
-  if (domains == nullptr) return facts;
-  if (!domains->is_array() || domains->get_array().size() > list_limit) return invalid("sip_domains is no list of at most 1,000");
-  for (const json::value& domain : domains->get_array()) {
-    if (!domain.is_string() || domain.get_string().size() > word_limit_bytes) return invalid("sip_domains holds what is no name");
-    facts.sip_domains.emplace_back(domain.get_string());
-  }
+  for (const auto& [name, list] : {std::pair{"sip_domains", &facts.sip_domains}, {"registration_domains", &facts.registration_domains}, {"federation_domains", &facts.federation_domains}, {"chat_node_aliases", &facts.chat_node_aliases}})
+    if (!take_list(object, name, *list)) return invalid(std::string(name) + " is no list of at most 1,000 names");
   return facts;
 }
 

@@ -23,6 +23,8 @@ inline constexpr std::string_view credentials_field = "authorization";
 struct PeerFacts {
   std::string node, fqdn, role, version;
   std::vector<std::string> sip_domains;
+  // C: names that E's certificates need (B14, B28, B35).
+  std::vector<std::string> registration_domains, federation_domains, chat_node_aliases;
   bool operator==(const PeerFacts&) const = default;
 };
 

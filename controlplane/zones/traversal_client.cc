@@ -126,6 +126,7 @@ boost::asio::awaitable<bool> TraversalClient::connect_once() {
   }
   const tls::TlsFacts facts = result.stream->tls_facts();
   status_.tls_version = facts.version;
+  status_.authority = facts.authority;
   status_.cipher = facts.cipher;
   if (facts.peer) status_.certificate_names = facts.peer->names_text();
   hop_ = std::make_shared<proxy::StreamHop>(next_hop_id_(), proxy::Side::traversal, result.stream, sip::Framer::Side::dialled, settings_.limits);

@@ -28,6 +28,7 @@ struct PeerStatus {
   uint64_t failures = 0;
   uint64_t keepalives_answered = 0;
   std::string tls_version, cipher;
+  std::string authority;       // TlsFacts::authority
   std::string certificate_names;  // of the peer
 };
 

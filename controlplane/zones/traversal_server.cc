@@ -57,6 +57,7 @@ void TraversalServer::on_stream(uint64_t hop_id, tls::StreamPtr stream) {
   peer.status.changed_ms = wheel_.now_ms();
   peer.status.has_certificate = facts.peer.has_value();
   peer.status.tls_version = facts.version;
+  peer.status.authority = facts.authority;
   peer.status.cipher = facts.cipher;
   if (facts.peer) {
     peer.status.certificate_names = facts.peer->names_text();

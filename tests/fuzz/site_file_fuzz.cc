@@ -16,6 +16,7 @@ void check_round_trip(const store::PlannedSite& planned, config::Role role) {
   store::SiteConfig site;
   for (const store::PlannedZone& zone : planned.zones) site.zones.push_back(zone.zone);
   site.credentials = planned.credentials;
+  site.unified = planned.unified;
   store::SiteDraft draft = store::read_site_document(store::write_site_document(site, role), "export");
   store::PlannedSite again = store::plan_site(draft, {role, store::default_zone_port, site, [](const std::string&, std::string_view) { return true; }});
   if (again.plan.is_refused() || !again.plan.lines.empty()) std::abort();

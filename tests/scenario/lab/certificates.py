@@ -39,10 +39,18 @@ class Authority:
                    not_before, not_after)
         return made
 
+    def answer(self, file_name, request_pem, names, uses=BOTH_USES):
+        """The certificate for somebody else's request, as PEM; the names are those that the authority grants."""
+        request = self.folder / f"{file_name}.csr"
+        request.write_text(request_pem)
+        certificate = self.folder / f"{file_name}.pem"
+        self._sign(request, certificate, self._extensions(names, (), uses), None, None)
+        return certificate.read_text()
+
     def _self_signed(self, name):
         made = self._paths("ca")
         self._new_key(made.key)
-        command.run("openssl", "req", "-x509", "-new", "-key", made.key, "-sha256", "-days", "30",
+        command.run("openssl", "req", "-x509", "-new", "-key", made.key, "-sha256", "-days", "120",
                     "-subj", f"/CN={name}", "-addext", "basicConstraints=critical,CA:TRUE",
                     "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-out", made.certificate)
         # `openssl ca` is the command that takes explicit validity times; it wants a small database.
@@ -52,7 +60,7 @@ class Authority:
         (self.folder / "ca.cnf").write_text(
             "[ca]\ndefault_ca = lab\n[lab]\n"
             f"dir = {self.folder}\ndatabase = $dir/index.txt\nserial = $dir/serial\n"
-            "new_certs_dir = $dir\ndefault_md = sha256\ndefault_days = 30\npolicy = any\n"
+            "new_certs_dir = $dir\ndefault_md = sha256\ndefault_days = 90\npolicy = any\n"
             "unique_subject = no\ncopy_extensions = none\n[any]\ncommonName = supplied\n")
         return made
 

@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "tests/unit/api/fake_node.h"
+#include "tests/unit/certificates/authority.h"
 
 extern char** environ;
 
@@ -124,6 +125,55 @@ TEST_F(CommandTest, EachViewHasATableAndJson) {
     boost::json::parse(json.out, error);
     EXPECT_FALSE(error) << row.words[0];
   }
+}
+
+TEST_F(CommandTest, ACertificateGoesFromRequestToServiceByCommands) {
+  EXPECT_THAT(ask({"cert", "request", "server", "--preview"}).out, HasSubstr("DNS:c1.example.com   (this node)"));
+  const Finished made = ask({"cert", "request", "server", "--key", "ecdsa-p256", "--name", "alias.example.com"});
+  EXPECT_EQ(made.code, 0) << made.err;
+  EXPECT_THAT(made.out, HasSubstr("DNS:alias.example.com"));
+  EXPECT_THAT(ask({"cert", "request", "server"}).err, HasSubstr("one is open already"));
+  EXPECT_THAT(ask({"cert", "requests"}).out, HasSubstr("ecdsa-p256"));
+  const std::string pem = ask({"cert", "requests", "server"}).out;
+  EXPECT_TRUE(pem.starts_with("-----BEGIN CERTIFICATE REQUEST-----"));
+  EXPECT_THAT(ask({"cert", "requests", "server", "--form", "decoded"}).out, HasSubstr("CN=c1.example.com"));
+  const certificates::test::Authority authority;
+  const std::string file = api_.folder() + "/answer.pem", ca = api_.folder() + "/ca.pem";
+  std::ofstream(file) << authority.answer(pem, {});
+  std::ofstream(ca) << authority.pem();
+  EXPECT_THAT(ask({"cert", "upload", "server", file, "--dry-run"}).out, testing::AllOf(HasSubstr("would be installed for server"), HasSubstr("chain is incomplete")));
+  EXPECT_THAT(ask({"trust", "add", "traversal", ca}).out, HasSubstr("trusted for traversal: CN=Test Root"));
+  const Finished installed = ask({"cert", "upload", "server", file});
+  EXPECT_EQ(installed.code, 0) << installed.err;
+  EXPECT_THAT(installed.out, testing::AllOf(HasSubstr("installed for server"), HasSubstr("effect on connections: none"), testing::Not(HasSubstr("warning"))));
+  EXPECT_THAT(ask({"cert", "list"}).out, testing::ContainsRegex("server +ECDSA P-256 .* upload +complete"));
+  EXPECT_THAT(ask({"cert", "show", "server"}).out, HasSubstr("issuer      CN=Test Root"));
+  EXPECT_THAT(ask({"cert", "show", "server", "--form", "pem"}).out, testing::Not(HasSubstr("PRIVATE")));
+  EXPECT_THAT(ask({"cert", "explain", "--sni", "x.example.com"}).out, HasSubstr("server (rsa) is served"));
+  EXPECT_EQ(ask({"cert", "explain", "--port", "99"}).code, 4);
+  EXPECT_THAT(ask({"history"}).out, HasSubstr("install certificate"));
+}
+
+TEST_F(CommandTest, DomainsAndTrustAreChangedByCommands) {
+  EXPECT_THAT(ask({"domain", "list"}).out, HasSubstr("no domains"));
+  EXPECT_THAT(ask({"domain", "add", "Example.ORG"}).out, HasSubstr("domain example.org created"));
+  EXPECT_EQ(ask({"domain", "add", "example.org"}).code, 1);
+  EXPECT_THAT(ask({"domain", "add", "a_b.c"}).err, HasSubstr("domain \"a_b.c\""));
+  EXPECT_THAT(ask({"domain", "list"}).out, testing::ContainsRegex("example.org +none"));
+  EXPECT_THAT(ask({"domain", "delete", "example.org"}).out, HasSubstr("deleted"));
+  EXPECT_THAT(ask({"trust", "list"}).out, HasSubstr("CN=File CA"));
+  EXPECT_THAT(ask({"trust", "add", "everything", "/dev/null"}).err, HasSubstr("give one of traversal, call_control"));
+  const certificates::test::Authority authority;
+  const std::string ca = api_.folder() + "/ca.pem";
+  std::ofstream(ca) << authority.pem();
+  ASSERT_EQ(ask({"trust", "add", "traversal", ca}).code, 0);
+  const std::string fingerprint = tls::describe_certificate(authority.certificate().get()).fingerprint_sha256.substr(0, 12);
+  EXPECT_THAT(ask({"trust", "remove", "traversal", fingerprint, "--dry-run"}).out, HasSubstr("zone Traversal zone, peer e1.example.com"));
+  EXPECT_THAT(ask({"trust", "remove", "traversal", fingerprint}).out, HasSubstr("removed"));
+  EXPECT_THAT(ask({"trust", "remove", "traversal", fingerprint}).err, HasSubstr("is not trusted for that"));
+  EXPECT_THAT(ask({"cert", "set"}).out, HasSubstr("mode                      two"));
+  EXPECT_THAT(ask({"cert", "set", "mode", "single"}).out, HasSubstr("mode                      single"));
+  EXPECT_THAT(ask({"cert", "set", "mode", "many"}).err, HasSubstr("give two or single"));
 }
 
 TEST_F(CommandTest, QualityIsShownForEachLegAndTheWorstIsNamed) {

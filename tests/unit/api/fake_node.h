@@ -54,6 +54,24 @@ class FakeNode final : public NodeView {
     if (query.with_ended) list.push_back({.id = "6", .state = "ended", .end_reason = "486 Busy Here"});
     co_return list;
   }
+  Awaitable<Outcome<ServedView>> explain_sni(std::string sni, std::uint16_t port) override {
+    if (port != 0 && port != 5061) co_return Fault{FaultCode::missing, "port", "no TLS listener of this node has it", "those are: 5061"};
+    ServedView view{.sni = sni, .listener = "SIP over TLS, clients", .match = "platform", .served = {"server (rsa)"}, .text = "server (rsa) is served"};
+    co_return view;
+  }
+  Awaitable<std::vector<NeededNameView>> needed_names(std::string slot) override {
+    std::vector<NeededNameView> names{{slot == "server" ? "DNS:c1.example.com" : "DNS:" + slot.substr(slot.find('/') + 1), "this node"}};
+    co_return names;
+  }
+  Awaitable<std::vector<TrustFileView>> trust_files() override {
+    std::vector<TrustFileView> files{{"traversal", "/etc/ca.pem", "CN=File CA", "01", "2030-01-01T00:00:00Z", "aabbccdd"}};
+    co_return files;
+  }
+  Awaitable<std::vector<std::string>> depends_on_authority(std::string purpose, std::string) override {
+    std::vector<std::string> dependants;
+    if (purpose == "traversal") dependants.push_back("zone Traversal zone, peer e1.example.com");
+    co_return dependants;
+  }
   Awaitable<std::optional<CallView>> call(std::string id) override {
     if (id != "7") co_return std::nullopt;
     co_return the_call();
@@ -154,6 +172,10 @@ class RunningApi {
     auto opened = store::SiteStore::open({.state_dir = folder_ + "/state", .role = config::Role::core, .node_name = "c1"});
     EXPECT_TRUE(opened) << opened.fault().text();
     site = std::move(*opened);
+    certificates::VaultOptions vault_options{.state_dir = folder_ + "/state", .node_name = "c1", .node_fqdn = "c1.example.com"};
+    auto vault_opened = certificates::CertificateVault::open(std::move(vault_options));
+    EXPECT_TRUE(vault_opened) << vault_opened.fault().text();
+    vault = std::move(*vault_opened);
     auto events = EventLog::open({.file = folder_ + "/events.log", .level = LogLevel::debug});
     EXPECT_TRUE(events) << events.fault().text();
     log = std::move(*events);
@@ -179,13 +201,14 @@ class RunningApi {
     work_.reset();
     thread_.join();
   }
-  ApiParts parts() { return {node, *site, metrics, *log}; }
+  ApiParts parts() { return {node, *site, *vault, metrics, *log}; }
   std::string socket() const { return folder_ + "/api.sock"; }
   std::string folder() const { return folder_; }
 
   FakeNode node;
   MetricRegistry metrics;
   std::unique_ptr<store::SiteStore> site;
+  std::unique_ptr<certificates::CertificateVault> vault;
   std::unique_ptr<EventLog> log;
   std::uint16_t metrics_port = 0;
 

@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <boost/asio/detached.hpp>
 
 #include "tests/unit/tls/engine_fixture.h"
@@ -42,6 +43,75 @@ TEST_F(CredentialStore, ExactNameBeatsWildcardBeatsPlatform) {
       {"x.b.tenant.example", "platform"}, {"tenant.example", "platform"}, {"unknown.example", "platform"}, {"", "platform"},
   };
   for (const auto& [sni, label] : rows) EXPECT_EQ(snapshot->find(sni)->label, label) << sni;
+}
+
+tls::HeldCredentialPtr held(const char* label, tls::KeyFamily family, std::vector<std::string> names, std::string home, int* reads = nullptr) {
+  return std::make_shared<const tls::HeldCredential>(label, family, std::move(names), std::move(home), [=]() -> Outcome<std::shared_ptr<const tls::Credential>> {
+    if (reads != nullptr) ++*reads;
+    return tls::make_credential(label, nullptr, nullptr, {});
+  });
+}
+
+std::string served(const tls::CredentialStore& store, const char* sni) {
+  const tls::ServedCredential found = store.snapshot()->find(sni);
+  if (!found) return "none";
+  return found.second == nullptr ? found->label : found->label + "+" + found.second->label;
+}
+
+TEST_F(CredentialStore, AHeldCertificateIsReadWhenItIsFirstAskedForAndThenKept) {
+  int reads = 0;
+  tls::CredentialSource source;
+  source.held = {held("a", tls::KeyFamily::rsa, {"a.example"}, "a.example", &reads)};
+  auto store = *tls::CredentialStore::load(source);
+  EXPECT_EQ(reads, 0);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(served(*store, "a.example"), "a");
+  EXPECT_EQ(reads, 1);
+  EXPECT_EQ(served(*store, "b.example"), "none");
+}
+
+TEST_F(CredentialStore, OneThatCannotBeReadLeavesItsNameToThePlatform) {
+  tls::CredentialSource source;
+  source.held_platform = {held("platform", tls::KeyFamily::rsa, {"edge.example"}, "")};
+  source.held = {std::make_shared<const tls::HeldCredential>("broken", tls::KeyFamily::rsa, std::vector<std::string>{"a.example"}, "a.example",
+                                                             []() -> Outcome<std::shared_ptr<const tls::Credential>> { return Fault{FaultCode::invalid, "a", "is damaged", "upload it again"}; })};
+  auto store = *tls::CredentialStore::load(source);
+  EXPECT_EQ(served(*store, "a.example"), "platform");
+  EXPECT_EQ(source.held[0]->failures(), 1u);
+}
+
+TEST_F(CredentialStore, C07_ANameBelongsToItsOwnDomainWhoeverElseCarriesIt) {
+  const auto own = held("own", tls::KeyFamily::rsa, {"b.example", "mra.b.example"}, "b.example");
+  const auto stranger = held("stranger", tls::KeyFamily::rsa, {"a.example", "mra.b.example", "c.example"}, "a.example");
+  const auto strange_ecdsa = held("strange-ecdsa", tls::KeyFamily::ecdsa, {"a.example", "mra.b.example"}, "a.example");
+  for (int order = 0; order < 6; ++order) {
+    std::vector<tls::HeldCredentialPtr> list = {own, stranger, strange_ecdsa};
+    for (int swap = 0; swap < order; ++swap) std::next_permutation(list.begin(), list.end());
+    tls::CredentialSource source;
+    source.held = list;
+    auto store = *tls::CredentialStore::load(source);
+    EXPECT_EQ(served(*store, "mra.b.example"), "own") << order;
+    EXPECT_EQ(served(*store, "a.example"), "strange-ecdsa+stranger") << order;
+    EXPECT_EQ(served(*store, "c.example"), "stranger") << order;
+  }
+}
+
+TEST_F(CredentialStore, B27_NamesThatNobodyCoversAreCountedWithinBounds) {
+  tls::CredentialSource source;
+  source.held_platform = {held("platform", tls::KeyFamily::rsa, {"edge.example", "*.edge.example"}, "")};
+  auto store = *tls::CredentialStore::load(source);
+  for (const char* name : {"edge.example", "x.edge.example", "EDGE.example."}) EXPECT_TRUE(store->snapshot()->covers(name)) << name;
+  for (const char* name : {"other.example", "a.b.edge.example"}) EXPECT_FALSE(store->snapshot()->covers(name)) << name;
+  tls::UncoveredNames& uncovered = store->uncovered();
+  for (int i = 0; i < 3; ++i) uncovered.note("Www.example");
+  uncovered.note("bad name\n");
+  for (int i = 0; i < 1000; ++i) uncovered.note("n" + std::to_string(i) + ".example");
+  const auto list = uncovered.list();
+  EXPECT_EQ(list.size(), 256u);
+  EXPECT_EQ(list[0], (std::pair<std::string, uint64_t>("www.example", 3)));
+  EXPECT_EQ(uncovered.total(), 1004u);
+  source.held = {held("www", tls::KeyFamily::rsa, {"www.example"}, "www.example")};
+  ASSERT_TRUE(store->reload(source));
+  EXPECT_NE(uncovered.list()[0].first, "www.example");
 }
 
 TEST_F(CredentialStore, KeyOfAnotherCertificateIsRefusedByFileName) {
@@ -92,7 +162,7 @@ TEST_F(CredentialStore, BrokenReloadKeepsTheOldSnapshot) {
   EXPECT_EQ((*loaded)->snapshot(), before);
   const Issued fresh = certificates.leaf("one", {.subject_alt_names = "DNS:one.example"});
   ASSERT_TRUE((*loaded)->reload());
-  EXPECT_EQ((*loaded)->snapshot()->platform()->description.serial, fresh.serial);
+  EXPECT_EQ(tls::describe_certificate((*loaded)->snapshot()->platform()->certificate.get()).serial, fresh.serial);
   EXPECT_EQ((*loaded)->snapshot()->revision(), before->revision() + 1);
 }
 

@@ -244,7 +244,7 @@ TEST_P(MultiplexTest, RetiringCGetsNoNewChannelsAndDialsNoMore) {
 }
 
 TEST(PeerFacts, AreBoundedAndCheckedAndTolerateWhatIsNew) {
-  const PeerFacts facts{"edge", "edge.example.com", "E", "1.0", {"example.com", "\"quoted\".example"}};
+  const PeerFacts facts{"edge", "edge.example.com", "E", "1.0", {"example.com", "\"quoted\".example"}, {"users.example.com"}, {"fed.example.com"}, {"chat1.example.com"}};
   std::string line = format_facts(facts);
   ASSERT_TRUE(line.ends_with('\n'));
   line.pop_back();

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// watch_certificates(): what an operator must know of this node's certificates before others notice (requirements B13, B14, B25, B27,
+// C14): alarms that stay until their cause is gone. Pure; any thread.
+
+#include <string>
+#include <vector>
+
+#include "controlplane/certificates/certificate_set.h"
+#include "controlplane/certificates/needed_names.h"
+
+namespace sallyport::certificates {
+
+// A certificate that serves, from the store or from a file of the node file.
+struct ServingCertificate {
+  std::string slot;  // "server", "domain/example.com"
+  std::string serial;
+  std::int64_t not_before_s = 0, not_after_s = 0;
+};
+
+struct UncoveredName {
+  std::string name;
+  std::uint64_t asked = 0;
+};
+
+struct WatchInput {
+  std::vector<ServingCertificate> serving;
+  bool is_server_missing = false;   // no platform certificate at all
+  std::vector<NeededName> lacking;  // names the server certificate lacks
+  std::string server_serial;
+  std::vector<std::string> incomplete, unreadable;  // slots
+  std::vector<UncoveredName> uncovered;             // in domains of ours
+  std::int64_t newest_installed_s = 0;
+  std::int64_t now_s = 0;
+};
+
+struct CertificateAlarm {
+  std::string kind;  // stable: certificate_expired, certificate_expiring, certificate_not_yet_valid, certificate_missing, certificate_drift,
+                     // certificate_chain_incomplete, certificate_unreadable, certificate_uncovered_name, clock_skew
+  std::string text;
+  bool impairs = false;  // clients or peers are refused because of it now
+};
+
+// C14: the levels at which an expiring certificate is told anew.
+inline constexpr int expiry_days[] = {30, 14, 7, 1};
+
+std::vector<CertificateAlarm> watch_certificates(const WatchInput& input);
+
+}  // namespace sallyport::certificates

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controlplane/cli/certificates.h"
+
+#include <openssl/crypto.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <iterator>
+
+#include "controlplane/cli/api_client.h"
+#include "controlplane/cli/json_text.h"
+#include "controlplane/cli/show.h"
+#include "controlplane/cli/text_table.h"
+
+namespace sallyport::cli {
+namespace {
+
+namespace json = boost::json;
+
+int complain(const std::string& text, int code) {
+  std::cerr << "sallyport: " << text << "\n";
+  return code;
+}
+
+bool read_file(const std::string& path, std::string& text) {
+  if (path == "-") {
+    text.assign(std::istreambuf_iterator<char>(std::cin), {});
+    return true;
+  }
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return false;
+  text.assign(std::istreambuf_iterator<char>(file), {});
+  return !file.bad();
+}
+
+int complain_unreadable(const std::string& path) { return complain(path + ": cannot be read: " + std::strerror(errno) + "; check the path and its permissions", exit_error); }
+
+std::string query(const std::vector<std::pair<std::string, std::string>>& parameters) {
+  std::string text;
+  for (const auto& [name, value] : parameters)
+    if (!value.empty()) text += (text.empty() ? "?" : "&") + name + "=" + ApiClient::encode(value);
+  return text;
+}
+
+// Prints the answer as it is, or as `show` makes it of its JSON.
+int print(const Outcome<ApiReply>& reply, const Options& options, const std::function<std::string(const json::value&)>& show) {
+  if (!reply) return complain(reply.fault().text(), exit_unreachable);
+  if (reply->status >= 400) {
+    if (options.json) std::cout << reply->body;
+    const bool is_refusal = reply->status != 404 && reply->status < 500;
+    return complain(error_text(reply->body, reply->status), is_refusal ? exit_negative : exit_error);
+  }
+  if (options.json || show == nullptr) {
+    std::cout << reply->body;
+    return exit_done;
+  }
+  json::error_code error;
+  const json::value value = json::parse(reply->body, error);
+  if (error) return complain("the control plane's answer is not JSON: " + error.message() + "; are both of the same version?", exit_error);
+  std::cout << show(value);
+  return exit_done;
+}
+
+std::string listed(const json::value& list, const std::string& indent) {
+  std::string text;
+  for (const json::value& each : items(list)) text += indent + printable(text_of(each)) + "\n";
+  return text;
+}
+
+std::string day_of(const std::string& time) { return time.substr(0, 10); }
+
+std::string show_certificates(const json::value& list) {
+  TextTable table({"SLOT", "KEY", "SERIAL", "NOT AFTER", "DAYS", "ORIGIN", "CHAIN", "NAMES"});
+  for (const json::value& each : items(list)) {
+    const json::value& complete = member(each, "chain_complete");
+    table.add({at(each, "slot"), at(each, "key"), at(each, "serial"), day_of(at(each, "not_after")), at(each, "days_left"), at(each, "origin"), complete.is_bool() ? (complete.get_bool() ? "complete" : "incomplete") : "", at(each, "names")});
+  }
+  return table.is_empty() ? "no certificates; make a request: sallyport cert request server\n" : table.text();
+}
+
+std::string show_certificate(const json::value& list) {
+  std::string text;
+  for (const json::value& each : items(list)) {
+    text += at(each, "slot") + ", " + at(each, "key") + ", installed " + at(each, "installed") + " by " + at(each, "origin") + "\n";
+    for (const json::value& link : items(member(each, "chain"))) {
+      text += "  subject       " + printable(at(link, "subject")) + "\n    issuer      " + printable(at(link, "issuer")) + "\n    serial      " + at(link, "serial") + "\n    SHA-256     " + at(link, "fingerprint_sha256") + "\n    valid       " + at(link, "not_before") + " to " + at(link, "not_after") + "\n";
+      if (!items(member(link, "names")).empty()) text += "    names       " + printable(at(link, "names")) + "\n";
+    }
+  }
+  return text;
+}
+
+std::string show_installed(const json::value& value) {
+  const json::value& installed = member(value, "installed");
+  const bool done = installed.is_bool() && installed.get_bool();
+  std::string text = (done ? "installed for " : "would be installed for ") + at(value, "slot") + ": " + at(value, "key") + ", serial " + at(value, "serial") + ", until " + day_of(at(value, "not_after")) + "\n";
+  text += "  names    " + printable(at(value, "names")) + "\n";
+  if (!at(value, "replaces").empty()) text += "  replaces " + at(value, "replaces") + "\n";
+  text += "  effect on connections: " + at(value, "effect_on_connections") + "\n";
+  for (const json::value& warning : items(member(value, "warnings"))) text += "  warning: " + printable(text_of(warning)) + "\n";
+  return text;
+}
+
+std::string show_request(const json::value& value) {
+  std::string text = "request for " + at(value, "slot") + ": " + at(value, "key") + ", " + at(value, "digest") + ", made " + at(value, "made") + " on " + at(value, "made_on") + "\nAlternative name as it will appear:\n" + listed(member(value, "names"), "  ");
+  if (!at(value, "pem").empty()) text += at(value, "pem");
+  return text;
+}
+
+std::string show_preview(const json::value& value) {
+  std::string text = "Alternative name as it will appear:\n";
+  const json::array& reasons = items(member(value, "reasons"));
+  for (const json::value& name : items(member(value, "names"))) {
+    std::string reason;
+    for (const json::value& each : reasons) {
+      const std::string said = at(each, "name"), shown = text_of(name);
+      if (said == shown || "DNS:" + said == shown || "IP:" + said == shown) reason = at(each, "reason");
+    }
+    text += "  " + printable(text_of(name)) + (reason.empty() ? "" : "   (" + reason + ")") + "\n";
+  }
+  const json::value& client = member(value, "client_auth");
+  return text + "Extended key usage: " + (client.is_bool() && client.get_bool() ? "clientAuth" : "") + (at(value, "server_auth") == "true" ? (client.is_bool() && client.get_bool() ? ", serverAuth" : "serverAuth") : "") + "\n";
+}
+
+std::string show_domains(const json::value& list) {
+  TextTable table({"DOMAIN", "CERTIFICATES", "NOT AFTER", "REQUEST"});
+  for (const json::value& each : items(list)) {
+    std::string held;
+    for (const json::value& one : items(member(each, "certificates"))) held += (held.empty() ? "" : ", ") + at(one, "key") + " " + at(one, "serial") + " (" + at(one, "origin") + ")";
+    table.add({at(each, "name"), held.empty() ? "none" : held, day_of(at(each, "not_after")), at(each, "request_open") == "true" ? "open" : ""});
+  }
+  return table.is_empty() ? "no domains; create one: sallyport domain add example.com\n" : table.text();
+}
+
+std::string show_trust(const json::value& list) {
+  TextTable table({"PURPOSE", "SUBJECT", "SERIAL", "NOT AFTER", "FINGERPRINT", "FROM"});
+  for (const json::value& each : items(list)) table.add({at(each, "purpose"), at(each, "subject"), at(each, "serial"), day_of(at(each, "not_after")), at(each, "fingerprint_sha256").substr(0, 16), at(each, "source")});
+  return table.is_empty() ? "nobody is trusted; add an authority: sallyport trust add traversal ca.pem\n" : table.text();
+}
+
+bool is_confirmed(const Options& options, const std::string& question) {
+  if (options.yes || !::isatty(STDIN_FILENO)) return true;
+  std::cout << question << " [y/N] " << std::flush;
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "yes";
+}
+
+}  // namespace
+
+CertificateOptions& certificate_options() {
+  static CertificateOptions options;
+  return options;
+}
+
+int run_certificates(const Options& options) { return print(ApiClient(options.socket).get("/v1/certificates" + query({{"limit", std::to_string(options.limit)}})), options, show_certificates); }
+
+int run_certificate(const Options& options) {
+  const CertificateOptions& wish = certificate_options();
+  const auto reply = ApiClient(options.socket).get("/v1/certificates" + query({{"slot", wish.slot}, {"family", wish.family}, {"form", wish.form}}));
+  return print(reply, options, wish.form.empty() ? std::function<std::string(const json::value&)>(show_certificate) : nullptr);
+}
+
+int run_upload(const Options& options) {
+  const CertificateOptions& wish = certificate_options();
+  json::object body{{"slot", wish.slot}, {"file", wish.certificate_file}, {"dry_run", options.dry_run}};
+  std::string text;
+  if (!read_file(wish.certificate_file, text)) return complain_unreadable(wish.certificate_file);
+  body["certificate"] = text;
+  if (!wish.key_file.empty()) {
+    if (!read_file(wish.key_file, text)) return complain_unreadable(wish.key_file);
+    body["key"] = text;
+  }
+  if (!wish.passphrase_file.empty()) {
+    if (!read_file(wish.passphrase_file, text)) return complain_unreadable(wish.passphrase_file);
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+    body["passphrase"] = text;
+  }
+  OPENSSL_cleanse(text.data(), text.size());
+  return print(ApiClient(options.socket).post("/v1/certificates", json::serialize(body)), options, show_installed);
+}
+
+int run_delete_certificate(const Options& options) {
+  const CertificateOptions& wish = certificate_options();
+  if (!options.json && !is_confirmed(options, "delete the certificate of " + wish.slot + "?")) return complain("nothing was changed", exit_negative);
+  return print(ApiClient(options.socket).erase("/v1/certificates" + query({{"slot", wish.slot}, {"family", wish.family}})), options, [&](const json::value&) { return "deleted; effect on connections: none, the next handshake shows what is left\n"; });
+}
+
+int run_explain(const Options& options) {
+  const CertificateOptions& wish = certificate_options();
+  return print(ApiClient(options.socket).get("/v1/certificates/explain" + query({{"sni", wish.sni}, {"port", wish.port == 0 ? "" : std::to_string(wish.port)}})), options,
+               [](const json::value& value) { return "listener  " + at(value, "listener") + "\nname      " + (at(value, "sni").empty() ? "none (no SNI)" : printable(at(value, "sni"))) + "\n" + at(value, "text") + "\n"; });
+}
+
+int run_requests(const Options& options) {
+  const CertificateOptions& wish = certificate_options();
+  if (!wish.slot.empty()) {
+    const std::string form = wish.form.empty() ? "pem" : wish.form;
+    return print(ApiClient(options.socket).get("/v1/requests" + query({{"slot", wish.slot}, {"form", options.json ? "" : form}})), options, nullptr);
+  }
+  return print(ApiClient(options.socket).get("/v1/requests"), options, [](const json::value& list) {
+    TextTable table({"SLOT", "KEY", "DIGEST", "MADE", "ON", "NAMES"});
+    for (const json::value& each : items(list)) table.add({at(each, "slot"), at(each, "key"), at(each, "digest"), at(each, "made"), at(each, "made_on"), at(each, "names")});
+    return table.is_empty() ? std::string("no open requests\n") : table.text();
+  });
+}
+
+int run_request(const Options& options) {
+  const CertificateOptions& wish = certificate_options();
+  json::object body{{"slot", wish.slot}, {"key", wish.key_kind}, {"digest", wish.digest}, {"preview", options.dry_run}, {"names", json::array(wish.names.begin(), wish.names.end())},
+                    {"common_name", wish.common_name}, {"organization", wish.organization}, {"unit", wish.unit}, {"locality", wish.locality}, {"state", wish.state}, {"country", wish.country}};
+  return print(ApiClient(options.socket).post("/v1/requests", json::serialize(body)), options, options.dry_run ? show_preview : show_request);
+}
+
+int run_discard(const Options& options) {
+  const CertificateOptions& wish = certificate_options();
+  return print(ApiClient(options.socket).erase("/v1/requests" + query({{"slot", wish.slot}})), options, [&](const json::value&) { return "request for " + wish.slot + " discarded, its key with it\n"; });
+}
+
+int run_certificate_settings(const Options& options) {
+  const CertificateOptions& wish = certificate_options();
+  const auto show = [](const json::value& value) { return "mode                      " + at(value, "mode") + "\nduplicate_self_signed_cn  " + at(value, "duplicate_self_signed_cn") + "\nweak_keys                 " + at(value, "weak_keys") + "\n"; };
+  if (wish.name.empty()) return print(ApiClient(options.socket).get("/v1/certificate-settings"), options, show);
+  return print(ApiClient(options.socket).post("/v1/certificate-settings", json::serialize(json::object{{"name", wish.name}, {"value", wish.value}})), options, show);
+}
+
+int run_domains(const Options& options) { return print(ApiClient(options.socket).get("/v1/domains" + query({{"limit", std::to_string(options.limit)}})), options, show_domains); }
+
+int run_add_domain(const Options& options) {
+  return print(ApiClient(options.socket).post("/v1/domains", json::serialize(json::object{{"name", certificate_options().name}})), options,
+               [](const json::value& value) { return "domain " + at(value, "name") + " created; next: sallyport cert request domain/" + at(value, "name") + "\n"; });
+}
+
+int run_delete_domain(const Options& options) {
+  const std::string& name = certificate_options().name;
+  if (!options.json && !is_confirmed(options, "delete domain " + name + " with its certificates?")) return complain("nothing was changed", exit_negative);
+  return print(ApiClient(options.socket).erase("/v1/domains" + query({{"name", name}})), options, [&](const json::value&) { return "domain " + name + " deleted\n"; });
+}
+
+int run_trust(const Options& options) { return print(ApiClient(options.socket).get("/v1/trust" + query({{"purpose", certificate_options().purpose}})), options, show_trust); }
+
+int run_add_trust(const Options& options) {
+  const CertificateOptions& wish = certificate_options();
+  std::string text;
+  if (!read_file(wish.certificate_file, text)) return complain_unreadable(wish.certificate_file);
+  return print(ApiClient(options.socket).post("/v1/trust", json::serialize(json::object{{"purpose", wish.purpose}, {"certificates", text}, {"file", wish.certificate_file}})), options, [](const json::value& value) {
+    std::string shown;
+    for (const json::value& each : items(member(value, "added"))) shown += "trusted for " + at(value, "purpose") + ": " + printable(at(each, "subject")) + " (serial " + at(each, "serial") + ")\n";
+    for (const json::value& each : items(member(value, "present"))) shown += "was trusted already: " + printable(at(each, "subject")) + "\n";
+    return shown;
+  });
+}
+
+int run_remove_trust(const Options& options) {
+  const CertificateOptions& wish = certificate_options();
+  const auto target = [&](bool preview) { return "/v1/trust" + query({{"purpose", wish.purpose}, {"fingerprint", wish.fingerprint}, {"preview", preview ? "1" : ""}}); };
+  const auto show = [](const json::value& value) {
+    std::string text = printable(at(value, "subject")) + " (serial " + at(value, "serial") + ")\n";
+    const json::array& broken = items(member(value, "would_break"));
+    text += broken.empty() ? "nothing that is connected now depends on it\n" : "these would not connect again without it:\n" + listed(member(value, "would_break"), "  ");
+    return text;
+  };
+  if (!options.json || options.dry_run) {
+    const int code = print(ApiClient(options.socket).erase(target(true)), options, show);
+    if (code != exit_done || options.dry_run) return code;
+    if (!is_confirmed(options, "trust it no more?")) return complain("nothing was changed", exit_negative);
+  }
+  return print(ApiClient(options.socket).erase(target(false)), options, [](const json::value&) { return "removed; what is connected stays, the next handshake counts\n"; });
+}
+
+}  // namespace sallyport::cli

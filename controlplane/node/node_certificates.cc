@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the administration interface asks of a node about certificates: what is served and why, what is needed, what depends on whom.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ctime>
+
+#include "controlplane/certificates/needed_names.h"
+#include "controlplane/config/fqdn.h"
+#include "controlplane/node/node_facts.h"
+
+namespace sallyport::node {
+
+using namespace api;
+
+namespace {
+
+std::string date_of(int64_t unix_s) {
+  const std::time_t time = unix_s;
+  std::tm parts{};
+  gmtime_r(&time, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+const char* name_of(tls::CredentialSnapshot::Match match) {
+  switch (match) {
+    case tls::CredentialSnapshot::Match::exact: return "exact";
+    case tls::CredentialSnapshot::Match::wildcard: return "wildcard";
+    case tls::CredentialSnapshot::Match::platform: return "platform";
+    case tls::CredentialSnapshot::Match::none: break;
+  }
+  return "none";
+}
+
+const char* reason_of(tls::CredentialSnapshot::Match match) {
+  switch (match) {
+    case tls::CredentialSnapshot::Match::exact: return "a name of its SAN is the name asked for";
+    case tls::CredentialSnapshot::Match::wildcard: return "a wildcard of its SAN covers the name asked for";
+    case tls::CredentialSnapshot::Match::platform: return "no other certificate has the name, so the platform's is shown";
+    case tls::CredentialSnapshot::Match::none: break;
+  }
+  return "no certificate has the name and there is no platform certificate: the handshake is refused";
+}
+
+}  // namespace
+
+certificates::NameFacts Node::name_facts() const {
+  const auto site = store_->snapshot();
+  certificates::NameFacts facts{.role = config_.node.role, .node_fqdn = config_.node.fqdn, .features = site->unified};
+  if (multiplex_server_ == nullptr) return facts;
+  // B14, B28, B35: what is changed on C is needed here too; C told it over the link.
+  const auto add = [](std::vector<std::string>& list, const std::vector<std::string>& told) {
+    for (const std::string& name : told)
+      if (config::is_fqdn(name) && std::find(list.begin(), list.end(), name) == list.end()) list.push_back(name);
+  };
+  for (const zones::MultiplexPeer& peer : multiplex_server_->peers()) {
+    if (peer.session == nullptr) continue;
+    add(facts.features.registration_domains, peer.facts.registration_domains);
+    add(facts.features.federation_domains, peer.facts.federation_domains);
+    add(facts.features.chat_node_aliases, peer.facts.chat_node_aliases);
+  }
+  return facts;
+}
+
+std::vector<certificates::CertificateAlarm> Node::certificate_alarms() const {
+  certificates::WatchInput input;
+  input.now_s = std::time(nullptr);
+  const auto set = vault_->snapshot();
+  for (const certificates::StoredCertificate& stored : set->certificates) {
+    input.serving.push_back({stored.slot.text(), stored.serial, stored.not_before_s, stored.not_after_s});
+    input.newest_installed_s = std::max(input.newest_installed_s, stored.installed_s);
+    if (!stored.is_complete) input.incomplete.push_back(stored.slot.text());
+    if (stored.held->failures() > 0 && !stored.held->is_loaded()) input.unreadable.push_back(stored.slot.text());
+  }
+  const auto snapshot = credentials_.listeners()->snapshot();
+  const tls::ServedCredential platform = snapshot->platform();
+  input.is_server_missing = !platform;
+  for (const auto& credential : {platform.first, platform.second}) {
+    if (credential == nullptr) continue;
+    const tls::PeerCertificate said = tls::describe_certificate(credential->certificate.get());
+    if (set->held(certificates::SlotKind::server).empty()) input.serving.push_back({"server", said.serial, said.not_before_s, said.not_after_s});
+    const auto needed = certificates::needed_names({}, name_facts());
+    if (!needed || !input.lacking.empty()) continue;
+    input.lacking = certificates::missing_names(*needed, said);
+    input.server_serial = said.serial;
+  }
+  // Strangers ask for anything; what counts is what lies in a domain that is ours.
+  std::vector<std::string> ours = own_facts().sip_domains;
+  ours.insert(ours.end(), set->domains.begin(), set->domains.end());
+  ours.push_back(config_.node.fqdn);
+  for (const auto& [name, asked] : credentials_.listeners()->uncovered().list()) {
+    const bool is_ours = std::any_of(ours.begin(), ours.end(), [&, &asked_for = name](const std::string& domain) { return asked_for == domain || asked_for.ends_with("." + domain); });
+    if (is_ours) input.uncovered.push_back({name, asked});
+  }
+  return certificates::watch_certificates(input);
+}
+
+NodeFacts::Awaitable<Outcome<ServedView>> NodeFacts::explain_sni(std::string sni, std::uint16_t port) {
+  ServedView view;
+  view.sni = std::move(sni);
+  std::string ports;
+  const auto look = [&](const tls::Listener* listener, const std::string& name) {
+    if (listener == nullptr) return;
+    ports += (ports.empty() ? "" : ", ") + std::to_string(listener->address().port());
+    if (view.listener.empty() && (port == 0 || listener->address().port() == port)) view.listener = name + ", " + listener->address().text();
+  };
+  look(node_.client_listener(), "SIP over TLS, clients");
+  const auto& zones = node_.zone_listeners();
+  for (size_t number = 0; number < zones.size(); ++number) look(zones[number].get(), "traversal zone " + node_.zone_servers()[number]->settings().zone);
+  look(node_.multiplex_listener(), "stream multiplex");
+  if (view.listener.empty() && (port != 0 || ports.empty())) {
+    co_return Fault{FaultCode::missing, fmt::format("port {}", port), "no TLS listener of this node has it", ports.empty() ? "this node only dials" : "those are: " + ports};
+  }
+  const auto snapshot = node_.credentials().snapshot();
+  const auto explanation = snapshot->explain(view.sni);
+  view.match = name_of(explanation.match);
+  for (const tls::HeldCredentialPtr& held : explanation.served) view.served.push_back(fmt::format("{} ({})", held->label(), tls::name_of(held->family())));
+  view.text = fmt::format("{}: {}", view.served.empty() ? "nothing is served" : fmt::format("{} is served", fmt::join(view.served, " or ")), reason_of(explanation.match));
+  if (view.served.size() > 1) view.text += "; the client's signature algorithms decide between them";
+  co_return view;
+}
+
+NodeFacts::Awaitable<std::vector<NeededNameView>> NodeFacts::needed_names(std::string slot) {
+  std::vector<NeededNameView> views;
+  const auto parsed = certificates::Slot::parse(slot);
+  if (!parsed) {
+    views.push_back({"", parsed.fault().text()});
+    co_return views;
+  }
+  const auto needed = certificates::needed_names(*parsed, node_.name_facts());
+  if (!needed) {
+    views.push_back({"", needed.fault().text()});
+    co_return views;
+  }
+  for (const certificates::NeededName& each : needed->names) views.push_back({certificates::text_of(each.name), each.reason});
+  co_return views;
+}
+
+NodeFacts::Awaitable<std::vector<TrustFileView>> NodeFacts::trust_files() {
+  std::vector<TrustFileView> views;
+  const auto set = node_.vault().snapshot();
+  const auto add = [&](const char* purpose, const std::string& file, const tls::CredentialStore& store) {
+    if (file.empty()) return;
+    // Trust of the files comes first; behind it stands what the store has for the purpose.
+    const auto snapshot = store.snapshot();
+    for (const tls::PeerCertificate& said : snapshot->trusted()) {
+      const bool is_stored = std::any_of(set->trust.begin(), set->trust.end(), [&](const certificates::TrustedAuthority& authority) {
+        return authority.description.fingerprint_sha256 == said.fingerprint_sha256 && certificates::name_of(authority.purpose) == std::string_view(purpose);
+      });
+      if (!is_stored) views.push_back({purpose, file, said.subject, said.serial, date_of(said.not_after_s), said.fingerprint_sha256});
+    }
+  };
+  const config::TlsSection& files = node_.config().tls;
+  add("traversal", files.ca_file, node_.credentials());
+  if (!node_.config().is_e()) add("call_control", files.call_control_ca_file.empty() ? files.ca_file : files.call_control_ca_file, node_.call_control_credentials());
+  co_return views;
+}
+
+NodeFacts::Awaitable<std::vector<std::string>> NodeFacts::depends_on_authority(std::string purpose, std::string fingerprint) {
+  std::vector<std::string> list;
+  const auto add = [&](const std::string& what, const std::string& authority) {
+    if (authority == fingerprint) list.push_back(what);
+  };
+  if (purpose == "traversal") {
+    for (const auto& server : node_.zone_servers())
+      for (const zones::PeerStatus& status : server->status()) add("zone " + server->settings().zone + ", peer " + status.peer, status.authority);
+    for (const auto& client : node_.zone_clients()) add("zone " + client->settings().zone + ", peer " + client->settings().peer, client->status().authority);
+  }
+  co_return list;
+}
+
+}  // namespace sallyport::node

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Certificates, keys and trust change again and again under calls: the next handshake shows the new one, and nothing ends."""
+import json
+import re
+import ssl
+from types import SimpleNamespace
+
+from lab import command, plan
+from lab.certificates import Authority
+from lab.media_load import MediaLoad
+from lab.node_config import peers_of
+from lab.report import require
+from lab.scripted_phone import many_calls, outside_phone
+
+CALLS = 100
+PACKETS_PER_S = 50  # of each call and direction
+REGISTRATIONS = 50
+ROUNDS, LONG_ROUNDS = 5, 50
+DOMAIN = "tenant.example.net"
+
+
+def setup(lab):
+    lab.start_peers()
+    lab.start_nodes()
+    stage = SimpleNamespace(lab=lab, calls=many_calls(lab, CALLS), authority=lab.wallet.authority, made=0)
+    stage.phones = [outside_phone(lab, f"r{number}").register() for number in range(REGISTRATIONS)]
+    return stage
+
+
+def served(lab, name=None):
+    """Serial number of what E shows a client that asks for this name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    link = lab.spaces["home"].connect(plan.EDGE_OUTSIDE.host4, plan.SIP_TLS_PORT)
+    with context.wrap_socket(link, server_hostname=name) as secured:
+        return _serial_of(ssl.DER_cert_to_PEM_cert(secured.getpeercert(binary_form=True)))
+
+
+def _serial_of(pem):
+    text = command.run("openssl", "x509", "-noout", "-serial", stdin=pem)
+    return text.strip().partition("=")[2]
+
+
+def _answer(stage, node, slot, *names):
+    """A request is made on the node, the authority answers it, and the answer is installed. Returns its serial."""
+    node.sallyport("cert", "request", slot, "--key", "ecdsa-p256")
+    request = node.sallyport("cert", "requests", slot)
+    stage.made += 1
+    answer = stage.lab.folder / f"answer{stage.made}.pem"
+    answer.write_text(stage.authority.answer(f"answer{stage.made}", request, names))
+    told = node.ask("cert", "upload", slot, answer)
+    require(told["effect_on_connections"].startswith("none"), f"told {told}")
+    return told["serial"]
+
+
+def _connections(stage):
+    """What must not change: how C came to E, and from where the phones are seen."""
+    zone = peers_of(stage.lab.core.ask("zones"))[0]
+    sources = sorted((entry["aor"], entry["source"]) for entry in stage.lab.edge.ask("registrations"))
+    return (zone["state"], zone["since"], zone["connects"]), sources
+
+
+def test_c02_c07_a_domains_certificate_is_served_by_sni_and_the_platforms_otherwise(stage):
+    edge = stage.lab.edge
+    platform = served(stage.lab, plan.EDGE_NAME)
+    edge.sallyport("domain", "add", DOMAIN)
+    serial = _answer(stage, edge, f"domain/{DOMAIN}", DOMAIN, f"collab-edge.{DOMAIN}", f"*.{DOMAIN}")
+    for name in (DOMAIN, f"collab-edge.{DOMAIN}", f"mra-host.{DOMAIN}", DOMAIN.upper()):
+        require(served(stage.lab, name) == serial, f"{name} was served {served(stage.lab, name)}, not {serial}")
+    for name in (None, plan.EDGE_NAME, "unknown.example", f"a.b.{DOMAIN}"):
+        require(served(stage.lab, name) == platform, f"{name} was served {served(stage.lab, name)}, not the platform's")
+    require(served_to_c(stage) == serial, "another listener serves another certificate")
+    explained = edge.ask("cert", "explain", "--sni", f"mra-host.{DOMAIN}", "--port", plan.SIP_TLS_PORT)
+    require(explained["match"] == "wildcard" and f"domain {DOMAIN} (ecdsa)" in explained["served"], f"{explained}")
+
+
+def served_to_c(stage):
+    """On the port of the traversal zone, where a client without certificate still sees the server's."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_3
+    link = stage.lab.spaces["core"].connect(plan.EDGE_INSIDE.host4, plan.TRAVERSAL_PORT)
+    with context.wrap_socket(link, server_hostname=DOMAIN) as secured:
+        return _serial_of(ssl.DER_cert_to_PEM_cert(secured.getpeercert(binary_form=True)))
+
+
+def test_a10_b15_certificates_keys_and_authorities_change_under_calls_and_nothing_ends(stage):
+    lab, edge, core = stage.lab, stage.lab.edge, stage.lab.core
+    rounds = LONG_ROUNDS if lab.is_long else ROUNDS
+    before = _connections(stage)
+    with MediaLoad(lab.build, stage.calls, PACKETS_PER_S) as load:
+        load.go_on(CALLS * PACKETS_PER_S)
+        load.mark()
+        for number in range(rounds):
+            # The authority behind them: another one is trusted on both sides before the first certificate of its own.
+            stage.authority = Authority(lab.folder / f"authority{number}", f"Authority {number}")
+            for node in (edge, core):
+                node.sallyport("trust", "add", "traversal", stage.authority.certificate)
+            serial = _answer(stage, edge, "server", plan.EDGE_NAME, plan.DOMAIN)
+            require(served(lab, plan.EDGE_NAME) == serial, f"round {number}: the platform's certificate is not the new one")
+            serial = _answer(stage, edge, f"domain/{DOMAIN}", DOMAIN)
+            require(served(lab, DOMAIN) == serial, f"round {number}: the domain's certificate is not the new one")
+            _answer(stage, core, "client", plan.CORE_NAME, plan.CLUSTER_NAME)
+            steps = json.loads(core.sallyport("traversal", "test", "--json"))[0]["steps"]
+            failed = [step for step in steps if step["verdict"] == "failed"]
+            require(not failed, f"round {number}: a handshake with the new certificates: {failed}")
+            if number > 0:
+                _withdraw(lab, f"Authority {number - 1}")
+        load.go_on(CALLS * PACKETS_PER_S)
+        tally = load.stop()
+    require(tally.lost == 0, f"{tally}")
+    require(_connections(stage) == before, f"{before[0]} became {_connections(stage)[0]}")
+    return f"{tally} while {rounds} authorities and {3 * rounds} certificates were replaced; {REGISTRATIONS} connections stayed"
+
+
+def _withdraw(lab, subject):
+    for node in (lab.edge, lab.core):
+        trusted = [entry for entry in node.ask("trust", "list", "--purpose", "traversal") if subject in entry.get("subject", "")]
+        require(len(trusted) == 1, f"{subject} is trusted as {trusted}")
+        node.sallyport("trust", "remove", "traversal", trusted[0]["fingerprint_sha256"][:16])
+
+
+def test_a15_the_preview_names_what_would_break_without_an_authority(stage):
+    lab = stage.lab
+    connects = peers_of(lab.core.ask("zones"))[0]["connects"]
+    lab.core.sallyport("trust", "add", "traversal", lab.wallet.authority.certificate)
+    # The running connection was verified by the file's authority, which has the same fingerprint.
+    entry = next(entry for entry in lab.core.ask("trust", "list") if "Lab CA" in entry["subject"] and entry["source"] == "store")
+    told = lab.core.sallyport("trust", "remove", "traversal", entry["fingerprint_sha256"][:12], "--dry-run")
+    require(f"peer {plan.EDGE_NAME}" in told, f"told {told!r}")
+    lab.core.sallyport("trust", "remove", "traversal", entry["fingerprint_sha256"][:12])
+    require(peers_of(lab.core.ask("zones"))[0]["connects"] == connects, "the connection did not stay")
+
+
+def test_both_an_rsa_and_an_ecdsa_chain_are_served_by_what_the_client_can_verify(stage):
+    lab, edge = stage.lab, stage.lab.edge
+    edge.sallyport("cert", "request", f"domain/{DOMAIN}", "--key", "rsa-2048")
+    stage.made += 1
+    path = lab.folder / f"answer{stage.made}.pem"
+    path.write_text(stage.authority.answer(f"answer{stage.made}", edge.sallyport("cert", "requests", f"domain/{DOMAIN}"), (DOMAIN,)))
+    rsa = edge.ask("cert", "upload", f"domain/{DOMAIN}", path)["serial"]
+    held = {entry["family"]: entry["serial"] for entry in edge.ask("cert", "list") if entry["slot"] == f"domain/{DOMAIN}"}
+    require(held["rsa"] == rsa and "ecdsa" in held, f"the slot holds {held}")
+    for algorithms, family in (("ECDSA+SHA256", "ecdsa"), ("RSA+SHA256:RSA-PSS+SHA256", "rsa")):
+        shown = lab.spaces["home"].run("openssl", "s_client", "-connect", f"{plan.EDGE_OUTSIDE.host4}:{plan.SIP_TLS_PORT}", "-servername", DOMAIN, "-sigalgs", algorithms,
+                                       stdin="", check=False)
+        serial = _serial_of(re.search(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", shown, re.S).group(0))
+        require(serial == held[family], f"with {algorithms} it was {serial} of {held}")
+
+
+def test_bad_uploads_are_refused_with_file_cause_and_remedy_and_lose_nothing(stage):
+    lab, edge = stage.lab, stage.lab.edge
+    serial = served(lab, DOMAIN)
+    stranger = lab.wallet.authority.issue("stranger", "other.example.com", names=("other.example.com",))
+    truncated = lab.folder / "truncated.pem"
+    truncated.write_text(stranger.certificate.read_text()[:300])
+    for words, expected in (((truncated,), "truncated.pem: certificate 1"),
+                            ((stranger.certificate, "--key", stranger.key), f"has no name in {DOMAIN}"),
+                            ((stranger.certificate,), "no matching private key"),
+                            ((lab.folder / "nowhere.pem",), "cannot be read")):
+        code, _, complaint = edge.try_sallyport("cert", "upload", f"domain/{DOMAIN}", *words)
+        require(code in (1, 4) and expected in complaint, f"ended with {code}: {complaint}")
+    code, _, complaint = edge.try_sallyport("cert", "upload", "domain/nobody.example", stranger.certificate)
+    require("does not exist" in complaint and "sallyport domain add" in complaint, complaint)
+    require(served(lab, DOMAIN) == serial, "a refused upload changed what is served")
+
+
+def test_certificates_outlive_the_control_plane(stage):
+    lab, edge = stage.lab, stage.lab.edge
+    listed = edge.ask("cert", "list")
+    serial = served(lab, DOMAIN)
+    edge.kill_controlplane()
+    edge.start_controlplane()
+    edge.wait_ready()
+    require(edge.ask("cert", "list") == listed, f"{listed} became {edge.ask('cert', 'list')}")
+    require(served(lab, DOMAIN) == serial, "after the restart another certificate is served")
+    code, out, _ = edge.try_sallyport("cert", "show", "server", "--form", "pem")
+    require(code == 0 and "PRIVATE KEY" not in out and out.startswith("-----BEGIN CERTIFICATE"), out[:100])
+
+
+def test_b14_b28_b35_what_c_is_told_e_knows_it_needs(stage):
+    """A chat node alias and a registration domain are set on C; E's alarm and its next request name them."""
+    lab = stage.lab
+    document = lab.core.site_path.read_text()
+    wanted = ("chat1.example.com", "collab-edge.users.example.com")
+    lab.core.site_path.write_text(document + '\n[unified_communications]\nfederation = true\nchat_node_aliases = ["chat1.example.com"]\n'
+                                  'registration_domains = ["users.example.com"]\n')
+    edge_document = lab.edge.site_path.read_text()
+    lab.edge.site_path.write_text(edge_document + "\n[unified_communications]\nfederation = true\n")
+    for node in (lab.core, lab.edge):
+        node.sallyport("apply", "--yes", node.site_path)
+
+    def tells_drift(status):
+        return any(alarm["kind"] == "certificate_drift" and all(name in alarm["text"] for name in wanted) for alarm in status["alarms"])
+
+    lab.edge.wait_answer(tells_drift, f"an alarm that names {wanted}")
+    preview = lab.edge.sallyport("cert", "request", "server", "--preview")
+    require(all(f"DNS:{name}" in preview for name in wanted), preview)
+    serial = _answer(stage, lab.edge, "server", plan.EDGE_NAME, plan.DOMAIN, *wanted)
+    require(served(lab, plan.EDGE_NAME) == serial, "the renewed certificate is not served")
+    lab.edge.wait_answer(lambda status: not tells_drift(status), "the end of the alarm")
+    for node, before in ((lab.core, document), (lab.edge, edge_document)):
+        node.site_path.write_text(before)
+        node.sallyport("apply", "--yes", node.site_path)
+
+
+def test_b27_a_name_that_no_certificate_covers_raises_an_alarm_with_how_often(stage):
+    lab = stage.lab
+    for name in (f"a.b.{DOMAIN}", f"a.b.{DOMAIN}", "stranger.example.org"):
+        served(lab, name)
+    alarm = next(alarm for alarm in lab.edge.ask("status")["alarms"] if alarm["kind"] == "certificate_uncovered_name")
+    require(f"a.b.{DOMAIN} (" in alarm["text"] and "stranger" not in alarm["text"], f"told {alarm}")
+    require(not alarm["impairs"], f"told {alarm}")
