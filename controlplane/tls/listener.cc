@@ -119,6 +119,7 @@ void Listener::State::on_accept(int accepted_fd) {
 
 boost::asio::awaitable<void> Listener::State::handshake(StreamPtr stream, std::shared_ptr<TlsPolicy> policy) {
   const auto self = shared_from_this();
+  const bool may_be_challenge = policy->options().challenges != nullptr;
   const std::optional<HandshakeFailure> failure = co_await stream->secure_server(std::move(policy), options.handshake_deadline);
   handshakes.erase(stream->id());
   if (failure) {
@@ -128,6 +129,12 @@ boost::asio::awaitable<void> Listener::State::handshake(StreamPtr stream, std::s
   }
   if (stopped) {
     stream->close("the listener was closed");
+    co_return;
+  }
+  if (may_be_challenge && stream->tls_facts().alpn == challenge_protocol) {
+    // RFC 8737 3: the handshake was the answer; no byte is exchanged.
+    ++counters.challenges_answered;
+    stream->close_after_send();
     co_return;
   }
   ++counters.established;

@@ -32,7 +32,7 @@ struct ListenerOptions {
 };
 
 struct ListenerCounters {
-  uint64_t accepted = 0, established = 0, handshakes_exhausted = 0, engine_full = 0;
+  uint64_t accepted = 0, established = 0, handshakes_exhausted = 0, engine_full = 0, challenges_answered = 0;
   std::array<uint64_t, admissions> admission{};                // index: Admission
   std::array<uint64_t, handshake_reasons> handshake_failed{};  // index: HandshakeReason
 };

@@ -47,6 +47,18 @@ std::string_view sni_of(SSL* ssl) {
   return {reinterpret_cast<const char*>(data) + 5, name};
 }
 
+// RFC 8737 3: the ClientHello's list of protocols holds acme-tls/1 and nothing else.
+bool is_challenge_list(const unsigned char* list, size_t length) {
+  return length == 1 + challenge_protocol.size() && list[0] == challenge_protocol.size() && std::memcmp(list + 1, challenge_protocol.data(), challenge_protocol.size()) == 0;
+}
+
+bool is_challenge(SSL* ssl) {
+  const unsigned char* data = nullptr;
+  size_t length = 0;
+  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &data, &length) != 1 || length < 2) return false;
+  return (static_cast<size_t>(data[0]) << 8 | data[1]) == length - 2 && is_challenge_list(data + 2, length - 2);
+}
+
 }  // namespace
 
 const char* name_of(HandshakeReason reason) {
@@ -88,9 +100,24 @@ struct TlsPolicy::TicketKeys {
 struct TlsPolicyCallbacks {
   static TlsSession* session_of(SSL* ssl) { return static_cast<TlsSession*>(SSL_get_app_data(ssl)); }
 
-  static int client_hello(SSL* ssl, int* alert, void*) {
+  // Such a handshake gets the challenge's certificate or none: what answers other protocols must never answer this one.
+  static int answer_challenge(SSL* ssl, int* alert, TlsSession& session, const ChallengeResponder& challenges) {
+    const std::string_view sni = sni_of(ssl);
+    const auto answer = challenges.find(sni);
+    if (answer && SSL_use_cert_and_key(ssl, answer->certificate.get(), answer->key.get(), nullptr, 1) == 1) return SSL_CLIENT_HELLO_SUCCESS;
+    HandshakeFailure failure;
+    failure.reason = HandshakeReason::no_credential;
+    failure.text = "an ACME validation of the name \"" + std::string(sni.substr(0, 253)) + "\" came, but none is under way";
+    session.pending_->failure = std::move(failure);
+    *alert = SSL_AD_UNRECOGNIZED_NAME;
+    return SSL_CLIENT_HELLO_ERROR;
+  }
+
+  static int client_hello(SSL* ssl, int* alert, void* argument) {
     TlsSession& session = *session_of(ssl);
     if (session.pending_ == nullptr) return SSL_CLIENT_HELLO_ERROR;
+    const auto& challenges = static_cast<TlsPolicy*>(argument)->options_.challenges;
+    if (challenges != nullptr && is_challenge(ssl)) return answer_challenge(ssl, alert, session, *challenges);
     // After a HelloRetryRequest this runs again; the credential stays the one of the first ClientHello's snapshot.
     const std::string_view sni = sni_of(ssl);
     const ServedCredential served = session.pending_->snapshot->find(sni);
@@ -114,7 +141,13 @@ struct TlsPolicyCallbacks {
   static int server_name(SSL*, int*, void*) { return SSL_TLSEXT_ERR_OK; }
 
   static int alpn_select(SSL*, const unsigned char** out, unsigned char* out_length, const unsigned char* offered, unsigned offered_length, void* argument) {
-    const auto& wanted = static_cast<TlsPolicy*>(argument)->options_.alpn;
+    const TlsPolicyOptions& options = static_cast<TlsPolicy*>(argument)->options_;
+    if (options.challenges != nullptr && is_challenge_list(offered, offered_length)) {
+      *out = offered + 1;
+      *out_length = offered[0];
+      return SSL_TLSEXT_ERR_OK;
+    }
+    const auto& wanted = options.alpn;
     for (const std::string& protocol : wanted) {
       for (unsigned at = 0; at + 1 <= offered_length && at + 1 + offered[at] <= offered_length; at += 1 + offered[at]) {
         if (offered[at] != protocol.size() || std::memcmp(offered + at + 1, protocol.data(), protocol.size()) != 0) continue;
@@ -186,9 +219,9 @@ struct TlsPolicyCallbacks {
       const std::string alpn = wire_alpn(options.alpn);
       return fine && (alpn.empty() || SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>(alpn.data()), static_cast<unsigned>(alpn.size())) == 0);
     }
-    SSL_CTX_set_client_hello_cb(context, &client_hello, nullptr);
+    SSL_CTX_set_client_hello_cb(context, &client_hello, &policy);
     SSL_CTX_set_tlsext_servername_callback(context, &server_name);
-    if (!options.alpn.empty()) SSL_CTX_set_alpn_select_cb(context, &alpn_select, &policy);
+    if (!options.alpn.empty() || options.challenges != nullptr) SSL_CTX_set_alpn_select_cb(context, &alpn_select, &policy);
     if (options.role == TlsRole::server_verifies_client) {
       // A resumed session skips the certificate check, so a withdrawn CA or name would live on in tickets: no resumption here.
       SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "controlplane/tls/certificate_names.h"
+#include "controlplane/tls/challenge_responder.h"
 #include "controlplane/tls/credential.h"
 #include "dataplane/abi/fault.h"
 
@@ -33,6 +34,7 @@ struct TlsPolicyOptions {
   bool tls13_only = false;
   bool require_eku = true;                // a present EKU must allow the peer's role
   bool verify_peer = true;                // client only; false is for probes that show a certificate, never for traffic
+  std::shared_ptr<ChallengeResponder> challenges;  // server only: answers who offers acme-tls/1 alone (RFC 8737); none: nobody does
 };
 
 enum class HandshakeReason : uint8_t {
