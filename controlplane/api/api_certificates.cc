@@ -3,15 +3,12 @@
 
 #include <openssl/x509.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/thread_pool.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/json.hpp>
 #include <ctime>
 
 #include "controlplane/api/api_json.h"
 #include "controlplane/certificates/certificate_vault.h"
+#include "controlplane/certificates/key_maker.h"
 #include "controlplane/config/fqdn.h"
 
 namespace sallyport::api {
@@ -135,18 +132,6 @@ Outcome<tls::CertificateName> name_from(std::string_view text) {
   if (!domain) return domain.fault();
   name.value = (is_wildcard ? "*." : "") + *domain;
   return name;
-}
-
-// Making an RSA key takes up to seconds, in which the node's thread has other things to do.
-asio::awaitable<Outcome<certs::KeyPtr>> make_key_aside(certs::KeyKind kind) {
-  static asio::thread_pool pool(1);
-  auto made = std::make_shared<std::optional<Outcome<certs::KeyPtr>>>();
-  auto work = [kind, made]() -> asio::awaitable<void> {
-    *made = certs::make_key(kind);
-    co_return;
-  };
-  co_await asio::co_spawn(pool, std::move(work), asio::use_awaitable);
-  co_return std::move(**made);
 }
 
 std::size_t limit_of(const ApiRequest& request) {
@@ -317,7 +302,7 @@ CertificateAnswer post_request(const ApiRequest& request, ApiParts parts) {
   if (const auto* open = parts.vault.snapshot()->find_request(*slot)) {
     co_return answer_fault({FaultCode::conflict, "request for " + slot->text(), "one is open already, made on " + open->made_on, "upload its certificate, or discard it first: sallyport cert discard " + slot->text()});
   }
-  Outcome<certs::KeyPtr> key = co_await make_key_aside(wish.key);
+  Outcome<certs::KeyPtr> key = co_await certs::make_key_aside(wish.key);
   if (!key) co_return answer_fault(key.fault());
   auto made = parts.vault.request(*slot, wish, *key, request.actor);
   if (!made) co_return answer_fault(made.fault());
@@ -337,6 +322,7 @@ CertificateAnswer delete_request(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer get_domains(const ApiRequest& request, ApiParts parts) {
+  std::vector<AcmeView> kept = co_await parts.node.acme();
   const auto set = parts.vault.snapshot();
   const std::size_t limit = limit_of(request);
   json::array list;
@@ -351,7 +337,9 @@ CertificateAnswer get_domains(const ApiRequest& request, ApiParts parts) {
       held.push_back(json::object{{"key", stored->key}, {"serial", stored->serial}, {"not_after", utc(stored->not_after_s)}, {"origin", stored->origin}});
       ends_s = ends_s == 0 ? stored->not_after_s : std::min(ends_s, stored->not_after_s);
     }
-    list.push_back(json::object{{"name", name}, {"certificates", std::move(held)}, {"request_open", set->find_request(slot) != nullptr}, {"not_after", ends_s == 0 ? "" : utc(ends_s)}});
+    const std::string slot_text = slot.text();
+    const auto by_acme = std::find_if(kept.begin(), kept.end(), [&](const AcmeView& view) { return view.slot == slot_text; });
+    list.push_back(json::object{{"name", name}, {"certificates", std::move(held)}, {"acme", by_acme == kept.end() ? "off" : by_acme->text}, {"request_open", set->find_request(slot) != nullptr}, {"not_after", ends_s == 0 ? "" : utc(ends_s)}});
   }
   co_return answer(list);
 }
@@ -418,6 +406,67 @@ CertificateAnswer delete_trust(const ApiRequest& request, ApiParts parts) {
   parts.log.info("trust_removed", request.actor + ": \"" + wanted->description.subject + "\" for " + certs::name_of(*purpose));
   value["removed"] = true;
   co_return answer(value);
+}
+
+CertificateAnswer get_acme(const ApiRequest&, ApiParts parts) {
+  std::vector<AcmeView> views = co_await parts.node.acme();
+  const auto config = parts.acme.snapshot();
+  json::array slots, authorities;
+  for (const AcmeView& view : views) {
+    slots.push_back(json::object{{"slot", view.slot}, {"state", view.state}, {"text", view.text}, {"authority", view.authority}, {"valid_until", view.valid_until}, {"next_attempt", view.next_attempt}, {"failures", view.failures}});
+  }
+  for (const certs::AcmeAuthority& each : config->authorities) {
+    authorities.push_back(json::object{{"name", each.name}, {"directory_url", each.directory_url}, {"contacts", texts(each.contacts)}, {"ca_file", each.ca_file}, {"preferred_root", each.preferred_root}, {"profile", each.profile},
+                                       {"external_key_id", each.external_key_id}, {"account_url", each.account_url}});
+  }
+  json::object settings{{"challenge", config->challenge}, {"key", certs::name_of(config->key)}, {"dns_server", config->dns_server}, {"dns_key_name", config->dns_key_name}, {"dns_algorithm", config->dns_algorithm}, {"dns_hook", config->dns_hook}};
+  co_return answer(json::object{{"slots", std::move(slots)}, {"authorities", std::move(authorities)}, {"settings", std::move(settings)}});
+}
+
+CertificateAnswer post_acme_authority(const ApiRequest& request, ApiParts parts) {
+  auto body = Body::read(request, {"name", "directory_url", "contacts", "ca_file", "preferred_root", "profile", "external_key_id", "external_hmac_key"});
+  if (!body) co_return answer_fault(body.fault());
+  certs::AcmeAuthority authority{body->text("name"), body->text("directory_url"), body->texts("contacts"), body->text("ca_file"), body->text("preferred_root"), body->text("profile"), body->text("external_key_id"), ""};
+  const store::Secret hmac_key(body->text("external_hmac_key"));
+  if (const auto done = parts.acme.put_authority(authority, hmac_key, request.actor); !done) co_return answer_fault(done.fault());
+  parts.log.info("acme_changed", request.actor + ": authority " + authority.name);
+  co_return answer(json::object{{"name", authority.name}}, 201);
+}
+
+CertificateAnswer delete_acme_authority(const ApiRequest& request, ApiParts parts) {
+  const std::string name = parameter(request, "name");
+  if (const auto done = parts.acme.remove_authority(name, request.actor); !done) co_return answer_fault(done.fault());
+  parts.log.info("acme_changed", request.actor + ": authority " + name + " deleted");
+  co_return answer(json::object{{"deleted", name}});
+}
+
+CertificateAnswer post_acme_setting(const ApiRequest& request, ApiParts parts) {
+  auto body = Body::read(request, {"name", "value"});
+  if (!body) co_return answer_fault(body.fault());
+  if (const auto done = parts.acme.set(body->text("name"), body->text("value"), request.actor); !done) co_return answer_fault(done.fault());
+  parts.log.info("acme_changed", request.actor + ": setting " + body->text("name"));
+  ApiAnswer shown = co_await get_acme(request, parts);
+  co_return shown;
+}
+
+CertificateAnswer post_acme_slot(const ApiRequest& request, ApiParts parts) {
+  auto body = Body::read(request, {"slot", "on"});
+  if (!body) co_return answer_fault(body.fault());
+  auto slot = certs::Slot::parse(body->text("slot"));
+  if (!slot) co_return answer_fault(slot.fault());
+  if (const auto done = parts.acme.turn(*slot, body->flag("on"), request.actor); !done) co_return answer_fault(done.fault());
+  parts.log.info("acme_changed", request.actor + ": " + slot->text() + (body->flag("on") ? " on" : " off"));
+  ApiAnswer shown = co_await get_acme(request, parts);
+  co_return shown;
+}
+
+CertificateAnswer post_acme_renewal(const ApiRequest& request, ApiParts parts) {
+  auto body = Body::read(request, {"slot"});
+  if (!body) co_return answer_fault(body.fault());
+  std::string slot = body->text("slot");
+  const auto begun = co_await parts.node.renew_by_acme(slot);
+  if (!begun) co_return answer_fault(begun.fault());
+  co_return answer(json::object{{"slot", slot}, {"ordered", true}}, 202);
 }
 
 CertificateAnswer get_certificate_settings(const ApiRequest&, ApiParts parts) {

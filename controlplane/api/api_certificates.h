@@ -24,6 +24,12 @@ CertificateAnswer delete_domain(const ApiRequest& request, ApiParts parts);
 CertificateAnswer get_trust(const ApiRequest& request, ApiParts parts);
 CertificateAnswer post_trust(const ApiRequest& request, ApiParts parts);
 CertificateAnswer delete_trust(const ApiRequest& request, ApiParts parts);
+CertificateAnswer get_acme(const ApiRequest& request, ApiParts parts);
+CertificateAnswer post_acme_authority(const ApiRequest& request, ApiParts parts);
+CertificateAnswer delete_acme_authority(const ApiRequest& request, ApiParts parts);
+CertificateAnswer post_acme_setting(const ApiRequest& request, ApiParts parts);
+CertificateAnswer post_acme_slot(const ApiRequest& request, ApiParts parts);
+CertificateAnswer post_acme_renewal(const ApiRequest& request, ApiParts parts);
 CertificateAnswer get_certificate_settings(const ApiRequest& request, ApiParts parts);
 CertificateAnswer post_certificate_setting(const ApiRequest& request, ApiParts parts);
 

@@ -13,6 +13,7 @@
 #include "controlplane/api/event_log.h"
 #include "controlplane/api/metrics.h"
 #include "controlplane/api/node_view.h"
+#include "controlplane/certificates/acme_store.h"
 #include "controlplane/certificates/certificate_vault.h"
 #include "controlplane/store/site_store.h"
 #include "dataplane/abi/fault.h"
@@ -34,6 +35,7 @@ struct ApiParts {
   NodeView& node;
   store::SiteStore& store;
   certificates::CertificateVault& vault;
+  certificates::AcmeStore& acme;
   MetricRegistry& metrics;
   EventLog& log;
 };

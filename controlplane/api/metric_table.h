@@ -88,6 +88,8 @@ inline constexpr MetricInfo metric_table[] = {
     {"certificate_expiry_seconds", "slot", "Time until the first of them expires, negative when it has; of the node file's server certificate where the store has none."},
     {"certificate_requests", "", "Signing requests that are open."},
     {"trusted_authorities", "purpose", "Authorities in the store that are trusted for the purpose."},
+    {"acme_orders_total", "outcome", "Certificates ordered by ACME."},
+    {"acme_slots", "state", "Certificate slots that are kept by ACME, by the state of their last order."},
     {"alarms", "", "Alarms that are raised."},
     {"zone_challenges_total", "", "E: digest challenges sent to C nodes."},
     {"zone_authenticated_total", "", "E: C nodes that authenticated."},

@@ -223,6 +223,15 @@ struct TrustFileView {
   std::string purpose, file, subject, serial, not_after, fingerprint;
 };
 
+// A slot that is kept by ACME (C29).
+struct AcmeView {
+  std::string slot;
+  std::string state;  // "pending", "ready", "deployed", "failed"
+  std::string text;   // "valid until ...", "failed: REASON; next attempt ..."
+  std::string authority, valid_until, next_attempt;
+  std::uint64_t failures = 0;  // in a row
+};
+
 struct UpgradeView {
   std::string from, to;  // versions
   std::string binary;
@@ -244,6 +253,9 @@ class NodeView {
   virtual Awaitable<Outcome<ServedView>> explain_sni(std::string sni, std::uint16_t port) = 0;
   virtual Awaitable<std::vector<NeededNameView>> needed_names(std::string slot) = 0;
   virtual Awaitable<std::vector<TrustFileView>> trust_files() = 0;
+  virtual Awaitable<std::vector<AcmeView>> acme() = 0;
+  // Orders it now. Fault missing: the slot is not kept by ACME.
+  virtual Awaitable<Outcome<>> renew_by_acme(std::string slot) = 0;
   // What would no longer connect without that authority: "zone Traversal zone, peer e1.example.com".
   virtual Awaitable<std::vector<std::string>> depends_on_authority(std::string purpose, std::string fingerprint) = 0;
   // Counters that are not in the MetricRegistry, e.g. those of the shared region.

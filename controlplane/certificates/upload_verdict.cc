@@ -27,6 +27,7 @@ const CertificatePtr* find_for(const std::vector<CertificatePtr>& certificates, 
 // C24 to C26, C31: which private key this certificate is to be served with.
 Outcome<KeyPtr> choose_key(const Upload& upload, const UploadContext& context, const std::vector<CertificatePtr>& certificates, UploadVerdict& verdict) {
   const std::string slot = context.slot.text();
+  if (upload.own_key != nullptr) return upload.own_key;
   const bool key_given = !upload.key.empty() || holds_private_key(upload.certificate);
   if (key_given) {
     if (context.request) {

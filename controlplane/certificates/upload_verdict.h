@@ -22,6 +22,7 @@ struct Upload {
   std::string_view key;          // PEM; empty: it stands with the certificate, or is that of the request or of what is replaced
   const store::Secret* passphrase = nullptr;
   std::string file = "certificate";  // names it in faults
+  KeyPtr own_key;                    // made on this node for just this certificate, as by ACME; then `key` is not looked at
 };
 
 // A key that is already here, and whose.

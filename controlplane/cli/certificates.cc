@@ -129,13 +129,32 @@ std::string show_preview(const json::value& value) {
 }
 
 std::string show_domains(const json::value& list) {
-  TextTable table({"DOMAIN", "CERTIFICATES", "NOT AFTER", "REQUEST"});
+  TextTable table({"DOMAIN", "CERTIFICATES", "NOT AFTER", "ACME", "REQUEST"});
   for (const json::value& each : items(list)) {
     std::string held;
     for (const json::value& one : items(member(each, "certificates"))) held += (held.empty() ? "" : ", ") + at(one, "key") + " " + at(one, "serial") + " (" + at(one, "origin") + ")";
-    table.add({at(each, "name"), held.empty() ? "none" : held, day_of(at(each, "not_after")), at(each, "request_open") == "true" ? "open" : ""});
+    table.add({at(each, "name"), held.empty() ? "none" : held, day_of(at(each, "not_after")), at(each, "acme"), at(each, "request_open") == "true" ? "open" : ""});
   }
   return table.is_empty() ? "no domains; create one: sallyport domain add example.com\n" : table.text();
+}
+
+std::string show_acme(const json::value& value) {
+  std::string text;
+  TextTable slots({"SLOT", "STATE", "AUTHORITY", "WHAT"});
+  for (const json::value& each : items(member(value, "slots"))) slots.add({at(each, "slot"), at(each, "state"), at(each, "authority"), at(each, "text")});
+  text += slots.is_empty() ? "no slot is kept by ACME; switch one on: sallyport acme on domain/example.com\n" : slots.text();
+  TextTable authorities({"AUTHORITY", "DIRECTORY", "CONTACTS", "ACCOUNT"});
+  for (const json::value& each : items(member(value, "authorities"))) authorities.add({at(each, "name"), at(each, "directory_url"), at(each, "contacts"), at(each, "account_url").empty() ? "none yet" : at(each, "account_url")});
+  text += authorities.is_empty() ? "no authority; add one: sallyport acme authority add NAME URL\n" : "\n" + authorities.text();
+  const json::value& settings = member(value, "settings");
+  text += "\nchallenge " + at(settings, "challenge") + ", key " + at(settings, "key");
+  if (!at(settings, "dns_server").empty()) text += ", DNS server " + at(settings, "dns_server") + " with key " + at(settings, "dns_key_name");
+  if (!at(settings, "dns_hook").empty()) text += ", DNS by " + at(settings, "dns_hook");
+  return text + "\n";
+}
+
+int turn_acme(const Options& options, bool on) {
+  return print(ApiClient(options.socket).post("/v1/acme/slots", json::serialize(json::object{{"slot", certificate_options().slot}, {"on", on}})), options, show_acme);
 }
 
 std::string show_trust(const json::value& list) {
@@ -228,6 +247,44 @@ int run_certificate_settings(const Options& options) {
   const auto show = [](const json::value& value) { return "mode                      " + at(value, "mode") + "\nduplicate_self_signed_cn  " + at(value, "duplicate_self_signed_cn") + "\nweak_keys                 " + at(value, "weak_keys") + "\n"; };
   if (wish.name.empty()) return print(ApiClient(options.socket).get("/v1/certificate-settings"), options, show);
   return print(ApiClient(options.socket).post("/v1/certificate-settings", json::serialize(json::object{{"name", wish.name}, {"value", wish.value}})), options, show);
+}
+
+int run_acme(const Options& options) { return print(ApiClient(options.socket).get("/v1/acme"), options, show_acme); }
+int run_acme_on(const Options& options) { return turn_acme(options, true); }
+int run_acme_off(const Options& options) { return turn_acme(options, false); }
+
+int run_acme_authority(const Options& options) {
+  const CertificateOptions& wish = certificate_options();
+  json::object body{{"name", wish.name}, {"directory_url", wish.url}, {"contacts", json::array(wish.contacts.begin(), wish.contacts.end())}, {"ca_file", wish.ca_file}, {"preferred_root", wish.preferred_root}, {"profile", wish.profile}, {"external_key_id", wish.external_key_id}};
+  if (!wish.external_key_file.empty()) {
+    std::string text;
+    if (!read_file(wish.external_key_file, text)) return complain_unreadable(wish.external_key_file);
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+    body["external_hmac_key"] = text;
+    OPENSSL_cleanse(text.data(), text.size());
+  }
+  return print(ApiClient(options.socket).post("/v1/acme/authorities", json::serialize(body)), options, [](const json::value& value) { return "authority " + at(value, "name") + " stands; next: sallyport acme on domain/NAME\n"; });
+}
+
+int run_delete_acme_authority(const Options& options) {
+  const std::string& name = certificate_options().name;
+  return print(ApiClient(options.socket).erase("/v1/acme/authorities" + query({{"name", name}})), options, [&](const json::value&) { return "authority " + name + " deleted, its account's key with it\n"; });
+}
+
+int run_acme_setting(const Options& options) {
+  const CertificateOptions& wish = certificate_options();
+  std::string value = wish.value;
+  // A secret comes from a file, so that it stands on no command line.
+  if (wish.name == "dns_key") {
+    if (!read_file(wish.value, value)) return complain_unreadable(wish.value);
+    while (!value.empty() && (value.back() == '\n' || value.back() == '\r')) value.pop_back();
+  }
+  return print(ApiClient(options.socket).post("/v1/acme/settings", json::serialize(json::object{{"name", wish.name}, {"value", value}})), options, show_acme);
+}
+
+int run_acme_renew(const Options& options) {
+  const std::string& slot = certificate_options().slot;
+  return print(ApiClient(options.socket).post("/v1/acme/renewals", json::serialize(json::object{{"slot", slot}})), options, [&](const json::value&) { return "ordered for " + slot + "; see sallyport acme status\n"; });
 }
 
 int run_domains(const Options& options) { return print(ApiClient(options.socket).get("/v1/domains" + query({{"limit", std::to_string(options.limit)}})), options, show_domains); }

@@ -15,6 +15,8 @@ struct CertificateOptions {
   std::vector<std::string> names;
   std::string sni, name, value, purpose, fingerprint;
   std::uint32_t port = 0;
+  std::string url, ca_file, preferred_root, profile, external_key_id, external_key_file;
+  std::vector<std::string> contacts;
 };
 CertificateOptions& certificate_options();
 
@@ -27,6 +29,13 @@ int run_requests(const Options& options);
 int run_request(const Options& options);
 int run_discard(const Options& options);
 int run_certificate_settings(const Options& options);
+int run_acme(const Options& options);
+int run_acme_authority(const Options& options);
+int run_delete_acme_authority(const Options& options);
+int run_acme_setting(const Options& options);
+int run_acme_on(const Options& options);
+int run_acme_off(const Options& options);
+int run_acme_renew(const Options& options);
 int run_domains(const Options& options);
 int run_add_domain(const Options& options);
 int run_delete_domain(const Options& options);

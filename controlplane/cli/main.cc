@@ -37,6 +37,7 @@ class CommandLine {
     add_calls();
     add_changes();
     add_certificates();
+    add_acme();
     add_domains_and_trust();
     add_files();
   }
@@ -179,6 +180,31 @@ class CommandLine {
     CLI::App* set = add(*cert, "set", "How certificates are judged: mode (two, single), duplicate_self_signed_cn (refuse, allow), weak_keys (refuse, allow)", "sallyport cert set\n         sallyport cert set mode single", run_certificate_settings);
     set->add_option("NAME", wish.name, "Without it all are shown");
     set->add_option("VALUE", wish.value, "");
+  }
+
+  void add_acme() {
+    CertificateOptions& wish = certificate_options();
+    CLI::App* acme = add_group("acme", "Certificates that authorities issue by themselves (ACME)");
+    add(*acme, "status", "Slots, authorities and settings", "sallyport acme status", run_acme);
+    CLI::App* authority = acme->add_subcommand("authority", "Who issues them, in the order in which they are asked");
+    authority->require_subcommand(1);
+    authority->fallthrough();
+    CLI::App* put = add(*authority, "add", "Adds an authority at the end of the order, or changes it", "sallyport acme authority add le https://acme-v02.api.letsencrypt.org/directory --contact mailto:admin@example.com", run_acme_authority);
+    put->add_option("NAME", wish.name, "Of your choice")->required();
+    put->add_option("URL", wish.url, "Its directory")->required();
+    put->add_option("--contact", wish.contacts, "mailto:...; may be repeated");
+    put->add_option("--ca-file", wish.ca_file, "PEM of who vouches for its server; default the system's authorities");
+    put->add_option("--preferred-root", wish.preferred_root, "Common name of the root, where it offers several chains");
+    put->add_option("--profile", wish.profile, "Of its certificates, where it offers several");
+    put->add_option("--external-key-id", wish.external_key_id, "Of an account it knows from elsewhere");
+    put->add_option("--external-key-file", wish.external_key_file, "File with that account's HMAC key, base64url");
+    add(*authority, "delete", "Deletes an authority and this node's account there", "sallyport acme authority delete le", run_delete_acme_authority)->add_option("NAME", wish.name, "As listed")->required();
+    CLI::App* set = add(*acme, "set", "challenge (http-01, tls-alpn-01, dns-01), key (ecdsa-p256, rsa-2048, ...), dns_server, dns_key_name, dns_algorithm, dns_key (a file), dns_hook", "sallyport acme set challenge dns-01", run_acme_setting);
+    set->add_option("NAME", wish.name, "Setting")->required();
+    set->add_option("VALUE", wish.value, "Its value")->required();
+    add_slot(add(*acme, "on", "Keeps a slot's certificate by ACME, beginning now", "sallyport acme on domain/example.com", run_acme_on));
+    add_slot(add(*acme, "off", "Leaves a slot's certificate as it is", "sallyport acme off domain/example.com", run_acme_off));
+    add_slot(add(*acme, "renew", "Orders a certificate now, whatever the schedule says", "sallyport acme renew domain/example.com", run_acme_renew));
   }
 
   void add_domains_and_trust() {

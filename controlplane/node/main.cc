@@ -123,7 +123,7 @@ int run(const std::string& path, Succession& succession) {
   node::NodeFacts facts(running, SALLYPORT_VERSION);
   api::MetricRegistry metrics;
   auto server = api::ApiServer::start(io.get_executor(), {.socket_path = running.config().api.socket, .metrics_listen = running.config().api.metrics_listen},
-                                      {facts, running.site_store(), running.vault(), metrics, **events});
+                                      {facts, running.site_store(), running.vault(), running.acme_store(), metrics, **events});
   if (!server) {
     fmt::print(stderr, "{}\n", server.fault().text());
     return 1;

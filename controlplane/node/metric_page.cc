@@ -69,6 +69,8 @@ std::vector<LabelValues> label_values() {
           {"`tls_admissions_total`", "result", ticked(names_of<tls::Admission>(tls::admissions))},
           {"`tls_handshake_failures_total`", "reason", ticked(names_of<tls::HandshakeReason>(tls::handshake_reasons))},
           {"`certificates`, `certificate_expiry_seconds`", "slot", "`server`, `client`, `domain`"},
+          {"`acme_orders_total`", "outcome", "`begun`, `issued`, `failed`"},
+          {"`acme_slots`", "state", "`pending`, `ready`, `deployed`, `failed`"},
           {"`trusted_authorities`", "purpose", "`traversal`, `call_control`, `presence`, `endpoints`, `federation`, `guests`"},
           {"`multiplex_refused_total`", "reason", "`wrong_credential`, `certificate_name`, `no_answer`"},
           {"`zone_refused_total`", "reason", "`wrong_credential`, `unknown_user`, `not_authenticated`, `certificate_name`"},

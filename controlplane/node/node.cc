@@ -65,6 +65,7 @@ Node::~Node() {
   for (const auto& client : zone_clients_) client->stop();
   for (const auto& client : multiplex_clients_) client->stop();
   if (call_control_access_ != nullptr) call_control_access_->stop();
+  if (acme_keeper_ != nullptr) acme_keeper_->stop();
 }
 
 tls::TlsPolicyOptions Node::tls_options(tls::TlsRole role) const { return {.role = role, .tls13_only = config_.tls.min_version == "1.3"}; }
@@ -111,6 +112,7 @@ Outcome<> Node::start() {
   if (const Outcome<> started = config_.is_e() ? start_edge() : start_inner(); !started) return started;
   store_->add_listener([this](std::shared_ptr<const store::SiteConfig> before, std::shared_ptr<const store::SiteConfig> after) { apply_site(*before, *after); });
   if (const Outcome<> opened = media_.start(); !opened) return opened;
+  start_acme();
   keep_house();
   log_(fmt::format("node {} ({}): engine {}, ready", config_.node.name, config_.is_e() ? "E" : "C", engine_->backend() == tls::EngineBackend::io_uring ? "io_uring" : "epoll"));
   return Done{};
@@ -128,7 +130,22 @@ Outcome<> Node::open_store() {
   // Every zone of this product is a UC traversal zone (A16).
   vault_->set_unified_communications([this] { return !store_->snapshot()->zones.empty(); });
   vault_->set_listener([this] { apply_certificates(); });
+  auto acme = certificates::AcmeStore::open(config_.node.state_dir, config_.node.role);
+  if (!acme) return acme.fault();
+  acme_store_ = std::move(*acme);
   return Done{};
+}
+
+void Node::start_acme() {
+  AcmeKeeperSettings settings;
+  settings.node_name = config_.node.name;
+  if (config_.is_e()) {
+    if (const auto address = slot_address(config_.sip.client_address, 80)) settings.http_address = *address;
+    if (const auto address = slot_address(config_.sip.client_address, 443)) settings.tls_address = *address;
+  }
+  acme_keeper_ = std::make_shared<AcmeKeeper>(io_, *engine_, *resolver_, *vault_, *acme_store_, settings, [this](const certificates::Slot& slot) { return certificates::needed_names(slot, name_facts()); }, log_);
+  acme_store_->set_listener([this] { acme_keeper_->look_again(); });
+  boost::asio::co_spawn(io_, AcmeKeeper::run(acme_keeper_), boost::asio::detached);
 }
 
 void Node::apply_certificates() {

@@ -11,12 +11,14 @@
 #include <vector>
 
 #include "controlplane/calls/call_table.h"
+#include "controlplane/certificates/acme_store.h"
 #include "controlplane/certificates/certificate_vault.h"
 #include "controlplane/certificates/certificate_watch.h"
 #include "controlplane/certificates/needed_names.h"
 #include "controlplane/config/node_config.h"
 #include "controlplane/dns/resolver.h"
 #include "controlplane/media/media_plane.h"
+#include "controlplane/node/acme_keeper.h"
 #include "controlplane/node/handover.h"
 #include "controlplane/node/node_credentials.h"
 #include "controlplane/proxy/call_control_access.h"
@@ -71,6 +73,8 @@ class Node final : private media::MediaListener {
   const std::vector<std::shared_ptr<zones::TraversalClient>>& zone_clients() const { return zone_clients_; }
   store::SiteStore& site_store() { return *store_; }
   certificates::CertificateVault& vault() { return *vault_; }
+  certificates::AcmeStore& acme_store() { return *acme_store_; }
+  AcmeKeeper& acme_keeper() { return *acme_keeper_; }
   const zones::MultiplexServer* multiplex_server() const { return multiplex_server_.get(); }  // null on C
   const std::vector<std::shared_ptr<zones::MultiplexClient>>& multiplex_clients() const { return multiplex_clients_; }
   const tls::Listener* multiplex_listener() const { return multiplex_listener_.get(); }  // null on C
@@ -113,6 +117,7 @@ class Node final : private media::MediaListener {
   // The operator changed the site: zones that did not change keep their connections.
   void apply_site(const store::SiteConfig& before, const store::SiteConfig& after);
   Outcome<> open_store();
+  void start_acme();
   // The next handshakes show and trust what the store holds now; nothing that is connected ends.
   void apply_certificates();
   std::string ha1_of(std::string_view user, sip::DigestAlgorithm algorithm) const;
@@ -181,6 +186,8 @@ class Node final : private media::MediaListener {
   std::function<void()> drained_;
   std::unique_ptr<store::SiteStore> store_;
   std::unique_ptr<certificates::CertificateVault> vault_;
+  std::unique_ptr<certificates::AcmeStore> acme_store_;
+  std::shared_ptr<AcmeKeeper> acme_keeper_;
   uint64_t last_hop_id_ = 0;
 };
 

@@ -94,7 +94,10 @@ std::vector<certificates::CertificateAlarm> Node::certificate_alarms() const {
     const bool is_ours = std::any_of(ours.begin(), ours.end(), [&, &asked_for = name](const std::string& domain) { return asked_for == domain || asked_for.ends_with("." + domain); });
     if (is_ours) input.uncovered.push_back({name, asked});
   }
-  return certificates::watch_certificates(input);
+  std::vector<certificates::CertificateAlarm> alarms = certificates::watch_certificates(input);
+  for (const auto& [slot, status] : acme_keeper_->status())
+    if (status.state == acme::DomainState::failed) alarms.push_back({"acme_failed", slot.text() + ": " + status.text(), false});
+  return alarms;
 }
 
 NodeFacts::Awaitable<Outcome<ServedView>> NodeFacts::explain_sni(std::string sni, std::uint16_t port) {
@@ -156,6 +159,20 @@ NodeFacts::Awaitable<std::vector<TrustFileView>> NodeFacts::trust_files() {
   add("traversal", files.ca_file, node_.credentials());
   if (!node_.config().is_e()) add("call_control", files.call_control_ca_file.empty() ? files.ca_file : files.call_control_ca_file, node_.call_control_credentials());
   co_return views;
+}
+
+NodeFacts::Awaitable<std::vector<AcmeView>> NodeFacts::acme() {
+  std::vector<AcmeView> views;
+  for (const auto& [slot, status] : node_.acme_keeper().status()) {
+    views.push_back({slot.text(), acme::name_of(status.state), status.text(), status.authority, status.valid_until_s ? date_of(*status.valid_until_s) : "", status.next_attempt_s ? date_of(*status.next_attempt_s) : "", status.failures});
+  }
+  co_return views;
+}
+
+NodeFacts::Awaitable<Outcome<>> NodeFacts::renew_by_acme(std::string slot) {
+  const auto parsed = certificates::Slot::parse(slot);
+  if (!parsed) co_return parsed.fault();
+  co_return node_.acme_keeper().renew_now(*parsed);
 }
 
 NodeFacts::Awaitable<std::vector<std::string>> NodeFacts::depends_on_authority(std::string purpose, std::string fingerprint) {

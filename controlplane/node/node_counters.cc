@@ -186,6 +186,15 @@ void add_certificates(std::vector<CounterView>& out, Node& node) {
     add(out, "certificates", count, {{"slot", slot}});
     if (first_s) add(out, "certificate_expiry_seconds", static_cast<double>(*first_s - now_s), {{"slot", slot}});
   }
+  const AcmeCounters& orders = node.acme_keeper().counters();
+  add(out, "acme_orders_total", orders.orders, {{"outcome", "begun"}});
+  add(out, "acme_orders_total", orders.issued, {{"outcome", "issued"}});
+  add(out, "acme_orders_total", orders.failed, {{"outcome", "failed"}});
+  const auto kept = node.acme_keeper().status();
+  for (const acme::DomainState state : {acme::DomainState::pending, acme::DomainState::ready, acme::DomainState::deployed, acme::DomainState::failed}) {
+    const auto count = std::count_if(kept.begin(), kept.end(), [&](const auto& entry) { return entry.second.state == state; });
+    add(out, "acme_slots", static_cast<uint64_t>(count), {{"state", acme::name_of(state)}});
+  }
   add(out, "certificate_requests", uint64_t{set->requests.size()});
   add(out, "tls_certificate_failures_total", failures);
   add(out, "tls_uncovered_names_total", node.credentials().uncovered().total());

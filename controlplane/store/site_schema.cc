@@ -107,6 +107,24 @@ CREATE TABLE phone_profile (
   encrypted INTEGER NOT NULL,
   oauth INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE acme_authority (
+  name TEXT PRIMARY KEY COLLATE NOCASE,
+  position INTEGER NOT NULL,
+  directory_url TEXT NOT NULL,
+  contacts TEXT NOT NULL,
+  ca_file TEXT NOT NULL,
+  preferred_root TEXT NOT NULL,
+  profile TEXT NOT NULL,
+  external_key_id TEXT NOT NULL,
+  account_url TEXT NOT NULL
+) STRICT;
+CREATE TABLE acme_slot (
+  slot TEXT PRIMARY KEY
+) STRICT;
+CREATE TABLE acme_secret (
+  name TEXT PRIMARY KEY,
+  sealed BLOB NOT NULL
+) STRICT;
 CREATE TABLE certificate_setting (
   name TEXT PRIMARY KEY,
   value TEXT NOT NULL

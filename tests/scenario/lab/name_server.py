@@ -6,6 +6,11 @@ from . import plan
 from .process import Process
 
 PUBLIC_ZONE = f"""
+host-record={plan.ACME_NAME},{plan.INTERNET_EDGE.host4}
+host-record={plan.TENANT_DOMAIN},{plan.EDGE_OUTSIDE.host4}
+host-record=collab-edge.{plan.TENANT_DOMAIN},{plan.EDGE_OUTSIDE.host4}
+host-record={plan.STRAY_DOMAIN},{plan.INTERNET_EDGE.host4}
+host-record=collab-edge.{plan.STRAY_DOMAIN},{plan.INTERNET_EDGE.host4}
 host-record={plan.EDGE_NAME},{plan.EDGE_OUTSIDE.host4},{plan.EDGE_OUTSIDE.host6}
 srv-host=_sips._tcp.{plan.DOMAIN},{plan.EDGE_NAME},{plan.SIP_TLS_PORT},10,10
 srv-host=_sips._tcp.{plan.EDGE_NAME},{plan.EDGE_NAME},{plan.SIP_TLS_PORT},10,10

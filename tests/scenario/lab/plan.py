@@ -13,6 +13,9 @@ CORE_NAME = "c1.inside.example.com"
 CLUSTER_NAME = "c-cluster.inside.example.com"
 CM_NAME = "cm1.inside.example.com"
 CM2_NAME = "cm2.inside.example.com"
+ACME_NAME = "acme.example.com"
+TENANT_DOMAIN = "tenant.example.com"  # its names lead to E
+STRAY_DOMAIN = "stray.example.com"    # its names lead elsewhere
 
 SIP_TLS_PORT = 5061
 TRAVERSAL_PORT = 7001

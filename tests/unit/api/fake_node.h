@@ -67,6 +67,14 @@ class FakeNode final : public NodeView {
     std::vector<TrustFileView> files{{"traversal", "/etc/ca.pem", "CN=File CA", "01", "2030-01-01T00:00:00Z", "aabbccdd"}};
     co_return files;
   }
+  Awaitable<std::vector<AcmeView>> acme() override {
+    std::vector<AcmeView> views{{"domain/example.org", "failed", "failed: 429; next attempt soon", "le", "", "", 2}};
+    co_return views;
+  }
+  Awaitable<Outcome<>> renew_by_acme(std::string slot) override {
+    if (slot != "domain/example.org") co_return Fault{FaultCode::missing, slot, "is not kept by ACME", "switch it on first"};
+    co_return Done{};
+  }
   Awaitable<std::vector<std::string>> depends_on_authority(std::string purpose, std::string) override {
     std::vector<std::string> dependants;
     if (purpose == "traversal") dependants.push_back("zone Traversal zone, peer e1.example.com");
@@ -176,6 +184,9 @@ class RunningApi {
     auto vault_opened = certificates::CertificateVault::open(std::move(vault_options));
     EXPECT_TRUE(vault_opened) << vault_opened.fault().text();
     vault = std::move(*vault_opened);
+    auto acme_opened = certificates::AcmeStore::open(folder_ + "/state", config::Role::core);
+    EXPECT_TRUE(acme_opened) << acme_opened.fault().text();
+    acme = std::move(*acme_opened);
     auto events = EventLog::open({.file = folder_ + "/events.log", .level = LogLevel::debug});
     EXPECT_TRUE(events) << events.fault().text();
     log = std::move(*events);
@@ -201,7 +212,7 @@ class RunningApi {
     work_.reset();
     thread_.join();
   }
-  ApiParts parts() { return {node, *site, *vault, metrics, *log}; }
+  ApiParts parts() { return {node, *site, *vault, *acme, metrics, *log}; }
   std::string socket() const { return folder_ + "/api.sock"; }
   std::string folder() const { return folder_; }
 
@@ -209,6 +220,7 @@ class RunningApi {
   MetricRegistry metrics;
   std::unique_ptr<store::SiteStore> site;
   std::unique_ptr<certificates::CertificateVault> vault;
+  std::unique_ptr<certificates::AcmeStore> acme;
   std::unique_ptr<EventLog> log;
   std::uint16_t metrics_port = 0;
 

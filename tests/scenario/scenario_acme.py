@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An authority on the Internet issues certificates of domains by itself; E proves the names, and nothing ends when one is replaced."""
+import ssl
+from types import SimpleNamespace
+
+from lab import command, plan
+from lab.media_load import MediaLoad
+from lab.node_config import peers_of
+from lab.pebble import PORT, URL, Pebble
+from lab.report import require
+from lab.scripted_phone import many_calls
+
+CALLS, PACKETS_PER_S = 50, 50
+SLOT = f"domain/{plan.TENANT_DOMAIN}"
+NAMES = (plan.TENANT_DOMAIN, f"collab-edge.{plan.TENANT_DOMAIN}")
+RENEWALS = 3
+
+
+def setup(lab):
+    lab.start_peers()
+    lab.start_nodes()
+    stage = SimpleNamespace(lab=lab, edge=lab.edge, pebble=lab.keep(Pebble(lab)))
+    stage.pebble.start()
+    stage.calls = many_calls(lab, CALLS)
+    return stage
+
+
+def served(lab, name):
+    """(serial, issuer) of what E shows a client that asks for this name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    link = lab.spaces["home"].connect(plan.EDGE_OUTSIDE.host4, plan.SIP_TLS_PORT)
+    with context.wrap_socket(link, server_hostname=name) as secured:
+        pem = ssl.DER_cert_to_PEM_cert(secured.getpeercert(binary_form=True))
+    lines = command.run("openssl", "x509", "-noout", "-serial", "-issuer", stdin=pem).splitlines()
+    return tuple(line.partition("=")[2].strip() for line in lines)
+
+
+def is_open(lab, port):
+    try:
+        lab.spaces["internet"].connect(plan.EDGE_OUTSIDE.host4, port, timeout_s=2).close()
+        return True
+    except OSError:
+        return False
+
+
+def _slot(status, slot):
+    return next((entry for entry in status["slots"] if entry["slot"] == slot), None)
+
+
+def _await(stage, slot, holds, what):
+    answer = stage.edge.wait_answer(lambda status: (entry := _slot(status, slot)) is not None and holds(entry), what, timeout_s=60, words=("acme", "status"))
+    return _slot(answer, slot)
+
+
+def _serials(stage):
+    return {entry["serial"] for entry in stage.edge.ask("cert", "list") if entry["slot"] == SLOT}
+
+
+def _renew(stage):
+    """Ordered now; returns the serial that serves from then on."""
+    before = _serials(stage)
+    stage.edge.sallyport("acme", "renew", SLOT)
+    stage.edge.wait_answer(lambda listed: {entry["serial"] for entry in listed if entry["slot"] == SLOT} - before, "another certificate", timeout_s=60, words=("cert", "list"))
+    return served(stage.lab, plan.TENANT_DOMAIN)[0]
+
+
+def test_c28_a_domain_gets_its_certificate_by_http_01_and_port_80_is_shut_again(stage):
+    lab, edge = stage.lab, stage.edge
+    platform = served(lab, plan.TENANT_DOMAIN)
+    require(not is_open(lab, 80), "port 80 is open without a challenge")
+    edge.sallyport("domain", "add", plan.TENANT_DOMAIN)
+    edge.sallyport("acme", "authority", "add", "pebble", URL, "--ca-file", lab.wallet.authority.certificate, "--contact", "mailto:admin@example.com")
+    require("off" in edge.sallyport("domain", "list"), "the domain list has no ACME column")
+    edge.sallyport("acme", "on", SLOT)
+    entry = _await(stage, SLOT, lambda entry: entry["state"] == "deployed", "a certificate by ACME")
+    require(entry["authority"] == "pebble" and entry["text"].startswith("valid until"), f"told {entry}")
+    for name in NAMES:
+        serial, issuer = served(lab, name)
+        require("Pebble" in issuer and serial != platform[0], f"{name} is served {serial} of {issuer}")
+    require(not is_open(lab, 80), "port 80 stayed open")
+    listed = next(entry for entry in edge.ask("domain", "list") if entry["name"] == plan.TENANT_DOMAIN)
+    require(listed["acme"].startswith("valid until"), f"C29: the list tells {listed}")
+
+
+def test_certificates_are_renewed_under_calls_and_nothing_ends(stage):
+    lab = stage.lab
+    before = [(peer["state"], peer["since"], peer["connects"]) for peer in peers_of(lab.core.ask("zones"))]
+    with MediaLoad(lab.build, stage.calls, PACKETS_PER_S) as load:
+        load.go_on(CALLS * PACKETS_PER_S)
+        load.mark()
+        serials = [_renew(stage) for _ in range(RENEWALS)]
+        load.go_on(CALLS * PACKETS_PER_S)
+        tally = load.stop()
+    require(len(set(serials)) == RENEWALS, f"served {serials}")
+    require(tally.lost == 0, f"{tally}")
+    after = [(peer["state"], peer["since"], peer["connects"]) for peer in peers_of(lab.core.ask("zones"))]
+    require(after == before, f"{before} became {after}")
+    return f"{tally} while {RENEWALS} certificates came by ACME"
+
+
+def test_tls_alpn_01_proves_the_names_on_port_443(stage):
+    stage.edge.sallyport("acme", "set", "challenge", "tls-alpn-01")
+    serial = _renew(stage)
+    require("Pebble" in served(stage.lab, plan.TENANT_DOMAIN)[1], f"serial {serial} is not the authority's")
+    require(not is_open(stage.lab, 443), "port 443 stayed open")
+    stage.edge.sallyport("acme", "set", "challenge", "http-01")
+
+
+def test_what_the_authority_refuses_is_told_in_its_words_and_the_old_certificate_serves(stage):
+    """The names of this domain lead to another host, so its validation must fail."""
+    lab, edge = stage.lab, stage.edge
+    platform = served(lab, plan.STRAY_DOMAIN)
+    edge.sallyport("domain", "add", plan.STRAY_DOMAIN)
+    edge.sallyport("acme", "on", f"domain/{plan.STRAY_DOMAIN}")
+    entry = _await(stage, f"domain/{plan.STRAY_DOMAIN}", lambda entry: entry["state"] == "failed", "a failure")
+    require(plan.STRAY_DOMAIN in entry["text"] and "next attempt" in entry["text"] and entry["next_attempt"], f"told {entry}")
+    alarm = next(alarm for alarm in edge.ask("status")["alarms"] if alarm["kind"] == "acme_failed")
+    require(plan.STRAY_DOMAIN in alarm["text"] and not alarm["impairs"], f"told {alarm}")
+    require(served(lab, plan.STRAY_DOMAIN) == platform, "another certificate is served")
+    edge.sallyport("acme", "off", f"domain/{plan.STRAY_DOMAIN}")
+    require(not [alarm for alarm in edge.ask("status")["alarms"] if alarm["kind"] == "acme_failed"], "the alarm stays")
+
+
+def test_the_next_authority_is_asked_when_the_first_is_down(stage):
+    lab, edge = stage.lab, stage.edge
+    edge.sallyport("acme", "authority", "delete", "pebble")
+    edge.sallyport("acme", "authority", "add", "dead", f"https://{plan.ACME_NAME}:{PORT + 1}/dir", "--ca-file", lab.wallet.authority.certificate)
+    edge.sallyport("acme", "authority", "add", "second", URL, "--ca-file", lab.wallet.authority.certificate)
+    _renew(stage)
+    entry = _await(stage, SLOT, lambda entry: entry["state"] == "deployed" and entry["authority"] == "second", "the second authority")
+    require(entry["failures"] == 0, f"told {entry}")
+
+
+def test_account_and_schedule_outlive_the_control_plane(stage):
+    edge = stage.edge
+    before = edge.ask("acme", "status")
+    edge.kill_controlplane()
+    edge.start_controlplane()
+    edge.wait_ready()
+    after = edge.ask("acme", "status")
+    require(after["authorities"] == before["authorities"] and after["authorities"][1]["account_url"], f"{before} became {after}")
+    require(_slot(after, SLOT)["state"] == "deployed", f"told {after}")
+    code, out, err = edge.try_sallyport("acme", "authority", "add", "plain", "http://acme.example/dir")
+    require(code == 1 and "no https URL" in err, f"{code}: {err}")
+
+
+def test_c30_on_c_only_dns_proves_names(stage):
+    core = stage.lab.core
+    core.sallyport("acme", "authority", "add", "pebble", URL, "--ca-file", stage.lab.wallet.authority.certificate)
+    code, _, complaint = core.try_sallyport("acme", "on", "server")
+    require(code == 1 and "works on E only" in complaint and "dns-01" in complaint, f"{code}: {complaint}")
