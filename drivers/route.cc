@@ -53,7 +53,10 @@ std::vector<std::vector<uint8_t>> NetlinkSocket::ask(std::span<const uint8_t> re
   buffer.resize(receive_bytes);
   for (;;) {
     pollfd waiting{descriptor_, POLLIN, 0};
-    if (poll(&waiting, 1, answer_deadline_ms) <= 0) return messages;
+    const int ready = poll(&waiting, 1, answer_deadline_ms);
+    // DPDK's tap interrupts with a signal a frame; what the kernel was about to say is no silence.
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready <= 0) return messages;
     const ssize_t length = recv(descriptor_, buffer.data(), buffer.size(), 0);
     if (length <= 0) return messages;
     for (auto message : NetlinkMessages({buffer.data(), static_cast<size_t>(length)})) {
@@ -83,9 +86,12 @@ std::vector<std::vector<uint8_t>> NetlinkSocket::waiting(bool& overrun) {
   return messages;
 }
 
-std::optional<Route> find_route(NetlinkSocket& socket, const IpAddress& destination, const IpAddress& source,
-                                uint32_t interface_index) {
+namespace {
+
+// The kernel's answer about a route through the interface; `flags` of rtmsg.
+std::optional<Route> ask_route(NetlinkSocket& socket, const IpAddress& destination, const IpAddress& source, uint32_t interface_index, uint32_t flags) {
   NetlinkRequest<rtmsg> request(RTM_GETROUTE, NLM_F_REQUEST);
+  request.body().rtm_flags = flags;
   request.body().rtm_family = destination.family == 4 ? AF_INET : AF_INET6;
   request.body().rtm_dst_len = static_cast<uint8_t>(destination.length() * 8);
   request.body().rtm_src_len = static_cast<uint8_t>(source.length() * 8);
@@ -107,6 +113,17 @@ std::optional<Route> find_route(NetlinkSocket& socket, const IpAddress& destinat
     return route;
   }
   return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Route> find_route(NetlinkSocket& socket, const IpAddress& destination, const IpAddress& source,
+                                uint32_t interface_index) {
+  const auto route = ask_route(socket, destination, source, interface_index, 0);
+  // Asked about an interface, IPv4 takes what no route leads to as on its link; only the routing table itself tells that apart.
+  const bool may_be_assumed = route && destination.family == 4 && route->next_hop == destination;
+  if (may_be_assumed && !ask_route(socket, destination, source, interface_index, RTM_F_FIB_MATCH)) return std::nullopt;
+  return route;
 }
 
 }  // namespace sallyport::drivers

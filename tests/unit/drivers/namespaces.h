@@ -4,6 +4,8 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
@@ -12,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <optional>
@@ -22,6 +26,17 @@
 namespace sallyport::test {
 
 inline bool shell(const std::string& line) { return std::system((line + " >/dev/null 2>&1").c_str()) == 0; }
+
+// Looks again until the condition holds; false when the deadline is over.
+template <class Condition>
+bool until(Condition condition, int deadline_ms = 5000) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(deadline_ms);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    poll(nullptr, 0, 10);
+  }
+  return true;
+}
 
 class Namespace {
  public:
@@ -36,21 +51,40 @@ class Namespace {
   const std::string& name() const { return name_; }
   bool in(const std::string& line) const { return shell("ip netns exec " + name_ + " " + line); }
 
-  // A UDP socket bound to ip:port within the namespace.
-  int socket(const std::string& ip, uint16_t port) const {
-    int descriptor = -1;
+  // What a command says there.
+  std::string output(const std::string& line) const {
+    std::string text;
+    FILE* pipe = popen(("ip netns exec " + name_ + " " + line + " 2>&1").c_str(), "r");
+    char part[256];
+    while (pipe != nullptr && std::fgets(part, sizeof part, pipe) != nullptr) text += part;
+    if (pipe != nullptr) pclose(pipe);
+    return text;
+  }
+  uint64_t number(const std::string& path) const { return std::strtoull(output("cat " + path).c_str(), nullptr, 10); }
+
+  // Runs `work` on a thread within the namespace: sockets made there stay there.
+  template <class Work>
+  void inside(Work work) const {
     std::thread([&] {
       const int space = open(("/run/netns/" + name_).c_str(), O_RDONLY | O_CLOEXEC);
-      if (space < 0 || setns(space, CLONE_NEWNET) != 0) return;
-      close(space);
+      const bool is_there = space >= 0 && setns(space, CLONE_NEWNET) == 0;
+      if (space >= 0) close(space);
+      if (is_there) work();
+    }).join();
+  }
+
+  // A socket bound to ip:port within the namespace; -1: it cannot be.
+  int socket(const std::string& ip, uint16_t port, int type = SOCK_DGRAM) const {
+    int descriptor = -1;
+    inside([&] {
       const bool is_v6 = ip.find(':') != std::string::npos;
-      descriptor = ::socket(is_v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+      descriptor = ::socket(is_v6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC, 0);
       sockaddr_storage address = endpoint(ip, port);
       if (bind(descriptor, reinterpret_cast<sockaddr*>(&address), is_v6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in)) != 0) {
         close(descriptor);
         descriptor = -1;
       }
-    }).join();
+    });
     return descriptor;
   }
 
@@ -86,10 +120,38 @@ inline bool join(const Namespace& a, const std::string& a_if, const std::string&
          set(a, a_if, a_ip) && set(b, b_if, b_ip);
 }
 
-// A program within a namespace, ended by its id.
+// Whole frames of an interface of a namespace: sends them, and sees all that pass there, either way.
+class FrameSocket {
+ public:
+  FrameSocket(const Namespace& space, const std::string& interface) {
+    space.inside([&] {
+      address_.sll_family = AF_PACKET;
+      address_.sll_protocol = htons(ETH_P_ALL);
+      address_.sll_ifindex = static_cast<int>(if_nametoindex(interface.c_str()));
+      descriptor_ = ::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+      if (bind(descriptor_, reinterpret_cast<const sockaddr*>(&address_), sizeof address_) != 0) {
+        close(descriptor_);
+        descriptor_ = -1;
+      }
+    });
+  }
+  ~FrameSocket() { close(descriptor_); }
+  FrameSocket(const FrameSocket&) = delete;
+  FrameSocket& operator=(const FrameSocket&) = delete;
+  int descriptor() const { return descriptor_; }
+  bool send(const std::vector<uint8_t>& frame) const {
+    return sendto(descriptor_, frame.data(), frame.size(), 0, reinterpret_cast<const sockaddr*>(&address_), sizeof address_) == static_cast<ssize_t>(frame.size());
+  }
+
+ private:
+  int descriptor_ = -1;
+  sockaddr_ll address_{};
+};
+
+// A program within a namespace, ended by its id; what it says goes to a file when one is named.
 class Program {
  public:
-  Program(const Namespace& space, std::vector<std::string> words) {
+  Program(const Namespace& space, std::vector<std::string> words, const std::string& log = "") {
     std::vector<std::string> all = {"ip", "netns", "exec", space.name()};
     all.insert(all.end(), words.begin(), words.end());
     std::vector<char*> arguments;
@@ -97,6 +159,7 @@ class Program {
     arguments.push_back(nullptr);
     pid_ = fork();
     if (pid_ == 0) {
+      if (!log.empty() && std::freopen(log.c_str(), "a", stderr) == nullptr) _exit(126);
       execvp("ip", arguments.data());
       _exit(127);
     }

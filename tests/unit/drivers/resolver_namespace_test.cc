@@ -28,16 +28,6 @@ class ResolverNamespace : public testing::Test {
     ASSERT_TRUE(here_.in("ip addr add 2001:db8::1/64 dev eth nodad") && there_.in("ip addr add 2001:db8::2/64 dev far nodad"));
     ASSERT_TRUE(here_.in("ip route add 10.7.0.0/16 via 10.1.0.2") && here_.in("ip -6 route add 2001:db8:7::/48 via 2001:db8::2"));
   }
-  // Runs within the namespace: netlink answers for that of the calling thread.
-  template <class Work>
-  void inside(Work work) {
-    std::thread([&] {
-      const int space = open(("/run/netns/" + here_.name()).c_str(), O_RDONLY | O_CLOEXEC);
-      ASSERT_EQ(setns(space, CLONE_NEWNET), 0);
-      close(space);
-      work();
-    }).join();
-  }
   std::string far_mac() {
     char mac[18] = {};
     FILE* output = popen(("ip netns exec " + there_.name() + " cat /sys/class/net/far/address").c_str(), "r");
@@ -55,7 +45,8 @@ class ResolverNamespace : public testing::Test {
 
 TEST_F(ResolverNamespace, RoutesNameTheNextHopAndNeighboursAreProbedByTheKernel) {
   const std::string mac = far_mac();
-  inside([&] {
+  // Netlink answers for the namespace of the calling thread.
+  here_.inside([&] {
     auto questions = drivers::NetlinkSocket::open(0);
     auto events = drivers::NetlinkSocket::open(RTMGRP_NEIGH);
     ASSERT_TRUE(questions && events);
@@ -70,6 +61,7 @@ TEST_F(ResolverNamespace, RoutesNameTheNextHopAndNeighboursAreProbedByTheKernel)
       EXPECT_EQ(route->interface_index, eth);
     }
     EXPECT_FALSE(drivers::find_route(*questions, ip("2001:db9::1"), ip("2001:db8::1"), eth)) << "no route";
+    EXPECT_FALSE(drivers::find_route(*questions, ip("203.0.113.1"), ip("10.1.0.1"), eth)) << "no route, whatever the kernel would assume";
 
     for (const char* target : {"10.1.0.2", "2001:db8::2"}) {
       SCOPED_TRACE(target);

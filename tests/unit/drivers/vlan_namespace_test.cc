@@ -2,8 +2,6 @@
 // A dataplane on real interfaces, profile packet, whose outer address has a VLAN: the kernel hands the tag over beside the frame.
 
 #include <gtest/gtest.h>
-#include <linux/if_packet.h>
-#include <net/ethernet.h>
 
 #include <chrono>
 #include <fstream>
@@ -14,30 +12,6 @@
 
 namespace sallyport::test {
 namespace {
-
-// Sends whole frames from an interface of a namespace.
-class FrameSender {
- public:
-  FrameSender(const Namespace& space, const std::string& interface) {
-    std::thread([&] {
-      const int home = open(("/run/netns/" + space.name()).c_str(), O_RDONLY | O_CLOEXEC);
-      if (home < 0 || setns(home, CLONE_NEWNET) != 0) return;
-      close(home);
-      descriptor_ = ::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-      address_.sll_family = AF_PACKET;
-      address_.sll_ifindex = static_cast<int>(if_nametoindex(interface.c_str()));
-    }).join();
-  }
-  ~FrameSender() { close(descriptor_); }
-  FrameSender(const FrameSender&) = delete;
-  bool send(const Bytes& frame) const {
-    return sendto(descriptor_, frame.data(), frame.size(), 0, reinterpret_cast<const sockaddr*>(&address_), sizeof address_) == static_cast<ssize_t>(frame.size());
-  }
-
- private:
-  int descriptor_ = -1;
-  sockaddr_ll address_{};
-};
 
 TEST(VlanNamespace, TaggedMediaIsTakenAndUntaggedNamedOnAPacketPort) {
   if (geteuid() != 0) GTEST_SKIP() << "network namespaces need root";
@@ -68,7 +42,7 @@ TEST(VlanNamespace, TaggedMediaIsTakenAndUntaggedNamedOnAPacketPort) {
   ASSERT_EQ(client->run(command), abi::CommandStatus::done);
   const int listener = inside.socket("10.2.0.2", 5000);
   ASSERT_GE(listener, 0);
-  const FrameSender sender(phone, "ph");
+  const FrameSocket sender(phone, "ph");
   const abi::Address source = address("10.1.0.2", 4000), relay = address("10.1.0.1", 40000);
   std::optional<std::vector<uint8_t>> heard;
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
