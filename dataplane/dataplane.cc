@@ -87,6 +87,7 @@ Outcome<> Dataplane::open_ports() {
     auto port = drivers::Port::open(spec, node_.pool, notice);
     if (!notice.empty()) say(notice);
     if (!port) return port.fault();
+    node_.has_exception_ports |= (*port)->has_exception_port();
     node_.ports.push_back(std::move(*port));
   }
   return Done{};
@@ -200,7 +201,7 @@ int Dataplane::run() {
   const abi::RegionHeader& header = node_.region->header();
   for (const auto& port : node_.ports) {
     say("port " + port->spec().name + ": " + port->spec().device + ", profile " + drivers::profile_name(port->spec().profile) +
-        ", steering " + port->steering());
+        ", steering " + port->steering() + (port->has_exception_port() ? ", exception port " + port->exception_device().interface_name + " (" + port->exception_device().kind + ")" : ""));
   }
   say("node " + settings_.name + " ready: " + std::to_string(workers_.size()) + " worker(s), crypto " + header.crypto + ", " +
       std::to_string(node_.geometry.flow_capacity) + " flows in " + (node_.region->has_large_pages() ? "large" : "small") + " pages, socket " + settings_.socket);

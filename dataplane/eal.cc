@@ -79,7 +79,8 @@ Outcome<> start_eal(const EalOptions& options, std::string& notice) {
   std::vector<std::string> words = {"sallyport-dataplane", "--lcores", *map, "--main-lcore", "0", "--no-telemetry",
                                     "--file-prefix", "sallyport-" + options.node_name + "-" + std::to_string(getpid()),
                                     "-m", memory, "--log-level", "lib.*:error", "--log-level", "pmd.*:error"};
-  if (!options.use_pci) words.push_back("--no-pci");
+  if (options.pci_devices.empty()) words.push_back("--no-pci");
+  for (const auto& device : options.pci_devices) words.insert(words.end(), {"-a", device});
   if (use_hugepages) {
     words.push_back("--in-memory");
     notice = "hugepages: " + memory + " MiB";

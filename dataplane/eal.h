@@ -19,7 +19,7 @@ struct EalOptions {
   std::vector<uint32_t> lcores;  // core of worker 0, 1, ...; worker w runs as DPDK lcore w + 1
   uint32_t memory_mb = 128;
   Hugepages hugepages = Hugepages::automatic;
-  bool use_pci = false;
+  std::vector<std::string> pci_devices;  // the only ones that are touched: others may be another dataplane's
 };
 
 // Also removes the run-time folders of dataplanes that were killed.

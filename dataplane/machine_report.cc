@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/machine_report.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
@@ -160,6 +162,14 @@ void inspect_steering(const NodeSettings& settings, const drivers::PortSpec& por
   }
 }
 
+// Profile vfio: the way to the kernel, of which the port makes an interface.
+void inspect_exception(const fs::path& root, const drivers::PortSpec& port, std::vector<MachineFact>& facts) {
+  const bool has_vhost = access((root / "dev/vhost-net").c_str(), R_OK | W_OK) == 0, has_tun = access((root / "dev/net/tun").c_str(), R_OK | W_OK) == 0;
+  facts.push_back({has_vhost || has_tun, "exception port of port " + port.name,
+                   has_vhost ? "virtio_user over vhost-net" : has_tun ? "tap, /dev/vhost-net may not be opened" : "neither /dev/vhost-net nor /dev/net/tun may be opened",
+                   "modprobe vhost_net or tun, and let this user open the device"});
+}
+
 }  // namespace
 
 std::string MachineFact::text() const { return (is_fine ? "ok: " : "warning: ") + subject + ": " + fact + (is_fine || remedy.empty() ? "" : "; " + remedy); }
@@ -180,6 +190,7 @@ std::vector<MachineFact> inspect_machine(const std::string& root, const NodeSett
   for (const drivers::PortSpec& port : settings->ports) {
     if (port.profile != drivers::Profile::ring && port.profile != drivers::Profile::memif) inspect_numa(base, *settings, port, facts);
     inspect_steering(*settings, port, facts);
+    if (port.profile == drivers::Profile::vfio) inspect_exception(base, port, facts);
   }
   return facts;
 }

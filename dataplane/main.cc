@@ -57,8 +57,10 @@ int run(const std::string& path, bool no_hugepages) {
   using namespace sallyport::dataplane;
   const auto settings = read_node_settings(path);
   if (!settings) return fail(settings.fault());
-  EalOptions options{settings->name, settings->lcores, settings->memory_mb, settings->hugepages, false};
-  for (const auto& port : settings->ports) options.use_pci |= port.profile == sallyport::drivers::Profile::vfio;
+  EalOptions options{settings->name, settings->lcores, settings->memory_mb, settings->hugepages, {}};
+  for (const auto& port : settings->ports) {
+    if (port.profile == sallyport::drivers::Profile::vfio && sallyport::drivers::is_pci_address(port.device)) options.pci_devices.push_back(port.device);
+  }
   if (no_hugepages && options.hugepages == Hugepages::automatic) options.hugepages = Hugepages::off;
   std::string notice;
   if (auto started = start_eal(options, notice); !started) {

@@ -20,6 +20,8 @@ struct rte_ring;
 
 namespace sallyport::dataplane {
 
+inline constexpr uint16_t max_ports = 16;
+
 struct LocalSlot {
   bool in_use = false;
   abi::Address address;
@@ -35,6 +37,7 @@ struct Node {
   std::array<LocalSlot, abi::max_address_slots> slots;
   std::array<uint32_t, abi::max_address_slots> slots_v4{};  // IPv4 addresses without VLAN in network byte order, for plain packets
   bool has_vlans = false;
+  bool has_exception_ports = false;
   uint16_t slot_count = 0;
   std::array<uint16_t, media_kinds> link_port{36000, 36001};
   drivers::NextHopTable hops;

@@ -16,7 +16,6 @@ namespace sallyport::drivers {
 namespace {
 constexpr uint16_t receive_descriptors = 1024;
 constexpr uint16_t transmit_descriptors = 1024;
-constexpr uint16_t exception_descriptors = 256;
 constexpr const char* profile_names[] = {"packet", "xdp", "ring", "memif", "vfio"};
 
 Fault port_fault(const PortSpec& spec, const std::string& cause, const std::string& remedy) {
@@ -66,7 +65,10 @@ Outcome<std::unique_ptr<Port>> Port::open_profile(const PortSpec& spec, rte_memp
     if (auto finished = finish_xdp_port(spec); !finished) return finished.fault();
   }
   if (spec.profile == Profile::vfio) {
-    if (auto opened = port->open_exception_port(pool); !opened) return opened.fault();
+    auto exception = open_exception_device(spec, port->mac_, pool);
+    if (!exception) return exception.fault();
+    port->exception_ = *exception;
+    port->kernel_interface_ = exception->interface_name;
   }
   return port;
 }
@@ -113,6 +115,8 @@ Outcome<> Port::configure(rte_mempool* pool) {
   rte_ether_addr address{};
   rte_eth_macaddr_get(id_, &address);
   std::copy_n(address.addr_bytes, 6, mac_.begin());
+  // Neighbour solicitations come to multicast addresses of which only the kernel knows. A device that knows neither filters nothing.
+  if (spec_.profile == Profile::vfio && rte_eth_allmulticast_enable(id_) != 0) rte_eth_promiscuous_enable(id_);
   rte_ether_addr peer{};
   if (!spec_.peer_mac.empty()) {
     if (rte_ether_unformat_addr(spec_.peer_mac.c_str(), &peer) != 0) {
@@ -125,35 +129,19 @@ Outcome<> Port::configure(rte_mempool* pool) {
   return Done{};
 }
 
-Outcome<> Port::open_exception_port(rte_mempool* pool) {
-  const auto id = open_exception_device(spec_, mac_, exception_device_name_, kernel_interface_);
-  if (!id) return id.fault();
-  rte_eth_conf conf{};
-  bool ready = rte_eth_dev_configure(*id, spec_.queues, spec_.queues, &conf) == 0;
-  for (uint16_t queue = 0; ready && queue < spec_.queues; ++queue) {
-    ready = rte_eth_rx_queue_setup(*id, queue, exception_descriptors, SOCKET_ID_ANY, nullptr, pool) == 0 &&
-            rte_eth_tx_queue_setup(*id, queue, exception_descriptors, SOCKET_ID_ANY, nullptr) == 0;
-  }
-  if (!ready || rte_eth_dev_start(*id) != 0) return port_fault(spec_, "its exception port does not start", "see DPDK's log lines above");
-  exception_id_ = *id;
-  return Done{};
-}
-
-namespace {
 void remove_device(uint16_t port_id) {
   rte_eth_dev_info info{};
   if (rte_eth_dev_info_get(port_id, &info) != 0) return;
   rte_eth_dev_close(port_id);
   rte_dev_remove(info.device);
 }
-}  // namespace
 
 Port::~Port() {
   if (id_ == no_port) return;
   if (started_) rte_eth_dev_stop(id_);
-  if (exception_id_ != no_port && !exception_device_name_.empty()) {
-    rte_eth_dev_stop(exception_id_);
-    remove_device(exception_id_);
+  if (exception_.kind != nullptr) {
+    rte_eth_dev_stop(exception_.id);
+    remove_device(exception_.id);
   }
   if (!device_name_.empty()) remove_device(id_);
 }

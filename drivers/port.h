@@ -24,15 +24,25 @@ Outcome<Profile> parse_profile(const std::string& name);
 struct PortSpec {
   std::string name;
   Profile profile = Profile::packet;
-  std::string device;      // interface name; PCI address for vfio; ring or socket name for ring and memif
+  std::string device;      // interface name; PCI address or DPDK device "net_x,arguments" for vfio; ring or socket name for ring and memif
   uint16_t queues = 1;     // one a worker
   uint16_t mtu = 1500;
   bool memif_server = false;
   std::string peer_mac;    // ring, memif: no kernel knows the neighbour, so it is given
+  uint32_t kernel_packets_per_s = 50000;  // vfio: what one worker gives the kernel at most
   // Steering and the XDP program let only these UDP ports into the dataplane.
   uint16_t relay_port_min = 36002;
   uint16_t relay_port_max = 59999;
   std::vector<uint16_t> link_ports;
+};
+
+inline constexpr uint16_t no_port = 0xffff;
+
+// vfio: the interface of the kernel's with the NIC's MAC address.
+struct ExceptionDevice {
+  uint16_t id = no_port;
+  std::string interface_name;
+  const char* kind = nullptr;  // "virtio_user" or "tap"; nullptr: made elsewhere, and not ours to remove
 };
 
 class Port {
@@ -54,10 +64,11 @@ class Port {
   bool offloads_checksum() const { return offloads_checksum_; }
   const char* steering() const { return steering_; }
   // Where what is not media goes and the kernel's own packets come from; only a port that the kernel does not see has one.
-  bool has_exception_port() const { return exception_id_ != no_port; }
-  uint16_t exception_id() const { return exception_id_; }
+  bool has_exception_port() const { return exception_.id != no_port; }
+  uint16_t exception_id() const { return exception_.id; }
+  const ExceptionDevice& exception_device() const { return exception_; }
   // Gives a wrapped port one (tests); profile vfio opens its own.
-  void set_exception_port(uint16_t port_id) { exception_id_ = port_id; }
+  void set_exception_port(uint16_t port_id) { exception_.id = port_id; }
   // The interface whose routes and neighbours hold for this port; for vfio the exception port's.
   const std::string& kernel_interface() const { return kernel_interface_; }
 
@@ -65,12 +76,10 @@ class Port {
   explicit Port(const PortSpec& spec) : spec_(spec), kernel_interface_(spec.device) {}
   static Outcome<std::unique_ptr<Port>> open_profile(const PortSpec& spec, rte_mempool* pool);
   Outcome<> configure(rte_mempool* pool);
-  Outcome<> open_exception_port(rte_mempool* pool);
 
   PortSpec spec_;
-  static constexpr uint16_t no_port = 0xffff;
   uint16_t id_ = no_port;
-  uint16_t exception_id_ = no_port;
+  ExceptionDevice exception_;
   bool started_ = false;
   bool offloads_checksum_ = false;
   const char* steering_ = "hand-over";
@@ -78,7 +87,6 @@ class Port {
   std::array<uint8_t, 6> mac_{};
   std::array<uint8_t, 6> peer_mac_{};
   std::string device_name_;  // of the DPDK device to remove at the end; empty when wrapped
-  std::string exception_device_name_;
 };
 
 // The profiles. Each probes its device and returns the DPDK port id; device_name receives what to remove later.
@@ -88,12 +96,15 @@ Outcome<uint16_t> open_ring_port(const PortSpec& spec, std::string& device_name)
 Outcome<uint16_t> open_memif_port(const PortSpec& spec, std::string& device_name);
 Outcome<uint16_t> open_vfio_port(const PortSpec& spec, std::string& device_name);
 
-// vfio: an interface of the kernel's with the NIC's MAC address, by virtio_user over vhost-net, else by tap.
-Outcome<uint16_t> open_exception_device(const PortSpec& spec, const std::array<uint8_t, 6>& mac, std::string& device_name,
-                                        std::string& interface_name);
+// vfio: opens and starts the exception port, by virtio_user over vhost-net, else by tap; its interface is up when this returns.
+Outcome<ExceptionDevice> open_exception_device(const PortSpec& spec, const std::array<uint8_t, 6>& mac, rte_mempool* pool);
+// vfio: a whole PCI address, "0000:65:00.0"; or a device that DPDK makes itself, "net_af_packet_wan,iface=wan".
+bool is_pci_address(const std::string& device);
+bool is_virtual_device(const std::string& device);
 
 // Probes a DPDK device "net_x0,args" and finds the port it made.
 Outcome<uint16_t> probe_device(const std::string& name, const std::string& arguments, const std::string& remedy);
+void remove_device(uint16_t port_id);
 // xdp: after the queues are set up, and with them the program attached, lets the relay ports in.
 Outcome<> finish_xdp_port(const PortSpec& spec);
 // vfio: after start, steer UDP destination ports to the owner's queue. Names what is in force: "rte_flow", "rss", or

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Profile `vfio`: a NIC bound to vfio-pci, driven by DPDK's own driver. Media is steered to the owner's queue by rte_flow on the
+// Profile `vfio`: a NIC bound to vfio-pci, driven by DPDK's own driver, or where there is none a device that DPDK makes itself and that takes
+// the same way ("net_af_packet_wan,iface=wan"). Media is steered to the owner's queue by rte_flow on the
 // UDP destination port, else by RSS with the workers handing over. What is not media goes to the kernel through an exception
 // port (exception_device.cc, dataplane/exception_path.h), whose interface carries the node's addresses, routes and neighbours.
 
@@ -15,9 +16,6 @@
 
 namespace sallyport::drivers {
 
-namespace {
-
-// Full PCI addresses only: "0000:65:00.0".
 bool is_pci_address(const std::string& text) {
   const std::string shape = "hhhh:hh:hh.h";
   if (text.size() != shape.size()) return false;
@@ -26,6 +24,10 @@ bool is_pci_address(const std::string& text) {
   }
   return true;
 }
+
+bool is_virtual_device(const std::string& device) { return device.starts_with("net_"); }
+
+namespace {
 
 Fault vfio_fault(const PortSpec& spec, const std::string& cause, const std::string& remedy) {
   return Fault{FaultCode::refused, "port " + spec.name + " (" + spec.device + ")", cause, remedy};
@@ -60,7 +62,12 @@ bool add_rule(uint16_t port_id, bool is_v4, uint16_t queue, uint16_t queues) {
 }  // namespace
 
 Outcome<uint16_t> open_vfio_port(const PortSpec& spec, std::string& device_name) {
-  if (!is_pci_address(spec.device)) return vfio_fault(spec, "is no PCI address", "write it whole, as 0000:65:00.0");
+  if (is_virtual_device(spec.device)) {
+    const size_t comma = spec.device.find(',');
+    device_name = spec.device.substr(0, comma);
+    return probe_device(device_name, comma == std::string::npos ? "" : spec.device.substr(comma + 1), "see DPDK's log lines above, and its guide for the device's arguments");
+  }
+  if (!is_pci_address(spec.device)) return vfio_fault(spec, "is neither a PCI address nor a device of DPDK's", "write the address whole, as 0000:65:00.0, or the device as net_af_packet_wan,iface=wan");
   const std::filesystem::path device = "/sys/bus/pci/devices/" + spec.device;
   std::error_code error;
   if (!std::filesystem::exists(device, error)) return vfio_fault(spec, "there is no such PCI device", "see lspci -D");

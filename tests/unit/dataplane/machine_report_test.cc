@@ -14,6 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 class MachineReport : public ::testing::Test {
@@ -31,6 +32,7 @@ class MachineReport : public ::testing::Test {
     write("sys/devices/system/cpu/online", "0-3\n");
     for (const char* cpu : {"cpu0", "cpu1", "cpu2", "cpu3"}) fs::create_directories(root / "sys/devices/system/cpu" / cpu / "node0");
     write("sys/bus/pci/devices/0000:65:00.0/numa_node", "0\n");
+    write("dev/vhost-net", "");
     settings.lcores = {2, 3};
     settings.memory_mb = 128;
     settings.ports.push_back({.name = "outside", .profile = drivers::Profile::vfio, .device = "0000:65:00.0"});
@@ -91,6 +93,16 @@ TEST_F(MachineReport, PortOfTheKernelWithSeveralWorkersHandsOver) {
   EXPECT_THAT(told, Contains(HasSubstr("profile packet has no rules by port: workers hand over to each other; profile vfio steers in the NIC")));
   settings.lcores = {2};
   EXPECT_THAT(lines(&settings), Contains("ok: steering of port outside: one worker, nothing to steer"));
+}
+
+TEST_F(MachineReport, WayToTheKernelIsNamedForAPortThatItDoesNotSee) {
+  EXPECT_THAT(lines(&settings), Contains("ok: exception port of port outside: virtio_user over vhost-net"));
+  fs::remove(root / "dev/vhost-net");
+  EXPECT_THAT(lines(&settings), Contains("warning: exception port of port outside: neither /dev/vhost-net nor /dev/net/tun may be opened; modprobe vhost_net or tun, and let this user open the device"));
+  write("dev/net/tun", "");
+  EXPECT_THAT(lines(&settings), Contains("ok: exception port of port outside: tap, /dev/vhost-net may not be opened"));
+  settings.ports[0].profile = drivers::Profile::packet;
+  EXPECT_THAT(lines(&settings), Not(Contains(HasSubstr("exception port"))));
 }
 
 TEST_F(MachineReport, WithoutANodeFileItSpeaksOfTheMachineOnly) {

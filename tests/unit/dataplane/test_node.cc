@@ -45,7 +45,7 @@ rte_mempool* packet_pool() {
     sched_getaffinity(0, sizeof allowed, &allowed);
     uint32_t core = 0;
     while (!CPU_ISSET(core, &allowed)) ++core;
-    dataplane::EalOptions options{"unit", {core}, 128, pages, false};
+    dataplane::EalOptions options{"unit", {core}, 128, pages, {}};
     if (auto started = dataplane::start_eal(options, notice); !started) die(started.fault());
     auto made = dataplane::create_packet_pool(64, 1);
     if (!made) die(made.fault());
