@@ -119,7 +119,7 @@ void read_dataplane(Reader& reader, const toml::table& root, NodeSettings& setti
 }
 
 void read_ports(Reader& reader, const toml::table& root, NodeSettings& settings) {
-  each_table(reader, root, "port", 16, [&](const toml::table& table) {
+  each_table(reader, root, "port", max_ports, [&](const toml::table& table) {
     drivers::PortSpec port;
     std::string profile = "packet";
     reader.text(table, "port", "name", true, port.name);
@@ -127,6 +127,7 @@ void read_ports(Reader& reader, const toml::table& root, NodeSettings& settings)
     reader.text(table, "port", "device", true, port.device);
     reader.text(table, "port", "peer_mac", false, port.peer_mac);
     reader.number(table, "port", "mtu", 1280, 9000, port.mtu);
+    reader.number(table, "port", "kernel_packets_per_s", 100, 10'000'000, port.kernel_packets_per_s);
     const auto known = drivers::parse_profile(profile);
     if (!known) return reader.fail("port.profile", "\"" + profile + "\" is unknown", known.fault().remedy, table.source().begin.line);
     port.profile = *known;

@@ -142,15 +142,15 @@ void parse_carefully(Worker& worker, Packet& packet, const BurstFacts& facts) {
   uint8_t* frame = rte_pktmbuf_mtod(mbuf, uint8_t*);
   Datagram datagram;
   bool bad_length = false;
-  if (!find_udp(frame, mbuf->data_len, datagram, bad_length)) return worker.drop(packet, abi::DropReason::not_ours);
+  if (!find_udp(frame, mbuf->data_len, datagram, bad_length)) return worker.leave(packet);
   const size_t destination = datagram.family == 4 ? offsetof(rte_ipv4_hdr, dst_addr) : offsetof(rte_ipv6_hdr, dst_addr);
   packet.slot = find_slot(worker.node, datagram.family, datagram.ip + destination);
-  if (packet.slot == abi::no_slot) return worker.drop(packet, abi::DropReason::not_ours);
-  if (facts.own_mac != nullptr && std::memcmp(frame + 6, facts.own_mac, 6) == 0) return worker.drop(packet, abi::DropReason::not_ours);
+  if (packet.slot == abi::no_slot) return worker.leave(packet);
+  if (facts.own_mac != nullptr && std::memcmp(frame + 6, facts.own_mac, 6) == 0) return worker.leave(packet);
   const auto* udp = reinterpret_cast<const rte_udp_hdr*>(datagram.udp);
   packet.local_port = rte_be_to_cpu_16(udp->dst_port);
   if (!facts.is_relay_port(packet.local_port) && !FlowTable::is_link_entry(worker.flows->port_entry(packet.slot, packet.local_port))) {
-    return worker.drop(packet, abi::DropReason::not_ours);
+    return worker.leave(packet);
   }
   const uint16_t vlan = worker.node.slots[packet.slot].vlan;
   if (vlan != 0 && !has_vlan(*mbuf, datagram, vlan)) return worker.drop(packet, abi::DropReason::wrong_vlan);

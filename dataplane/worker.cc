@@ -89,7 +89,10 @@ bool Worker::poll_once(uint64_t at_ns) {
   packets += run_handed_over(*this);
   if (packets != 0) last_packet_ns_ = now_ns;
   busy |= packets != 0;
-  busy |= take_from_kernel(*this) != 0;
+  if (node.has_exception_ports && take_from_kernel(*this) != 0) {
+    busy = true;
+    last_packet_ns_ = now_ns;
+  }
   if (now_ns >= next_tick_ns_) {
     next_tick_ns_ = now_ns + tick_ns;
     tick_links(*this);
@@ -147,9 +150,11 @@ void Worker::rest(uint32_t idle_rounds) {
   }
   uint64_t rest_us = node.sleep_idle_us;
   // Without flows nobody waits for a packet but the link, and a command wakes us: back off within half a second. With flows that are
-  // all silent, which is no call as people know it, the first packet may wait a millisecond; a stream keeps the short rest.
-  if (now_ns - last_packet_ns_ > silence_ns || flows->live_flows == 0) {
-    const uint64_t limit_us = flows->live_flows == 0 ? rest_limit_us : silent_rest_us;
+  // all silent, which is no call as people know it, the first packet may wait a millisecond; a stream keeps the short rest. All of a node's
+  // signalling comes this way when a port has an exception port, so it counts as a stream does.
+  const bool has_users = flows->live_flows != 0 || node.has_exception_ports;
+  if (now_ns - last_packet_ns_ > silence_ns || !has_users) {
+    const uint64_t limit_us = has_users ? silent_rest_us : rest_limit_us;
     rest_us = std::min(rest_us << std::min((idle_rounds - spins_before_rest) / 16, 9u), std::max(rest_us, limit_us));
   }
   area->asleep.store(1, std::memory_order_seq_cst);
@@ -174,6 +179,14 @@ void Worker::drop(Packet& packet, abi::DropReason reason) {
   abi::FlowState& state = state_of(packet);
   ++state.dropped;
   state.last_drop = static_cast<uint8_t>(reason);
+}
+
+void Worker::leave(Packet& packet) {
+  if (!node.ports[burst.port_index]->has_exception_port()) return drop(packet, abi::DropReason::not_ours);
+  // Counted when it is known what becomes of it: a counter that went back would look like a restart.
+  packet.verdict = Verdict::drop;
+  packet.reason = abi::DropReason::not_ours;
+  --burst.passing;
 }
 
 void Worker::settle(Packet& packet, Verdict verdict) {

@@ -10,6 +10,7 @@
 
 #include "dataplane/abi/region.h"
 #include "dataplane/control_datagram.h"
+#include "dataplane/exception_policer.h"
 #include "dataplane/flow_table.h"
 #include "dataplane/link_table.h"
 #include "dataplane/node.h"
@@ -33,6 +34,8 @@ class Worker {
   bool poll_once(uint64_t now_ns);
 
   void drop(Packet& packet, abi::DropReason reason);
+  // Not ours: the kernel's, which gets it by the port's exception port (exception_path.h) or has it already.
+  void leave(Packet& packet);
   void post(const abi::Event& event);
   void post_flow_event(abi::EventType type, const FlowEntry& flow, const abi::Address& address, uint32_t value);
   void post_link_event(abi::EventType type, const Link& link, uint32_t kind);
@@ -53,6 +56,7 @@ class Worker {
   std::unique_ptr<FlowTable> flows;
   LinkTable links;
   SourcePolicer strangers;
+  ExceptionPolicer exceptions[max_ports];
   drivers::CryptoEngine engine;
   SrtpBurst srtp;
   ControlMac mac;

@@ -43,6 +43,8 @@ inline constexpr MetricInfo metric_table[] = {
     {"dataplane_events_lost_total", "worker", "Events that found the ring to the control plane full."},
     {"dataplane_captured_total", "worker", "Copies of packets made for `sallyport capture`."},
     {"dataplane_captures_lost_total", "worker", "Copies for `sallyport capture` that found the ring full, or came faster than copies may."},
+    {"dataplane_to_kernel_total", "worker", "Packets that are not media, given to the kernel by exception ports (profile vfio)."},
+    {"dataplane_from_kernel_total", "worker", "The kernel's own packets, taken from exception ports and handed to ports."},
     {"dataplane_stage_packets_total", "worker,stage", "Packets that entered the stage."},
     {"dataplane_stage_cycles_total", "worker,stage", "TSC cycles spent in the stage, extrapolated from one burst of seventeen."},
     {"dataplane_drops_total", "worker,stage,reason", "Packets dropped, by the stage that did and its reason."},

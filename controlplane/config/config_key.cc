@@ -79,8 +79,9 @@ constexpr ConfigKey keys[] = {
 
     {"port", "name", text, "", "", "", 1, 23, Rule::name, "", restart, both, "Name by which addresses refer to this port.", KEY(ports, PortSection, name)},
     {"port", "profile", text, "", R"("packet")", R"("packet")", 1, 16, Rule::choice, "packet xdp vfio memif ring", restart, both, "How packets reach the dataplane: packet works anywhere, xdp on shared NICs, vfio on a NIC of its own, memif and ring in tests.", KEY(ports, PortSection, profile)},
-    {"port", "device", text, "", "", "", 1, 127, Rule::not_empty, "", restart, both, "Interface name, or PCI address for vfio, or socket for memif.", KEY(ports, PortSection, device)},
+    {"port", "device", text, "", "", "", 1, 127, Rule::not_empty, "", restart, both, "Interface name, or PCI address for vfio (without a NIC a device of DPDK's: net_af_packet_wan,iface=wan), or socket for memif.", KEY(ports, PortSection, device)},
     {"port", "mtu", number, "bytes", "1500", "1500", 1280, 9000, Rule::any, "", restart, both, "Largest IP packet of the port.", KEY(ports, PortSection, mtu)},
+    {"port", "kernel_packets_per_s", number, "packets/s", "50000", "50000", 100, 10000000, Rule::any, "", restart, both, "Profile vfio: what each worker gives the kernel of this port's packets that are not media; what exceeds it is dropped and counted as kernel_policed.", KEY(ports, PortSection, kernel_packets_per_s)},
     {"port", "peer_mac", text, "", R"("")", R"("")", 0, 17, Rule::any, "", restart, both, "MAC address everything is sent to on a port without ARP, as memif or ring; empty: neighbours are looked up.", KEY(ports, PortSection, peer_mac)},
 
     {"dataplane", "socket", text, "", R"("/run/sallyport/dataplane.sock")", R"("/run/sallyport/dataplane.sock")", 1, max_socket_path, Rule::absolute_path, "", restart, both, "Unix socket on which the dataplane hands over the shared region.", KEY(dataplane, DataplaneSection, socket)},

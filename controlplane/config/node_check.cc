@@ -91,11 +91,16 @@ class RelationCheck {
 
   void ports() {
     static const std::regex mac("([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}");
-    static const std::regex pci("([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\\.[0-7]");
+    // The second kind is a device that DPDK makes itself, to try the profile where there is no NIC for it.
+    static const std::regex vfio("[0-9a-fA-F]{4}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\\.[0-7]|net_[a-z0-9_]+(,.+)?");
     for (std::size_t i = 0; i < config_.ports.size(); ++i) {
       const PortSection& port = config_.ports[i];
-      if (port.profile == "vfio" && !std::regex_match(port.device, pci)) {
+      if (port.profile == "vfio" && !std::regex_match(port.device, vfio)) {
         refuse(place_of("port", i, "device", true), "profile vfio needs a PCI address, not \"" + port.device + "\"", "write it like 0000:3b:00.0");
+      }
+      // Its exception port is an interface of the kernel's, called "sp-" and the port's name.
+      if (port.profile == "vfio" && port.name.size() > 12) {
+        refuse(place_of("port", i, "name", true), "\"" + port.name + "\" is too long for its exception port sp-" + port.name, "use at most 12 characters with profile vfio");
       }
       if (!port.peer_mac.empty() && !std::regex_match(port.peer_mac, mac)) {
         refuse(place_of("port", i, "peer_mac", true), "\"" + port.peer_mac + "\" is no MAC address", "write it like 02:00:00:00:00:01");

@@ -41,9 +41,10 @@ struct AddressSection {
 struct PortSection {
   std::string name;
   std::string profile;  // packet, xdp, vfio, memif, ring
-  std::string device;   // interface name or PCI address
+  std::string device;   // interface name, PCI address or device of DPDK's
   std::string peer_mac;  // profiles without ARP (memif, ring): where everything is sent
   std::uint32_t mtu = 0;  // bytes
+  std::uint32_t kernel_packets_per_s = 0;  // vfio: of each worker
   std::uint32_t line = 0;
 };
 

@@ -50,6 +50,8 @@ void add_dataplane(std::vector<CounterView>& out, const media::RegionMap* region
     add(out, "dataplane_events_lost_total", counters.events_lost, {who});
     add(out, "dataplane_captured_total", counters.captured, {who});
     add(out, "dataplane_captures_lost_total", counters.captures_lost, {who});
+    add(out, "dataplane_to_kernel_total", counters.to_kernel, {who});
+    add(out, "dataplane_from_kernel_total", counters.from_kernel, {who});
     add(out, "rtcp_compounds_total", counters.rtcp_compounds, {who});
     add(out, "rtcp_malformed_total", counters.rtcp_malformed, {who});
     add(out, "rtcp_round_trips_total", counters.rtcp_round_trips, {who});

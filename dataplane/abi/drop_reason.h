@@ -37,7 +37,9 @@ namespace sallyport::abi {
   DROP(transmit, port_full, "the port took no more packets")                              \
   DROP(rewrite, above_mtu, "longer than the MTU of the port it leaves by, once it has its multiplexID and authentication tag") \
   DROP(parse, wrong_vlan, "without the VLAN tag of the address it is for, or with another") \
-  DROP(find_flow, bad_source, "from an address or port that no other host can have")
+  DROP(find_flow, bad_source, "from an address or port that no other host can have")      \
+  DROP(exception, kernel_policed, "above what the kernel is given of a port (port.kernel_packets_per_s)") \
+  DROP(exception, kernel_full, "the exception port took no more packets")
 
 enum class DropReason : uint8_t {
 #define SALLYPORT_DROP_ENUM(stage, name, text) name,

@@ -58,7 +58,8 @@ struct WorkerCounters {
   uint64_t rtcp_malformed = 0;
   uint64_t rtcp_round_trips = 0;   // measured
   uint64_t rtcp_round_trip_ns = 0; // their sum
-  uint64_t reserved[2] = {};
+  uint64_t to_kernel = 0;          // packets given to exception ports
+  uint64_t from_kernel = 0;        // packets of the kernel's sent by ports; in packets_out, too
   uint64_t stage_packets[stage_capacity] = {};
   uint64_t stage_cycles[stage_capacity] = {};  // TSC, extrapolated from one burst of seventeen
   uint64_t drops[drop_reason_capacity] = {};   // indexed by DropReason
