@@ -14,6 +14,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <filesystem>
 
 #include "drivers/xdp_relay.h"
 
@@ -29,8 +30,18 @@ struct PortRange {
   uint16_t last;
 };
 
-Fault xdp_fault(const PortSpec& spec, const std::string& cause) {
-  return Fault{FaultCode::refused, "port " + spec.name + " (" + spec.device + ")", cause, "use profile packet"};
+Fault xdp_fault(const PortSpec& spec, const std::string& cause, const std::string& remedy = "use profile packet") {
+  return Fault{FaultCode::refused, "port " + spec.name + " (" + spec.device + ")", cause, remedy};
+}
+
+// 0: the kernel does not say.
+uint32_t receive_queues(const std::string& interface) {
+  uint32_t queues = 0;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/sys/class/net/" + interface + "/queues", error)) {
+    queues += entry.path().filename().string().starts_with("rx-") ? 1 : 0;
+  }
+  return queues;
 }
 
 class Descriptor {
@@ -119,6 +130,10 @@ Outcome<uint16_t> open_xdp_port(const PortSpec& spec, std::string& device_name) 
   static std::atomic<int> next{0};
   const int interface_index = static_cast<int>(if_nametoindex(spec.device.c_str()));
   if (interface_index == 0) return xdp_fault(spec, "there is no such interface");
+  if (const uint32_t queues = receive_queues(spec.device); queues != 0 && queues < spec.queues) {
+    const std::string wanted = std::to_string(spec.queues);
+    return xdp_fault(spec, "has " + std::to_string(queues) + " receive queue(s) for " + wanted + " workers", "configure fewer lcores, or ethtool -L " + spec.device + " combined " + wanted);
+  }
   detach_leftover(interface_index);
   const int file = program_file();
   if (file < 0) return xdp_fault(spec, "no memory for its program");
