@@ -54,6 +54,8 @@ class NextHopTable {
   HopState state(uint32_t index) const { return entries_[index].state; }
   const HopKey& key(uint32_t index) const { return entries_[index].key; }
   uint64_t last_used_ns(uint32_t index) const { return entries_[index].last_used_ns.load(std::memory_order_relaxed); }
+  // A worker may have noted its use since the resolver looked at the clock, so that it was used later than now.
+  bool is_used_within(uint32_t index, uint64_t now_ns, uint64_t span_ns) const { return last_used_ns(index) + span_ns > now_ns; }
   uint32_t capacity() const { return mask_ + 1; }
 
  private:

@@ -135,7 +135,7 @@ void Resolver::resolve_all(uint64_t now_ns) {
   routes_changed_ = false;
   for (EgressSlot& slot : slots_) slot.interface_index = 0;
   for (uint32_t index = 0; index < table_.capacity(); ++index) {
-    if (table_.state(index) != HopState::empty && now_ns - table_.last_used_ns(index) < in_use_ns) resolve(table_.key(index), now_ns);
+    if (table_.state(index) != HopState::empty && table_.is_used_within(index, now_ns, in_use_ns)) resolve(table_.key(index), now_ns);
   }
 }
 
@@ -143,7 +143,7 @@ void Resolver::tick(uint64_t now_ns) {
   // Route changes come in bursts (an interface going up brings a dozen): one pass a second takes them all.
   if (routes_changed_) resolve_all(now_ns);
   for (auto& [index, known] : known_) {
-    if (now_ns - table_.last_used_ns(index) > in_use_ns) continue;
+    if (!table_.is_used_within(index, now_ns, in_use_ns)) continue;
     const uint64_t interval = known.state == NeighbourState::stale ? reprobe_stale_ns : reprobe_missing_ns;
     if (known.state == NeighbourState::usable || now_ns - known.probed_ns < interval) continue;
     known.probed_ns = now_ns;

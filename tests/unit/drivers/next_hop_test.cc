@@ -43,6 +43,20 @@ TEST(NextHopTable, PendingIsFoundButNotUsedUntilItIsResolved) {
   EXPECT_FALSE(table.read(index, key_of(1), 5, link));
 }
 
+// A route was changed and media went on by the old one: an entry that a worker used a moment after the resolver looked at the clock seemed
+// to be out of use for centuries, and was not looked up anew.
+TEST(NextHopTable, EntryUsedSinceTheClockWasReadIsInUse) {
+  constexpr uint64_t s = 1'000'000'000;
+  NextHopTable table(6);
+  const uint32_t index = table.insert(key_of(1), 100 * s);
+  table.set(index, HopState::usable, link_of(7));
+  HopLink link;
+  ASSERT_TRUE(table.read(index, key_of(1), 102 * s + 1, link));
+  EXPECT_TRUE(table.is_used_within(index, 102 * s, 60 * s));
+  EXPECT_TRUE(table.is_used_within(index, 162 * s, 60 * s));
+  EXPECT_FALSE(table.is_used_within(index, 162 * s + 1, 60 * s));
+}
+
 TEST(NextHopTable, SlotIsPartOfTheKey) {
   NextHopTable table(6);
   EXPECT_NE(table.insert(key_of(1, 0), 1), table.insert(key_of(1, 1), 1));
