@@ -147,7 +147,7 @@ TEST_P(VfioNamespace, MediaFollowsTheKernelsRoutesAndNeighbours) {
     EXPECT_TRUE(until([&] {
       send_to(phone, rtp(site_.sequence++), family.node, family.relay_port);
       return drops(abi::DropReason::no_neighbour) > lost;
-    })) << "without a route media is dropped by that name";
+    })) << "without a route media is dropped by that name; the kernel's: " << node_.output(ip + "route show table all");
     while (receive_from(at_b, 0)) continue;
     const uint64_t before = drops(abi::DropReason::no_neighbour);
     ASSERT_TRUE(send_to(phone, rtp(site_.sequence++), family.node, family.relay_port));
