@@ -56,7 +56,7 @@ bool set_interface(const std::string& name, uint16_t mtu) {
 
 // Opened whole or not at all.
 Outcome<ExceptionDevice> open_kind(const PortSpec& spec, rte_mempool* pool, const char* kind, const std::string& arguments, const std::string& interface_name) {
-  const std::string name = (std::strcmp(kind, "tap") == 0 ? "net_tap_" : "virtio_user_") + spec.name;
+  const std::string name = (std::strcmp(kind, "tap") == 0 ? "net_tap_" : "virtio_user_") + interface_name;
   const auto id = probe_device(name, arguments, "give the process CAP_NET_ADMIN and access to /dev/vhost-net or /dev/net/tun");
   if (!id) return id.fault();
   if (start(spec, *id, pool) && set_interface(interface_name, spec.mtu)) return ExceptionDevice{*id, interface_name, kind};

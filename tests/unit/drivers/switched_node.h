@@ -89,13 +89,15 @@ class SwitchedNode {
     file << "[[address]]\nname = \"voice\"\nip = \"10.2.0.1\"\nport = \"wan\"\nvlan = 100\n";
   }
   bool start(int offered = -1) {
-    program = std::make_unique<Program>(node, std::vector<std::string>{SALLYPORT_DATAPLANE, "--config", directory_ + "/n.toml"}, directory_ + "/log");
+    program = std::make_unique<Program>(node, command(), log_path());
     client = RegionClient::connect(directory_ + "/n.sock", offered);
     return client.has_value();
   }
+  std::vector<std::string> command() const { return {SALLYPORT_DATAPLANE, "--config", directory_ + "/n.toml"}; }
+  std::string log_path() const { return directory_ + "/log"; }
   std::string log() const {
     std::ostringstream text;
-    text << std::ifstream(directory_ + "/log").rdbuf();
+    text << std::ifstream(log_path()).rdbuf();
     return text.str();
   }
 
