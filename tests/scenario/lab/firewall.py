@@ -71,6 +71,15 @@ table inet relay {{
 """
 
 
+# What comes by this interface is the dataplane's alone.
+HIDDEN = """
+table netdev hidden_{interface} {{
+  chain frames {{
+    type filter hook ingress device {interface} priority 0; policy drop;
+  }}
+}}
+"""
+
 CUT = "table inet cut {\n chain forward { type filter hook forward priority -10; policy drop; }\n}\n"
 
 

@@ -65,6 +65,10 @@ class Node:
     def start(self):
         """Both processes, the site applied; returns when the node answers."""
         self.start_dataplane()
+        self.serve()
+
+    def serve(self):
+        """What start() does once the dataplane runs."""
         self.start_controlplane()
         self.wait_ready()
         if self.site_path.read_text():

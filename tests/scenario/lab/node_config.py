@@ -37,6 +37,7 @@ class Settings:
     options_interval_s: int = 2
     drain_s: int = 2
     profile: str = "packet"
+    device: str = "{interface}"  # of a port, which may name itself, too: {port}
     hugepages: str = "off"  # scenarios must not depend on what else runs on the machine
     sip: dict = field(default_factory=dict)
 
@@ -87,12 +88,12 @@ port = "dmz"
 [[port]]
 name = "wan"
 profile = "{{profile}}"
-device = "{plan.EDGE_OUTSIDE.interface}"
+device = "{{wan_device}}"
 
 [[port]]
 name = "dmz"
 profile = "{{profile}}"
-device = "{plan.EDGE_INSIDE.interface}"
+device = "{{dmz_device}}"
 
 [media]
 outer = "outside"
@@ -122,7 +123,7 @@ port = "lan"
 [[port]]
 name = "lan"
 profile = "{{profile}}"
-device = "{plan.CORE.interface}"
+device = "{{lan_device}}"
 
 [media]
 inner = "inside"
@@ -168,7 +169,8 @@ sip_domains = ["{plan.DOMAIN}"]
 name = "{settings.user}"
 password = "{settings.edge_password}"
 """
-    return common + EDGE.format(profile=settings.profile, multiplex_port=settings.edge_multiplex_port,
+    return common + EDGE.format(profile=settings.profile, wan_device=_device(settings, "wan", plan.EDGE_OUTSIDE),
+                                dmz_device=_device(settings, "dmz", plan.EDGE_INSIDE), multiplex_port=settings.edge_multiplex_port,
                                 port_max=settings.media_port_max,
                                 media=_media(settings), sip=sip,
                                 outside_ip=settings.outside_ip, inside_ip=settings.inside_ip,
@@ -196,7 +198,7 @@ password = "{settings.core_password}"
 peers = [{peers}]
 sip_domains = ["{plan.DOMAIN}"]
 """
-    return common + CORE.format(profile=settings.profile, core_ip=settings.core_ip, port_max=settings.media_port_max,
+    return common + CORE.format(profile=settings.profile, lan_device=_device(settings, "lan", plan.CORE), core_ip=settings.core_ip, port_max=settings.media_port_max,
                                 media=_media(settings)) + nodes, site
 
 
@@ -211,6 +213,10 @@ def is_connected(zones):
 
 def peers_of(zones):
     return [peer for zone in zones for peer in zone["peers"]]
+
+
+def _device(settings, port, face):
+    return settings.device.format(interface=face.interface, port=port)
 
 
 def _media(settings):

@@ -2,7 +2,7 @@
 """Lays the namespaces and links of the plan and takes the addresses and routes from it."""
 from pathlib import Path
 
-from . import plan
+from . import firewall, plan
 from .namespace import Namespace
 
 SYSCTL = Path(__file__).resolve().parents[3] / "conf" / "sallyport-sysctl.conf"
@@ -32,9 +32,8 @@ class Topology:
                            "net.ipv6.conf.all.forwarding=1")
         for name in plan.NODES:
             self[name].run("sysctl", "-q", "-p", SYSCTL)  # as on a real node
-        for name, routes in plan.ROUTES.items():
-            for destination, gateway in routes:
-                self._add_route(name, destination, gateway)
+        for name in plan.ROUTES:
+            self.add_routes(name)
         for name, server in plan.RESOLVERS.items():
             self[name].set_resolver(server.host4)
 
@@ -42,6 +41,23 @@ class Topology:
         family = "-6" if ":" in address else "-4"
         flags = ["nodad"] if family == "-6" else []
         self[namespace].run("ip", family, "address", "add", address, "dev", interface, *flags)
+
+    def add_routes(self, name):
+        for destination, gateway in plan.ROUTES[name]:
+            self._add_route(name, destination, gateway)
+
+    def hide(self, face, interface):
+        """Takes the face out of its kernel's sight, as a NIC bound to vfio-pci is; its addresses move to a tap that stays. The routes are gone."""
+        space = self[face.namespace]
+        space.run("ip", "link", "set", face.interface, "down")
+        space.run("ip", "address", "flush", "dev", face.interface)
+        space.run("sysctl", "-qw", f"net.ipv6.conf.{face.interface}.disable_ipv6=1")
+        firewall.load(space, firewall.HIDDEN.format(interface=face.interface))
+        space.run("ip", "link", "set", face.interface, "up")
+        space.run("ip", "tuntap", "add", "dev", interface, "mode", "tap", "multi_queue")
+        space.run("ip", "link", "set", interface, "up")
+        for address in (face.ipv4, face.ipv6):
+            self.add_address(face.namespace, interface, address)
 
     def _make_namespace(self, name):
         full_name = f"sp-{self._estate.lab_id}-{name}"
