@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/acme/https_client.h"
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -67,8 +68,9 @@ asio::awaitable<Outcome<HttpMessage>> HttpsClient::exchange(const HttpsRequest& 
   tls::ConnectOptions options;
   options.local = options_.local;
   options.tls = options_.tls;
-  options.connect_deadline = options_.deadline;
-  options.handshake_deadline = options_.deadline;
+  // An address that does not answer leaves time for the next, as where IPv6 leads nowhere.
+  options.connect_deadline = std::min(options.connect_deadline, options_.deadline);
+  options.handshake_deadline = std::min(options.handshake_deadline, options_.deadline);
   const auto connected = co_await tls::dial(engine_, resolver_, url.host, url.port, options);
   if (!connected) co_return about(url, connected.failure->fault());
   const tls::StreamPtr stream = connected.stream;

@@ -253,6 +253,41 @@ TEST_F(AcmeOrder, AccountThatTheAuthorityForgotIsMadeAnew) {
   }());
 }
 
+TEST_F(AcmeOrder, NameThatIsStillProvenIsNotProvenAgain) {
+  PebbleOptions options;
+  options.reused_authorizations_percent = 100;
+  Pebble pebble(*this, options);
+  run([&]() -> awaitable<void> {
+    EXPECT_TRUE(co_await pebble.ready());
+    Http01Solver solver(*engine, http01_on(pebble.http_port()));
+    Authority authority = pebble.authority();
+    OrderJob order = job({"edge.example.test"}, {authority}, {&solver});
+    order.on_account = [&](const std::string&, const std::string& url) { authority.account_url = url; };
+    OrderReport report = co_await run_order(*engine, *resolver, std::move(order));
+    EXPECT_TRUE(report.issued) << report.fault().text() << pebble.log();
+    const uint64_t answered = solver.counters().answered;
+    // Without any way to prove it: none is needed.
+    order = job({"edge.example.test"}, {authority}, {});
+    order.replaces = "an.id";
+    order.replaces_authority = authority.name;
+    report = co_await run_order(*engine, *resolver, std::move(order));
+    EXPECT_TRUE(report.issued) << report.fault().text() << pebble.log();
+    EXPECT_EQ(solver.counters().answered, answered);
+  }());
+}
+
+TEST_F(AcmeOrder, TermsThatNobodyAgreedToAreNamed) {
+  Pebble pebble(*this);
+  run([&]() -> awaitable<void> {
+    EXPECT_TRUE(co_await pebble.ready());
+    Authority authority = pebble.authority();
+    authority.account.agree_to_terms = false;
+    OrderJob order = job({"edge.example.test"}, {authority}, {});
+    const OrderReport report = co_await run_order(*engine, *resolver, std::move(order));
+    EXPECT_THAT(report.fault().text(), HasSubstr("it makes accounts only for who agrees to its terms: data:"));
+  }());
+}
+
 TEST_F(AcmeOrder, RsaAccountKeyServesToo) {
   Pebble pebble(*this);
   run([&]() -> awaitable<void> {

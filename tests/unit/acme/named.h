@@ -20,7 +20,7 @@ class Named {
   static std::string objection() { return find_program("named").empty() ? "bind9 is not installed; scripts/install brings it" : ""; }
 
   // secondary_port: told of changes; 0: nobody. primary_port: this one is its secondary; 0: it is the primary.
-  Named(AcmeTest& test, uint16_t port, uint16_t secondary_port = 0, uint16_t primary_port = 0) : test_(test), port_(port) {
+  Named(AcmeTest& test, uint16_t port, uint16_t secondary_port = 0, uint16_t primary_port = 0) : test_(test), port_(port), is_secondary_(primary_port != 0) {
     folder_ = test.certificates.path("named-" + std::to_string(port_));
     std::filesystem::create_directory(folder_);
     const std::string others = secondary_port == 0 ? "notify no;" : "notify explicit; also-notify { 127.0.0.1 port " + std::to_string(secondary_port) + "; }; allow-transfer { 127.0.0.1; };";
@@ -42,7 +42,7 @@ class Named {
     EXPECT_TRUE(process_.start({program, "-g", "-4", "-n", "1", "-c", folder_ + "/named.conf"}, {}, folder_ + "/log"));
   }
   awaitable<bool> ready() {
-    const bool is_ready = co_await test_.eventually([this] { return log().find("running\n") != std::string::npos && answers_tcp(port_); });
+    const bool is_ready = co_await test_.eventually([this] { return says("running\n") && (!is_secondary_ || (says("example.test/IN: transferred") && says("delegated.test/IN: transferred"))) && answers_tcp(port_); });
     EXPECT_TRUE(is_ready) << log();
     co_return is_ready;
   }
@@ -54,10 +54,12 @@ class Named {
   static TsigKey key(const std::string& name = "acme-key", const std::string& secret = tsig_secret) { return {name, TsigAlgorithm::hmac_sha256, std::make_shared<store::Secret>(secret)}; }
 
  private:
+  bool says(const char* text) const { return log().find(text) != std::string::npos; }
   void write(const std::string& name, const std::string& text) const { std::ofstream(folder_ + "/" + name) << text; }
 
   AcmeTest& test_;
   uint16_t port_;
+  bool is_secondary_;
   std::string folder_;
   ChildProcess process_;
 };

@@ -38,7 +38,7 @@ Pebble::Pebble(AcmeTest& test, PebbleOptions options) : test_(test), options_(st
   }
   const std::string name_server = options_.name_server.empty() ? at(name_port_) : options_.name_server;
   EXPECT_TRUE(pebble_.start({find_program("pebble"), "-strict", "-config", test_.certificates.path(own + ".json"), "-dnsserver", name_server},
-                            {"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=" + std::to_string(options_.refused_nonces_percent), "PEBBLE_AUTHZREUSE=0",
+                            {"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=" + std::to_string(options_.refused_nonces_percent), "PEBBLE_AUTHZREUSE=" + std::to_string(options_.reused_authorizations_percent),
                              "PEBBLE_ALTERNATE_ROOTS=" + std::to_string(options_.alternate_roots)},
                             test_.certificates.path(own + ".log")));
 }

@@ -16,6 +16,7 @@ struct PebbleOptions {
   std::string name_server;            // "127.0.0.1:5353"; empty: its own challenge test server
   std::vector<std::pair<std::string, std::string>> external_accounts;  // key ID, base64url key; not empty: binding is required
   unsigned alternate_roots = 0;
+  unsigned reused_authorizations_percent = 0;  // names that need not be proven again
 };
 
 class Pebble {
