@@ -110,6 +110,7 @@ class AcmeClient {
   void keep_nonce(const HttpMessage& answer);
   Fault refused(const HttpMessage& answer);
   Outcome<> check_json(const HttpMessage& answer) const;
+  static std::optional<int64_t> retry_after_of(const HttpMessage& answer);
 
   tls::StreamEngine& engine_;
   HttpsClient https_;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,6 +30,25 @@ namespace asio = boost::asio;
 using namespace asio::experimental::awaitable_operators;
 using Descriptor = asio::posix::stream_descriptor;
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+
+// A service that may bind port 80 has a capability which every program it starts would inherit: it is laid aside meanwhile.
+class AmbientAside {
+ public:
+  AmbientAside() {
+    for (unsigned long capability = 0; capability < 64; ++capability) {
+      if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 0, 0) == 1) held_.push_back(capability);
+    }
+    if (!held_.empty()) ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  }
+  ~AmbientAside() {
+    for (const unsigned long capability : held_) ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0);
+  }
+  AmbientAside(const AmbientAside&) = delete;
+  AmbientAside& operator=(const AmbientAside&) = delete;
+
+ private:
+  std::vector<unsigned long> held_;
+};
 
 // The process until it is reaped: whoever lets go of it kills it.
 class Process {
@@ -92,6 +112,7 @@ class Process {
     argv.push_back(nullptr);
     char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", language[] = "LC_ALL=C.UTF-8";
     char* environment[] = {path, language, nullptr};
+    const AmbientAside aside;
     const int result = ::posix_spawn(&pid_, argv[0], &actions, &attributes, argv.data(), environment);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);

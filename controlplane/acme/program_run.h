@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// run_program(): runs one program without a shell, waits for it without blocking the thread, and keeps the end of what it prints. At
-// the deadline, and when the caller is cancelled, its whole process group is killed. On the thread of the io_context.
+// run_program(): runs one program without a shell and without this process's environment, descriptors and ambient capabilities,
+// waits for it without blocking the thread, and keeps the end of what it prints. At the deadline, and when the caller is cancelled,
+// its whole process group is killed. On the thread of the io_context.
 
 #include <boost/asio/awaitable.hpp>
 #include <chrono>

@@ -3,8 +3,12 @@
 #include "controlplane/acme/dns01_hook.h"
 
 #include <gmock/gmock.h>
+#include <linux/capability.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "controlplane/acme/program_run.h"
 #include "tests/unit/acme/acme_fixture.h"
@@ -100,6 +104,22 @@ TEST_F(Dns01HookTest, EnvironmentAndDescriptorsOfThisProcessStayHere) {
   ::unsetenv("SALLYPORT_TEST_SECRET");
   EXPECT_EQ(certificates.read("said").find("s3cret"), std::string::npos);
   EXPECT_THAT(certificates.read("said"), HasSubstr("\n4\n")) << "stdin, stdout, stderr, and the folder that ls reads";
+}
+
+TEST_F(Dns01HookTest, CapabilityToBindPort80StaysHere) {
+  const unsigned long capability = CAP_NET_BIND_SERVICE;
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2]{};
+  ASSERT_EQ(::syscall(SYS_capget, &header, data), 0);
+  data[0].inheritable |= 1u << capability;
+  const bool raised = ::syscall(SYS_capset, &header, data) == 0 && ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) == 0;
+  if (!raised) GTEST_SKIP() << "ambient capabilities cannot be raised here; run it as root";
+  Dns01HookOptions options;
+  options.program = program("grep CapAmb /proc/self/status > " + certificates.path("said"));
+  EXPECT_TRUE(present(options));
+  EXPECT_EQ(certificates.read("said"), "CapAmb:\t0000000000000000\n");
+  EXPECT_EQ(::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 0, 0), 1) << "this process lost it";
+  ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 }
 
 TEST_F(Dns01HookTest, ProgramThatIsNotThereIsNamed) {
