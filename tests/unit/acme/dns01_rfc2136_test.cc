@@ -137,6 +137,24 @@ TEST_F(Dns01Rfc2136Test, AliasLeadsToAZoneOfItsOwn) {
   }());
 }
 
+TEST_F(Dns01Rfc2136Test, LongerDigestServesToo) {
+  Named named(*this, free_port());
+  run([&]() -> awaitable<void> {
+    EXPECT_TRUE(co_await named.ready());
+    Dns01Rfc2136Options options = options_for(named);
+    options.key = Named::key("long-key");
+    options.key.algorithm = TsigAlgorithm::hmac_sha512;
+    options.zone = "Example.Test.";
+    const std::string domain = "f.example.test";
+    std::string text = co_await fault_of(std::move(options), domain);
+    EXPECT_EQ(text, "no fault");
+    options = options_for(named);
+    options.key.algorithm = TsigAlgorithm::hmac_sha512;
+    text = co_await fault_of(std::move(options), domain);
+    EXPECT_THAT(text, HasSubstr("or with another algorithm (BADKEY)"));
+  }());
+}
+
 TEST_F(Dns01Rfc2136Test, RefusalsSayWhatToCorrect) {
   Named named(*this, free_port());
   run([&]() -> awaitable<void> {

@@ -24,10 +24,10 @@ class Named {
     folder_ = test.certificates.path("named-" + std::to_string(port_));
     std::filesystem::create_directory(folder_);
     const std::string others = secondary_port == 0 ? "notify no;" : "notify explicit; also-notify { 127.0.0.1 port " + std::to_string(secondary_port) + "; }; allow-transfer { 127.0.0.1; };";
-    const std::string zone_kind = primary_port == 0 ? "type primary; update-policy { grant acme-key zonesub TXT; }; " + others : "type secondary; primaries { 127.0.0.1 port " + std::to_string(primary_port) + "; }; masterfile-format text;";
+    const std::string zone_kind = primary_port == 0 ? "type primary; update-policy { grant acme-key zonesub TXT; grant long-key zonesub TXT; }; " + others : "type secondary; primaries { 127.0.0.1 port " + std::to_string(primary_port) + "; }; masterfile-format text;";
     std::string config = "options { directory \"" + folder_ + "\"; listen-on port " + std::to_string(port_) + " { 127.0.0.1; }; listen-on-v6 { none; }; pid-file \"" + folder_ + "/pid\"; session-keyfile \"" + folder_ +
                          "/session.key\"; recursion no; dnssec-validation no; notify-delay 0; };\ncontrols { };\nkey \"acme-key\" { algorithm hmac-sha256; secret \"" + tsig_secret + "\"; };\n" +
-                         "key \"other-key\" { algorithm hmac-sha256; secret \"" + tsig_secret + "\"; };\n";
+                         "key \"long-key\" { algorithm hmac-sha512; secret \"" + tsig_secret + "\"; };\nkey \"other-key\" { algorithm hmac-sha256; secret \"" + tsig_secret + "\"; };\n";
     for (const char* zone : {"example.test", "delegated.test"}) {
       config += "zone \"" + std::string(zone) + "\" { file \"" + zone + ".db\"; " + zone_kind + " };\n";
       if (primary_port != 0) continue;
