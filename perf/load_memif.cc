@@ -47,7 +47,7 @@ class MemifLoad : public LoadTransport {
  public:
   MemifLoad(const std::string& out, const std::string& in, uint32_t core, const LoadFlows& flows) {
     std::string notice;
-    if (auto started = dataplane::start_eal({"load", {core}, 256, dataplane::Hugepages::automatic, false}, notice); !started) fail(started.fault());
+    if (auto started = dataplane::start_eal({"load", {core}, 256, dataplane::Hugepages::automatic, {}}, notice); !started) fail(started.fault());
     auto pool = dataplane::create_packet_pool(128, 2);
     if (!pool) fail(pool.fault());
     pool_ = *pool;

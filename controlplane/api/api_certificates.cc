@@ -460,6 +460,16 @@ CertificateAnswer post_acme_slot(const ApiRequest& request, ApiParts parts) {
   co_return shown;
 }
 
+CertificateAnswer post_acme_key(const ApiRequest& request, ApiParts parts) {
+  auto body = Body::read(request, {"authority"});
+  if (!body) co_return answer_fault(body.fault());
+  std::string name = body->text("authority");
+  const auto changed = co_await parts.node.change_acme_key(name);
+  if (!changed) co_return answer_fault(changed.fault());
+  parts.log.info("acme_changed", request.actor + ": account key at " + name);
+  co_return answer(json::object{{"authority", name}, {"changed", true}});
+}
+
 CertificateAnswer post_acme_renewal(const ApiRequest& request, ApiParts parts) {
   auto body = Body::read(request, {"slot"});
   if (!body) co_return answer_fault(body.fault());

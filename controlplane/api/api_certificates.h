@@ -29,6 +29,7 @@ CertificateAnswer post_acme_authority(const ApiRequest& request, ApiParts parts)
 CertificateAnswer delete_acme_authority(const ApiRequest& request, ApiParts parts);
 CertificateAnswer post_acme_setting(const ApiRequest& request, ApiParts parts);
 CertificateAnswer post_acme_slot(const ApiRequest& request, ApiParts parts);
+CertificateAnswer post_acme_key(const ApiRequest& request, ApiParts parts);
 CertificateAnswer post_acme_renewal(const ApiRequest& request, ApiParts parts);
 CertificateAnswer get_certificate_settings(const ApiRequest& request, ApiParts parts);
 CertificateAnswer post_certificate_setting(const ApiRequest& request, ApiParts parts);

@@ -216,6 +216,7 @@ constexpr Route routes[] = {
     {"DELETE", "/v1/acme/authorities", delete_acme_authority},
     {"POST", "/v1/acme/settings", post_acme_setting},
     {"POST", "/v1/acme/slots", post_acme_slot},
+    {"POST", "/v1/acme/keys", post_acme_key},
     {"POST", "/v1/acme/renewals", post_acme_renewal},
     {"GET", "/v1/certificate-settings", get_certificate_settings},
     {"POST", "/v1/certificate-settings", post_certificate_setting},

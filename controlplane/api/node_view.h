@@ -256,6 +256,7 @@ class NodeView {
   virtual Awaitable<std::vector<AcmeView>> acme() = 0;
   // Orders it now. Fault missing: the slot is not kept by ACME.
   virtual Awaitable<Outcome<>> renew_by_acme(std::string slot) = 0;
+  virtual Awaitable<Outcome<>> change_acme_key(std::string authority) = 0;
   // What would no longer connect without that authority: "zone Traversal zone, peer e1.example.com".
   virtual Awaitable<std::vector<std::string>> depends_on_authority(std::string purpose, std::string fingerprint) = 0;
   // Counters that are not in the MetricRegistry, e.g. those of the shared region.

@@ -151,7 +151,10 @@ void write_certificate(SqliteDatabase& database, const store::NodeKey& node_key,
   const store::Secret key = der_of(verdict.key.get());
   if (key.is_empty()) throw SqliteFailure{{FaultCode::internal, "private key", "cannot be written as PKCS#8", "make a new request"}};
   const std::string sealed = taken(node_key.seal(key_purpose(leaf), key.reveal()));
-  database.prepare("DELETE FROM certificate WHERE slot = ? AND family = ?").bind(1, slot.text()).bind(2, std::string_view(tls::name_of(verdict.family))).run();
+  SqliteStatement former = database.prepare("SELECT id FROM certificate WHERE slot = ? AND family = ?");
+  former.bind(1, slot.text()).bind(2, std::string_view(tls::name_of(verdict.family)));
+  const bool replaces = former.step();
+  if (replaces) database.prepare("DELETE FROM certificate WHERE id = ?").bind(1, former.integer(0)).run();
   database.prepare("INSERT INTO certificate (slot, family, leaf, sealed_key, origin, is_complete, installed_s) VALUES (?, ?, ?, ?, ?, ?, ?)")
       .bind(1, slot.text())
       .bind(2, std::string_view(tls::name_of(verdict.family)))
@@ -169,7 +172,7 @@ void write_certificate(SqliteDatabase& database, const store::NodeKey& node_key,
     database.prepare("INSERT OR IGNORE INTO intermediate (fingerprint, der) VALUES (?, ?)").bind(1, fingerprint).bind_blob(2, bytes_of(der_of(verdict.chain[i].get()))).run();
     database.prepare("INSERT INTO certificate_chain (certificate, position, fingerprint) VALUES (?, ?, ?)").bind(1, id).bind(2, static_cast<std::int64_t>(i)).bind(3, fingerprint).run();
   }
-  database.execute("DELETE FROM intermediate WHERE fingerprint NOT IN (SELECT fingerprint FROM certificate_chain)");
+  if (replaces) database.execute("DELETE FROM intermediate WHERE fingerprint NOT IN (SELECT fingerprint FROM certificate_chain)");
 }
 
 void delete_certificate(SqliteDatabase& database, std::int64_t id) {

@@ -287,6 +287,11 @@ int run_acme_renew(const Options& options) {
   return print(ApiClient(options.socket).post("/v1/acme/renewals", json::serialize(json::object{{"slot", slot}})), options, [&](const json::value&) { return "ordered for " + slot + "; see sallyport acme status\n"; });
 }
 
+int run_acme_rekey(const Options& options) {
+  const std::string& name = certificate_options().name;
+  return print(ApiClient(options.socket).post("/v1/acme/keys", json::serialize(json::object{{"authority", name}}), 60), options, [&](const json::value&) { return "the account at " + name + " has a new key\n"; });
+}
+
 int run_domains(const Options& options) { return print(ApiClient(options.socket).get("/v1/domains" + query({{"limit", std::to_string(options.limit)}})), options, show_domains); }
 
 int run_add_domain(const Options& options) {

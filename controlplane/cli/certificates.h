@@ -36,6 +36,7 @@ int run_acme_setting(const Options& options);
 int run_acme_on(const Options& options);
 int run_acme_off(const Options& options);
 int run_acme_renew(const Options& options);
+int run_acme_rekey(const Options& options);
 int run_domains(const Options& options);
 int run_add_domain(const Options& options);
 int run_delete_domain(const Options& options);

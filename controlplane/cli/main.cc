@@ -199,6 +199,7 @@ class CommandLine {
     put->add_option("--external-key-id", wish.external_key_id, "Of an account it knows from elsewhere");
     put->add_option("--external-key-file", wish.external_key_file, "File with that account's HMAC key, base64url");
     add(*authority, "delete", "Deletes an authority and this node's account there", "sallyport acme authority delete le", run_delete_acme_authority)->add_option("NAME", wish.name, "As listed")->required();
+    add(*authority, "rekey", "Gives this node's account there a new key", "sallyport acme authority rekey le", run_acme_rekey)->add_option("NAME", wish.name, "As listed")->required();
     CLI::App* set = add(*acme, "set", "challenge (http-01, tls-alpn-01, dns-01), key (ecdsa-p256, rsa-2048, ...), dns_server, dns_key_name, dns_algorithm, dns_key (a file), dns_hook", "sallyport acme set challenge dns-01", run_acme_setting);
     set->add_option("NAME", wish.name, "Setting")->required();
     set->add_option("VALUE", wish.value, "Its value")->required();

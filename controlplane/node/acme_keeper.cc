@@ -50,7 +50,9 @@ asio::awaitable<void> AcmeKeeper::run(std::shared_ptr<AcmeKeeper> self) {
   while (!self->stopped_) {
     if (Kept* due = self->find_due(&Kept::due_s)) {
       std::string slot = due->slot.text();
+      self->is_busy_ = true;
       co_await self->renew(std::move(slot));
+      self->is_busy_ = false;
       continue;
     }
     if (Kept* due = self->find_due(&Kept::advice_s)) {
@@ -265,6 +267,7 @@ asio::awaitable<void> AcmeKeeper::renew(std::string slot_text) {
       fail(slot_text, authority.fault());
       co_return;
     }
+    authority->not_before_s = left_alone_until_s_[each.name];
     job.authorities.push_back(std::move(*authority));
   }
   if (job.authorities.empty()) {
@@ -286,6 +289,7 @@ asio::awaitable<void> AcmeKeeper::renew(std::string slot_text) {
   acme::OrderReport report = co_await acme::run_order(engine_, resolver_, std::move(job));
   kept = find(slot_text);
   if (kept == nullptr || stopped_) co_return;  // switched off meanwhile
+  for (const acme::AuthorityFailure& failure : report.failures) left_alone_until_s_[failure.authority] = acme::left_alone_until_s(std::time(nullptr), failure.refusal);
   for (const acme::AuthorityFailure& failure : report.failures) log_(fmt::format("acme: {}: {}", slot_text, failure.fault.text()));
   if (!report.issued) {
     ++counters_.failed;
@@ -312,6 +316,33 @@ asio::awaitable<void> AcmeKeeper::renew(std::string slot_text) {
   kept->status.failures = 0;
   schedule(*kept);
   log_(fmt::format("acme: {}: {} by {}", slot_text, kept->status.text(), report.issued->authority));
+}
+
+asio::awaitable<Outcome<>> AcmeKeeper::change_account_key(std::string name) {
+  const std::string subject = "ACME account at " + name.substr(0, 63);
+  const auto config = store_.snapshot();
+  const certificates::AcmeAuthority* wanted = config->find(name);
+  if (wanted == nullptr) co_return Fault{FaultCode::missing, subject, "there is no authority of that name", "see sallyport acme status"};
+  if (wanted->account_url.empty()) co_return Fault{FaultCode::missing, subject, "there is no account yet", "it is made with the first order"};
+  if (is_busy_) co_return Fault{FaultCode::conflict, subject, "an order is under way", "try again when it is over: sallyport acme status"};
+  auto authority = authority_of(*wanted);
+  if (!authority) co_return authority.fault();
+  auto next = acme::AccountKey::generate();
+  if (!next) co_return next.fault();
+  acme::AcmeClientOptions options;
+  options.authority = wanted->name;
+  options.directory_url = wanted->directory_url;
+  options.tls = authority->tls;
+  is_busy_ = true;
+  acme::AcmeClient client(engine_, resolver_, std::move(options), authority->key, authority->account_url);
+  auto changed = co_await client.open();
+  acme::AccountKey fresh = *next;
+  if (changed) changed = co_await client.change_key(std::move(fresh));
+  is_busy_ = false;
+  if (!changed) co_return changed.fault();
+  if (const Outcome<> kept = store_.keep_account(name, certificates::der_of(next->key().get()), client.account_url()); !kept) co_return kept.fault();
+  log_("acme: authority " + name + ": the account has a new key");
+  co_return Done{};
 }
 
 // RFC 9773: the authority may want it renewed earlier, for example before it revokes.

@@ -45,6 +45,8 @@ class AcmeKeeper : public std::enable_shared_from_this<AcmeKeeper> {
   void look_again();
   // Due now, whatever the schedule says. Fault missing: the slot is not kept by ACME.
   Outcome<> renew_now(const certificates::Slot& slot);
+  // Gives the account there a new key; it stays the same account. Not while an order runs.
+  boost::asio::awaitable<Outcome<>> change_account_key(std::string authority);
 
   // In the order of the slots.
   std::vector<std::pair<certificates::Slot, acme::DomainStatus>> status() const;
@@ -79,7 +81,8 @@ class AcmeKeeper : public std::enable_shared_from_this<AcmeKeeper> {
   Names names_;
   Log log_;
   boost::asio::steady_timer timer_;
-  bool stopped_ = false;
+  bool stopped_ = false, is_busy_ = false;
+  std::map<std::string, int64_t> left_alone_until_s_;  // by authority, where it asked for that
   std::map<std::string, Kept> kept_;  // by slot text
   AcmeCounters counters_;
 };

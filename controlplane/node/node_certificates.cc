@@ -175,6 +175,11 @@ NodeFacts::Awaitable<Outcome<>> NodeFacts::renew_by_acme(std::string slot) {
   co_return node_.acme_keeper().renew_now(*parsed);
 }
 
+NodeFacts::Awaitable<Outcome<>> NodeFacts::change_acme_key(std::string authority) {
+  auto changed = co_await node_.acme_keeper().change_account_key(std::move(authority));
+  co_return changed;
+}
+
 NodeFacts::Awaitable<std::vector<std::string>> NodeFacts::depends_on_authority(std::string purpose, std::string fingerprint) {
   std::vector<std::string> list;
   const auto add = [&](const std::string& what, const std::string& authority) {

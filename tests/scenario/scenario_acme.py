@@ -107,6 +107,14 @@ def test_tls_alpn_01_proves_the_names_on_port_443(stage):
     stage.edge.sallyport("acme", "set", "challenge", "http-01")
 
 
+def test_the_account_gets_a_new_key_and_stays_the_account(stage):
+    account = stage.edge.ask("acme", "status")["authorities"][0]["account_url"]
+    require(account.startswith("https://"), f"the account is {account!r}")
+    stage.edge.sallyport("acme", "authority", "rekey", "pebble")
+    _renew(stage)
+    require(stage.edge.ask("acme", "status")["authorities"][0]["account_url"] == account, "it became another account")
+
+
 def test_what_the_authority_refuses_is_told_in_its_words_and_the_old_certificate_serves(stage):
     """The names of this domain lead to another host, so its validation must fail."""
     lab, edge = stage.lab, stage.edge

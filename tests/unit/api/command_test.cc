@@ -181,7 +181,7 @@ TEST_F(CommandTest, C29_C30_AcmeIsSetUpByCommandsAndByDnsOnlyOnC) {
   EXPECT_THAT(ask({"acme", "authority", "add", "le", "http://plain.example/directory"}).err, HasSubstr("no https URL"));
   EXPECT_THAT(ask({"acme", "authority", "add", "le", "https://acme.example/directory", "--external-key-id", "k1"}).err, HasSubstr("belong together"));
   ASSERT_EQ(ask({"acme", "authority", "add", "le", "https://acme.example/directory", "--contact", "mailto:a@example.com"}).code, 0);
-  EXPECT_THAT(ask({"acme", "on", "server"}).err, testing::AllOf(HasSubstr("http-01 works on E only"), HasSubstr("dns-01")));
+  EXPECT_THAT(ask({"acme", "on", "server"}).err, testing::AllOf(HasSubstr("http-01: works on E only"), HasSubstr("dns-01")));
   EXPECT_EQ(ask({"acme", "set", "challenge", "dns-01"}).code, 0);
   const std::string secret = write("tsig", "c2VjcmV0\n");
   EXPECT_EQ(ask({"acme", "set", "dns_key", secret}).code, 0);
@@ -193,6 +193,8 @@ TEST_F(CommandTest, C29_C30_AcmeIsSetUpByCommandsAndByDnsOnlyOnC) {
   EXPECT_THAT(ask({"acme", "set", "challenge", "telepathy"}).err, HasSubstr("give http-01, tls-alpn-01 or dns-01"));
   EXPECT_EQ(ask({"acme", "renew", "domain/example.org"}).code, 0);
   EXPECT_THAT(ask({"acme", "renew", "server"}).err, HasSubstr("is not kept by ACME"));
+  EXPECT_THAT(ask({"acme", "authority", "rekey", "le"}).out, HasSubstr("has a new key"));
+  EXPECT_THAT(ask({"acme", "authority", "rekey", "nobody"}).err, HasSubstr("no authority of that name"));
   EXPECT_EQ(ask({"acme", "off", "server"}).code, 0);
   EXPECT_EQ(ask({"acme", "authority", "delete", "le"}).code, 0);
   EXPECT_THAT(ask({"history"}).out, testing::AllOf(HasSubstr("ACME setting dns_key: changed"), testing::Not(HasSubstr("c2VjcmV0"))));

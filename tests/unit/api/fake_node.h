@@ -75,6 +75,10 @@ class FakeNode final : public NodeView {
     if (slot != "domain/example.org") co_return Fault{FaultCode::missing, slot, "is not kept by ACME", "switch it on first"};
     co_return Done{};
   }
+  Awaitable<Outcome<>> change_acme_key(std::string authority) override {
+    if (authority != "le") co_return Fault{FaultCode::missing, "ACME account at " + authority, "there is no authority of that name", "see sallyport acme status"};
+    co_return Done{};
+  }
   Awaitable<std::vector<std::string>> depends_on_authority(std::string purpose, std::string) override {
     std::vector<std::string> dependants;
     if (purpose == "traversal") dependants.push_back("zone Traversal zone, peer e1.example.com");

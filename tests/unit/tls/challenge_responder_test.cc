@@ -12,7 +12,7 @@ class ChallengeResponderTest : public EngineTest {
   void SetUp() override {
     EngineTest::SetUp();
     challenge = store(certificates.leaf("challenge", {.common_name = "challenge", .subject_alt_names = "DNS:a.example"}), {});
-    const tls::Credential& credential = *challenge->snapshot()->platform();
+    const tls::Credential& credential = *challenge->snapshot()->platform().first;
     responder->present("A.example", {credential.certificate, credential.key});
   }
   tls::Listener& serve(std::vector<std::string> alpn) {
