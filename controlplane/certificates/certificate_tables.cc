@@ -110,15 +110,23 @@ CertificateSet read_certificate_set(SqliteDatabase& database, const CertificateS
   return set;
 }
 
-std::vector<CertificatePtr> read_chain(SqliteDatabase& database, std::int64_t id) {
+CertificatePtr SharedIntermediates::get(const std::string& fingerprint, const std::function<CertificatePtr()>& make) {
+  std::weak_ptr<X509>& place = known_[fingerprint];
+  if (CertificatePtr known = place.lock()) return known;
+  CertificatePtr made = make();
+  place = made;
+  return made;
+}
+
+std::vector<CertificatePtr> read_chain(SqliteDatabase& database, std::int64_t id, SharedIntermediates& intermediates) {
   std::vector<CertificatePtr> chain;
   SqliteStatement leaf = database.prepare("SELECT leaf FROM certificate WHERE id = ?");
   leaf.bind(1, id);
   if (!leaf.step()) throw SqliteFailure{{FaultCode::missing, "certificate", "was removed meanwhile", "ask again"}};
   chain.push_back(taken(certificate_from_der(leaf.blob(0), "certificate")));
-  SqliteStatement links = database.prepare("SELECT der FROM certificate_chain JOIN intermediate USING (fingerprint) WHERE certificate = ? ORDER BY position");
+  SqliteStatement links = database.prepare("SELECT fingerprint, der FROM certificate_chain JOIN intermediate USING (fingerprint) WHERE certificate = ? ORDER BY position");
   links.bind(1, id);
-  while (links.step()) chain.push_back(taken(certificate_from_der(links.blob(0), "intermediate certificate")));
+  while (links.step()) chain.push_back(intermediates.get(links.text(0), [&] { return taken(certificate_from_der(links.blob(1), "intermediate certificate")); }));
   return chain;
 }
 
@@ -131,9 +139,12 @@ KeyPtr read_key(SqliteDatabase& database, const store::NodeKey& node_key, std::i
   return taken(key_from_der(der.reveal(), "certificate " + tls::describe_certificate(leaf.get()).serial));
 }
 
-Outcome<StoredMaterial> read_material(SqliteDatabase& database, const store::NodeKey& node_key, std::int64_t id) {
+Outcome<StoredMaterial> read_material(SqliteDatabase& database, const store::NodeKey& node_key, std::int64_t id, SharedIntermediates& intermediates) {
   StoredMaterial material;
-  material.chain = read_chain(database, id);
+  SqliteStatement row = database.prepare("SELECT slot FROM certificate WHERE id = ?");
+  row.bind(1, id);
+  if (row.step()) material.slot = taken(Slot::parse(row.text(0)));
+  material.chain = read_chain(database, id, intermediates);
   material.key = read_key(database, node_key, id);
   return material;
 }

@@ -3,7 +3,10 @@
 // The certificate tables of the store, read and written. Call within a transaction; failures are thrown as SqliteFailure, which the
 // vault turns into a Fault. What is sealed is bound to its place: a key cannot be put in the place of another.
 
+#include <functional>
+#include <memory>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -19,12 +22,23 @@ using MakeHeld = std::function<tls::HeldCredentialPtr(std::int64_t id, const Slo
 // `before` gives what it holds of certificates that did not change.
 CertificateSet read_certificate_set(store::SqliteDatabase& database, const CertificateSet* before, const MakeHeld& make_held);
 
+// Intermediates that are in use, by fingerprint: thousands of certificates hang on a few of them.
+class SharedIntermediates {
+ public:
+  // What `make` makes, unless it is here already.
+  CertificatePtr get(const std::string& fingerprint, const std::function<CertificatePtr()>& make);
+
+ private:
+  std::unordered_map<std::string, std::weak_ptr<X509>> known_;
+};
+
 struct StoredMaterial {
+  Slot slot;
   std::vector<CertificatePtr> chain;  // leaf first
   KeyPtr key;
 };
-Outcome<StoredMaterial> read_material(store::SqliteDatabase& database, const store::NodeKey& node_key, std::int64_t id);
-std::vector<CertificatePtr> read_chain(store::SqliteDatabase& database, std::int64_t id);
+Outcome<StoredMaterial> read_material(store::SqliteDatabase& database, const store::NodeKey& node_key, std::int64_t id, SharedIntermediates& intermediates);
+std::vector<CertificatePtr> read_chain(store::SqliteDatabase& database, std::int64_t id, SharedIntermediates& intermediates);
 KeyPtr read_key(store::SqliteDatabase& database, const store::NodeKey& node_key, std::int64_t id);
 KeyPtr read_request_key(store::SqliteDatabase& database, const store::NodeKey& node_key, const Slot& slot);  // null: no request
 

@@ -38,16 +38,19 @@ struct OpenVault {
   std::mutex mutex;
   SqliteDatabase database;
   NodeKey key;
+  SharedIntermediates intermediates;
   OpenVault(const std::string& path, NodeKey node_key) : database(path), key(std::move(node_key)) {}
 };
 
-Outcome<std::shared_ptr<const tls::Credential>> load_credential(OpenVault& vault, std::int64_t id, const std::string& label) {
+std::string label_of(const Slot& slot) { return slot.kind == SlotKind::domain ? "domain " + slot.domain : slot.text(); }
+
+Outcome<std::shared_ptr<const tls::Credential>> load_credential(OpenVault& vault, std::int64_t id) {
   const std::lock_guard lock(vault.mutex);
   return guarded([&]() -> Outcome<std::shared_ptr<const tls::Credential>> {
-    auto material = read_material(vault.database, vault.key, id);
+    auto material = read_material(vault.database, vault.key, id, vault.intermediates);
     if (!material) return material.fault();
     const CertificatePtr leaf = material->chain.front();
-    return tls::make_credential(label, leaf, material->key, {material->chain.begin() + 1, material->chain.end()});
+    return tls::make_credential(label_of(material->slot), leaf, material->key, {material->chain.begin() + 1, material->chain.end()});
   });
 }
 
@@ -123,7 +126,7 @@ class SqliteCertificateVault final : public CertificateVault {
     const StoredCertificate* stored = set->find(slot, family);
     if (stored == nullptr) return Fault{FaultCode::missing, "certificate slot " + slot.text(), std::string("holds no ") + tls::name_of(family) + " certificate", "see sallyport cert list"};
     const std::lock_guard lock(vault_->mutex);
-    return guarded([&]() -> Outcome<std::vector<CertificatePtr>> { return read_chain(vault_->database, stored->id); });
+    return guarded([&]() -> Outcome<std::vector<CertificatePtr>> { return read_chain(vault_->database, stored->id, vault_->intermediates); });
   }
 
   Outcome<StoredRequest> request(const Slot& slot, const RequestWish& wish, const KeyPtr& key, const std::string& actor) override {
@@ -332,8 +335,7 @@ class SqliteCertificateVault final : public CertificateVault {
   CertificateSet read() {
     const Snapshot before = snapshot();
     return read_certificate_set(vault_->database, before.get(), [this](std::int64_t id, const Slot& slot, tls::KeyFamily family, std::vector<std::string> names) {
-      std::string label = slot.kind == SlotKind::domain ? "domain " + slot.domain : slot.text();
-      return std::make_shared<const tls::HeldCredential>(label, family, std::move(names), slot.domain, [vault = vault_, id, label] { return load_credential(*vault, id, label); });
+      return std::make_shared<const tls::HeldCredential>(label_of(slot), family, std::move(names), slot.domain, [vault = vault_, id] { return load_credential(*vault, id); });
     });
   }
 
