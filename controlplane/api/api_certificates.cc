@@ -479,6 +479,16 @@ CertificateAnswer post_acme_renewal(const ApiRequest& request, ApiParts parts) {
   co_return answer(json::object{{"slot", slot}, {"ordered", true}}, 202);
 }
 
+CertificateAnswer post_backup(const ApiRequest& request, ApiParts parts) {
+  auto body = Body::read(request, {"passphrase"});
+  if (!body) co_return answer_fault(body.fault());
+  std::string passphrase = body->text("passphrase");
+  auto made = co_await parts.node.backup(std::move(passphrase));
+  if (!made) co_return answer_fault(made.fault());
+  parts.log.info("backup", request.actor + ": " + std::to_string(made->size()) + " bytes");
+  co_return ApiAnswer{200, "application/octet-stream", std::move(*made)};
+}
+
 CertificateAnswer get_certificate_settings(const ApiRequest&, ApiParts parts) {
   const auto set = parts.vault.snapshot();
   co_return answer(json::object{{"mode", certs::name_of(set->mode)}, {"duplicate_self_signed_cn", set->allow_duplicate_self_signed ? "allow" : "refuse"}, {"weak_keys", set->allow_weak_keys ? "allow" : "refuse"}});

@@ -31,6 +31,7 @@ CertificateAnswer post_acme_setting(const ApiRequest& request, ApiParts parts);
 CertificateAnswer post_acme_slot(const ApiRequest& request, ApiParts parts);
 CertificateAnswer post_acme_key(const ApiRequest& request, ApiParts parts);
 CertificateAnswer post_acme_renewal(const ApiRequest& request, ApiParts parts);
+CertificateAnswer post_backup(const ApiRequest& request, ApiParts parts);
 CertificateAnswer get_certificate_settings(const ApiRequest& request, ApiParts parts);
 CertificateAnswer post_certificate_setting(const ApiRequest& request, ApiParts parts);
 

@@ -7,6 +7,7 @@
 
 #include "controlplane/api/api_certificates.h"
 #include "controlplane/api/api_json.h"
+#include "controlplane/api/openapi.h"
 
 namespace sallyport::api {
 namespace {
@@ -183,49 +184,51 @@ Answer post_upgrade(const ApiRequest& request, ApiParts parts) {
   co_return answer_json(to_json(*upgrade));
 }
 
-struct Route {
-  const char* method;
-  std::string_view path;  // a trailing slash takes one more segment
+struct Route : RouteInfo {
   Answer (*answer)(const ApiRequest&, ApiParts);
 };
 
+Answer get_openapi(const ApiRequest&, ApiParts) { co_return ApiAnswer{200, "application/json", openapi_document()}; }
+
 constexpr Route routes[] = {
-    {"GET", "/v1/status", get_status},
-    {"GET", "/v1/zones", get_zones},
-    {"GET", "/v1/registrations", get_registrations},
-    {"GET", "/v1/calls", get_calls},
-    {"GET", "/v1/calls/", get_call},
-    {"GET", "/v1/flows", get_flows},
-    {"GET", "/v1/counters", get_counters},
-    {"GET", "/v1/logs", get_logs},
-    {"GET", "/v1/certificates", get_certificates},
-    {"POST", "/v1/certificates", post_certificate},
-    {"DELETE", "/v1/certificates", delete_certificate},
-    {"GET", "/v1/certificates/explain", get_explanation},
-    {"GET", "/v1/requests", get_requests},
-    {"POST", "/v1/requests", post_request},
-    {"DELETE", "/v1/requests", delete_request},
-    {"GET", "/v1/domains", get_domains},
-    {"POST", "/v1/domains", post_domain},
-    {"DELETE", "/v1/domains", delete_domain},
-    {"GET", "/v1/trust", get_trust},
-    {"POST", "/v1/trust", post_trust},
-    {"DELETE", "/v1/trust", delete_trust},
-    {"GET", "/v1/acme", get_acme},
-    {"POST", "/v1/acme/authorities", post_acme_authority},
-    {"DELETE", "/v1/acme/authorities", delete_acme_authority},
-    {"POST", "/v1/acme/settings", post_acme_setting},
-    {"POST", "/v1/acme/slots", post_acme_slot},
-    {"POST", "/v1/acme/keys", post_acme_key},
-    {"POST", "/v1/acme/renewals", post_acme_renewal},
-    {"GET", "/v1/certificate-settings", get_certificate_settings},
-    {"POST", "/v1/certificate-settings", post_certificate_setting},
-    {"GET", "/v1/history", get_history},
-    {"GET", "/v1/export", get_export},
-    {"GET", "/metrics", get_metrics},
-    {"POST", "/v1/traversal/test", post_traversal_test},
-    {"POST", "/v1/apply", post_apply},
-    {"POST", "/v1/upgrade", post_upgrade},
+    {{"GET", "/v1/status", "What the node is and how it does", "", ""}, get_status},
+    {{"GET", "/v1/zones", "Traversal zones and the state of each peer", "", ""}, get_zones},
+    {{"GET", "/v1/registrations", "Clients registered through this node", "limit", ""}, get_registrations},
+    {{"GET", "/v1/calls", "Calls, also those that ended lately", "active,limit,quality", ""}, get_calls},
+    {{"GET", "/v1/calls/", "One call with its legs and streams", "", ""}, get_call},
+    {{"GET", "/v1/flows", "Flows of the dataplane", "limit", ""}, get_flows},
+    {{"GET", "/v1/counters", "Every counter and gauge", "", ""}, get_counters},
+    {{"GET", "/v1/logs", "Newest events; with follow=1 a line each as they come", "lines,follow", ""}, get_logs},
+    {{"GET", "/v1/certificates", "Certificates; of one slot with its chain, or as text", "slot,family,form,limit", ""}, get_certificates},
+    {{"POST", "/v1/certificates", "Judges a certificate and installs it unless dry_run", "", "slot,certificate,key,passphrase,file,dry_run"}, post_certificate},
+    {{"DELETE", "/v1/certificates", "Deletes the certificates of a slot", "slot,family", ""}, delete_certificate},
+    {{"GET", "/v1/certificates/explain", "Which certificate is served for a name, and why", "sni,port", ""}, get_explanation},
+    {{"GET", "/v1/requests", "Open signing requests; of one slot, or as text", "slot,form", ""}, get_requests},
+    {{"POST", "/v1/requests", "Makes a key and a signing request, or only previews its names", "", "slot,key,digest,names,common_name,organization,unit,locality,state,country,preview"}, post_request},
+    {{"DELETE", "/v1/requests", "Discards a request and its key", "slot", ""}, delete_request},
+    {{"GET", "/v1/domains", "Domains with certificates of their own", "limit", ""}, get_domains},
+    {{"POST", "/v1/domains", "Creates a domain", "", "name"}, post_domain},
+    {{"DELETE", "/v1/domains", "Deletes a domain with its certificates", "name", ""}, delete_domain},
+    {{"GET", "/v1/trust", "Trusted authorities", "purpose", ""}, get_trust},
+    {{"POST", "/v1/trust", "Trusts the authorities of a PEM text", "", "purpose,certificates,file"}, post_trust},
+    {{"DELETE", "/v1/trust", "Trusts an authority no more; with preview=1 only tells what depends on it", "purpose,fingerprint,preview", ""}, delete_trust},
+    {{"GET", "/v1/acme", "Slots kept by ACME, authorities and settings", "", ""}, get_acme},
+    {{"POST", "/v1/acme/authorities", "Adds or changes an authority", "", "name,directory_url,contacts,ca_file,preferred_root,profile,external_key_id,external_hmac_key"}, post_acme_authority},
+    {{"DELETE", "/v1/acme/authorities", "Deletes an authority and the account there", "name", ""}, delete_acme_authority},
+    {{"POST", "/v1/acme/settings", "Changes a setting", "", "name,value"}, post_acme_setting},
+    {{"POST", "/v1/acme/slots", "Switches ACME on or off for a slot", "", "slot,on"}, post_acme_slot},
+    {{"POST", "/v1/acme/keys", "Gives the account at an authority a new key", "", "authority"}, post_acme_key},
+    {{"POST", "/v1/acme/renewals", "Orders a certificate now", "", "slot"}, post_acme_renewal},
+    {{"GET", "/v1/certificate-settings", "How certificates are judged", "", ""}, get_certificate_settings},
+    {{"POST", "/v1/certificate-settings", "Changes how certificates are judged", "", "name,value"}, post_certificate_setting},
+    {{"GET", "/v1/history", "Who changed the site, newest first", "limit", ""}, get_history},
+    {{"GET", "/v1/export", "The site as a TOML document", "", ""}, get_export},
+    {{"GET", "/metrics", "Every counter and gauge as Prometheus text", "", ""}, get_metrics},
+    {{"POST", "/v1/traversal/test", "Tries the layers between C and E one by one", "zone", ""}, post_traversal_test},
+    {{"POST", "/v1/apply", "Plans a site document (the body, TOML) and applies it unless dry_run=1", "file,dry_run", "*"}, post_apply},
+    {{"POST", "/v1/backup", "The store with its keys, sealed by a passphrase", "", "passphrase"}, post_backup},
+    {{"POST", "/v1/upgrade", "Replaces the running control plane by another program", "binary", ""}, post_upgrade},
+    {{"GET", "/v1/openapi", "This description", "", ""}, get_openapi},
 };
 
 bool fits(const Route& route, std::string_view path) {
@@ -233,7 +236,17 @@ bool fits(const Route& route, std::string_view path) {
   return path.size() > route.path.size() && path.starts_with(route.path) && path.find('/', route.path.size()) == std::string_view::npos;
 }
 
+// A parameter that is misspelt must not be taken for one that is absent.
+std::string unknown_parameter(const Route& route, const ApiRequest& request) {
+  const std::string known = "," + std::string(route.query) + ",";
+  for (const auto& [name, value] : request.query)
+    if (known.find("," + name + ",") == std::string::npos) return name.empty() ? "=" : name;
+  return {};
+}
+
 }  // namespace
+
+std::vector<RouteInfo> route_list() { return {std::begin(routes), std::end(routes)}; }
 
 Outcome<ApiRequest> parse_target(std::string_view target) {
   Fault malformed{FaultCode::invalid, "request target", "is malformed", "use a path like /v1/status"};
@@ -265,10 +278,13 @@ boost::asio::awaitable<ApiAnswer> answer_request(ApiRequest request, ApiParts pa
     if (!fits(route, request.path)) continue;
     path_known = true;
     if (request.method != route.method) continue;
+    if (const std::string odd = unknown_parameter(route, request); !odd.empty()) {
+      co_return answer_fault({FaultCode::invalid, request.path, "does not know the parameter \"" + odd.substr(0, 64) + "\"", route.query.empty() ? "it takes none" : "it knows: " + std::string(route.query)});
+    }
     ApiAnswer answer = co_await route.answer(request, parts);
     co_return answer;
   }
-  if (!path_known) co_return answer_fault({FaultCode::missing, request.path, "there is no such path", "see the list in controlplane/api/api_routes.cc"});
+  if (!path_known) co_return answer_fault({FaultCode::missing, request.path, "there is no such path", "see docs/openapi.json, or GET /v1/openapi"});
   ApiAnswer wrong_method = answer_fault({FaultCode::invalid, request.path, "does not take " + request.method, "use the method the path is for"});
   wrong_method.status = 405;
   co_return wrong_method;

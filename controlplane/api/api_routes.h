@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "controlplane/api/api_server.h"
 
@@ -25,6 +26,15 @@ struct ApiAnswer {
   std::string content_type = "application/json";
   std::string body;
 };
+
+// What a path is for. query and body: names with commas between; body "*": not JSON.
+struct RouteInfo {
+  std::string_view method;
+  std::string_view path;  // a trailing slash takes one more segment
+  std::string_view about;
+  std::string_view query, body;
+};
+std::vector<RouteInfo> route_list();
 
 // Splits and percent-decodes a request target. Fault invalid if it is malformed.
 Outcome<ApiRequest> parse_target(std::string_view target);

@@ -266,6 +266,8 @@ class NodeView {
   // Replaces the running control plane by that program (empty: the file it was started from), once it was found fit; media goes on.
   // The answer comes before the change. Fault: nothing was changed.
   virtual Awaitable<Outcome<UpgradeView>> upgrade(std::string binary) = 0;
+  // The node's store, sealed by the passphrase (store/backup.h).
+  virtual Awaitable<Outcome<std::string>> backup(std::string passphrase) = 0;
   // Fault missing: no such call, or it has ended; refused: it may not be decrypted; exhausted, conflict: too many, or twice.
   virtual Awaitable<Outcome<std::unique_ptr<CaptureFeed>>> capture(CaptureQuery query) = 0;
 };

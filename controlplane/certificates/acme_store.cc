@@ -157,6 +157,18 @@ class SqliteAcmeStore final : public AcmeStore {
     });
   }
 
+  Outcome<bool> refresh() override {
+    const std::lock_guard lock(mutex_);
+    return guarded([&]() -> Outcome<bool> {
+      SqliteTransaction transaction(database_);
+      AcmeConfig config = read();
+      transaction.commit();
+      const bool differs = config.slots != snapshot()->slots;
+      publish(std::move(config));
+      return differs;
+    });
+  }
+
   Outcome<Secret> hmac_key(const std::string& authority) override { return secret("external/" + authority); }
   Outcome<Secret> dns_key() override { return secret("dns"); }
   Outcome<Secret> account_key(const std::string& authority) override { return secret("account/" + authority); }

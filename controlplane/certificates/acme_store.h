@@ -60,6 +60,9 @@ class AcmeStore {
   // challenge, key, dns_server, dns_key_name, dns_algorithm, dns_key (secret, base64), dns_hook.
   virtual Outcome<> set(const std::string& name, const std::string& value, const std::string& actor) = 0;
 
+  // Domains came or went in the vault. True: other slots are kept now.
+  virtual Outcome<bool> refresh() = 0;
+
   virtual Outcome<store::Secret> hmac_key(const std::string& authority) = 0;
   virtual Outcome<store::Secret> dns_key() = 0;  // base64
   // DER; empty: none yet.

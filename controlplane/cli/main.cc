@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "controlplane/cli/backup.h"
 #include "controlplane/cli/certificates.h"
 #include "controlplane/cli/commands.h"
 #include "controlplane/cli/top.h"
@@ -124,6 +125,9 @@ class CommandLine {
     apply->add_flag("--yes,-y", options_.yes, "Do not ask");
     add(app_, "upgrade", "Replaces the running control plane by a new program; media goes on, and nothing changes if it is not fit", "sallyport upgrade\n         sallyport upgrade --binary /opt/sallyport/bin/sallyport-controlplane", run_upgrade)
         ->add_option("--binary", options_.argument, "The new program; default the file that runs, as it is now");
+    CLI::App* backup = add(app_, "backup", "The node's store with its keys as one encrypted file", "sallyport backup e1.backup --passphrase-file e1.passphrase", run_backup);
+    backup->add_option("FILE", backup_options().file, "A new file")->required();
+    backup->add_option("--passphrase-file", backup_options().passphrase_file, "File with a passphrase of 12 characters or more")->required();
     add(app_, "export", "The site as a document that apply takes; without passwords", "sallyport export > site.toml", run_export);
   }
 
@@ -232,6 +236,10 @@ class CommandLine {
     add(app_, "check-config", "Checks a node file; needs no control plane", "sallyport check-config /etc/sallyport/e1/node.toml", run_check_config)
         ->add_option("FILE", options_.argument, "Node file")
         ->required();
+    CLI::App* restore = add(app_, "restore", "Fills an empty state_dir from a backup; needs no control plane", "sallyport restore e1.backup --passphrase-file e1.passphrase --state-dir /var/lib/sallyport/e1", run_restore);
+    restore->add_option("FILE", backup_options().file, "The backup")->required();
+    restore->add_option("--passphrase-file", backup_options().passphrase_file, "File with its passphrase")->required();
+    restore->add_option("--state-dir", backup_options().state_dir, "node.state_dir of the node file; made if it is missing")->required();
     CLI::App* keys = add(app_, "keys", "Explains the keys of a node file", "sallyport keys media", run_keys);
     keys->add_option("SECTION", options_.argument, "Only this section");
     keys->add_flag("--markdown", options_.markdown, "The page docs/configuration.md");

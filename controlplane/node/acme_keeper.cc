@@ -69,6 +69,7 @@ asio::awaitable<void> AcmeKeeper::run(std::shared_ptr<AcmeKeeper> self) {
 
 void AcmeKeeper::stop() {
   stopped_ = true;
+  solver_.reset();
   timer_.cancel();
 }
 
@@ -195,27 +196,23 @@ Outcome<acme::Authority> AcmeKeeper::authority_of(const certificates::AcmeAuthor
                          .profile = config.profile};
 }
 
-Outcome<std::vector<std::unique_ptr<acme::Solver>>> AcmeKeeper::solvers(const certificates::AcmeConfig& config) {
-  std::vector<std::unique_ptr<acme::Solver>> list;
+Outcome<std::unique_ptr<acme::Solver>> AcmeKeeper::make_solver(const certificates::AcmeConfig& config) {
   if (config.challenge == "http-01") {
     acme::Http01Options options;
     options.addresses = {settings_.http_address};
     options.freebind = true;
-    list.push_back(std::make_unique<acme::Http01Solver>(engine_, std::move(options)));
-    return list;
+    return std::unique_ptr<acme::Solver>(std::make_unique<acme::Http01Solver>(engine_, std::move(options)));
   }
   if (config.challenge == "tls-alpn-01") {
     acme::TlsAlpn01Options options;
     options.addresses = {settings_.tls_address};
     options.freebind = true;
-    list.push_back(std::make_unique<acme::TlsAlpn01Solver>(engine_, std::move(options)));
-    return list;
+    return std::unique_ptr<acme::Solver>(std::make_unique<acme::TlsAlpn01Solver>(engine_, std::move(options)));
   }
   if (!config.dns_hook.empty()) {
     acme::Dns01HookOptions options;
     options.program = config.dns_hook;
-    list.push_back(std::make_unique<acme::Dns01Hook>(std::move(options)));
-    return list;
+    return std::unique_ptr<acme::Solver>(std::make_unique<acme::Dns01Hook>(std::move(options)));
   }
   if (config.dns_server.empty()) return Fault{FaultCode::missing, "ACME challenge dns-01", "neither a DNS server that takes updates nor a hook is set", "sallyport acme set dns_server 192.0.2.53, with dns_key_name and dns_key; or set dns_hook"};
   acme::Dns01Rfc2136Options options;
@@ -227,8 +224,7 @@ Outcome<std::vector<std::unique_ptr<acme::Solver>>> AcmeKeeper::solvers(const ce
   auto secret = store_.dns_key();
   if (!secret) return secret.fault();
   options.key.secret = std::make_shared<const store::Secret>(std::move(*secret));
-  list.push_back(std::make_unique<acme::Dns01Rfc2136>(engine_, resolver_, std::move(options)));
-  return list;
+  return std::unique_ptr<acme::Solver>(std::make_unique<acme::Dns01Rfc2136>(engine_, resolver_, std::move(options)));
 }
 
 asio::awaitable<void> AcmeKeeper::renew(std::string slot_text) {
@@ -253,14 +249,15 @@ asio::awaitable<void> AcmeKeeper::renew(std::string slot_text) {
     co_return;
   }
   auto pem = certificates::make_request(wish, key->get());
-  auto presenters = solvers(*config);
-  if (!pem || !presenters) {
-    fail(slot_text, pem ? presenters.fault() : pem.fault());
+  auto solver = make_solver(*config);
+  if (!pem || !solver) {
+    fail(slot_text, pem ? solver.fault() : pem.fault());
     co_return;
   }
+  solver_ = std::move(*solver);
   acme::OrderJob job;
   job.request_der = certificates::request_der(*pem);
-  for (const auto& solver : *presenters) job.solvers.push_back(solver.get());
+  job.solvers = {solver_.get()};
   for (const certificates::AcmeAuthority& each : config->authorities) {
     auto authority = authority_of(each);
     if (!authority) {
@@ -287,6 +284,7 @@ asio::awaitable<void> AcmeKeeper::renew(std::string slot_text) {
     log_(fmt::format("acme: {}: {}", slot_text, what));
   };
   acme::OrderReport report = co_await acme::run_order(engine_, resolver_, std::move(job));
+  solver_.reset();
   kept = find(slot_text);
   if (kept == nullptr || stopped_) co_return;  // switched off meanwhile
   for (const acme::AuthorityFailure& failure : report.failures) left_alone_until_s_[failure.authority] = acme::left_alone_until_s(std::time(nullptr), failure.refusal);

@@ -40,6 +40,7 @@ class AcmeKeeper : public std::enable_shared_from_this<AcmeKeeper> {
   AcmeKeeper(boost::asio::io_context& io, tls::StreamEngine& engine, dns::Resolver& resolver, certificates::CertificateVault& vault, certificates::AcmeStore& store, AcmeKeeperSettings settings, Names names, Log log);
 
   static boost::asio::awaitable<void> run(std::shared_ptr<AcmeKeeper> self);
+  // For the node's end: shuts the ports of challenges; an order under way is not resumed any more.
   void stop();
   // Authorities, slots or settings changed: looks again at once.
   void look_again();
@@ -70,7 +71,7 @@ class AcmeKeeper : public std::enable_shared_from_this<AcmeKeeper> {
   boost::asio::awaitable<void> ask_advice(std::string slot);
   Outcome<acme::AccountKey> account_key(const std::string& authority);
   Outcome<acme::Authority> authority_of(const certificates::AcmeAuthority& config);
-  Outcome<std::vector<std::unique_ptr<acme::Solver>>> solvers(const certificates::AcmeConfig& config);
+  Outcome<std::unique_ptr<acme::Solver>> make_solver(const certificates::AcmeConfig& config);
   void fail(const std::string& slot, const Fault& fault);
 
   tls::StreamEngine& engine_;
@@ -83,7 +84,8 @@ class AcmeKeeper : public std::enable_shared_from_this<AcmeKeeper> {
   boost::asio::steady_timer timer_;
   bool stopped_ = false, is_busy_ = false;
   std::map<std::string, int64_t> left_alone_until_s_;  // by authority, where it asked for that
-  std::map<std::string, Kept> kept_;  // by slot text
+  std::unique_ptr<acme::Solver> solver_;  // of the order that runs; here and not in its coroutine, which may outlive the engine
+  std::map<std::string, Kept> kept_;      // by slot text
   AcmeCounters counters_;
 };
 

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "controlplane/api/api_server.h"
+#include "controlplane/api/openapi.h"
 #include "controlplane/node/handover.h"
 #include "controlplane/node/metric_page.h"
 #include "controlplane/node/node_credentials.h"
@@ -151,11 +152,12 @@ int run(const std::string& path, Succession& succession) {
 int main(int argc, char** argv) {
   CLI::App app("Control plane of a Sallyport node: SIP, TLS, zones; programs the dataplane's flows.");
   std::string path;
-  bool print_keys = false, print_metrics = false, is_check = false;
+  bool print_keys = false, print_metrics = false, print_openapi = false, is_check = false;
   app.add_option("--config", path, "node file, for example conf/edge-e.toml");
   app.add_flag("--check", is_check, "say whether this program accepts the node file and its credentials, and end");
   app.add_flag("--print-keys", print_keys, "print docs/configuration.md and end");
   app.add_flag("--print-metrics", print_metrics, "print docs/metrics.md and end");
+  app.add_flag("--print-openapi", print_openapi, "print docs/openapi.json and end");
   app.footer("Example: sallyport-controlplane --config /etc/sallyport/edge-e.toml");
   CLI11_PARSE(app, argc, argv);
   if (print_keys) {
@@ -164,6 +166,10 @@ int main(int argc, char** argv) {
   }
   if (print_metrics) {
     fmt::print("{}", node::metric_page());
+    return 0;
+  }
+  if (print_openapi) {
+    fmt::print("{}", api::openapi_document());
     return 0;
   }
   if (path.empty()) {

@@ -149,10 +149,13 @@ void Node::start_acme() {
 }
 
 void Node::apply_certificates() {
+  if (const auto other_slots = acme_store_->refresh(); other_slots && *other_slots) acme_keeper_->look_again();
   if (const Outcome<> loaded = credentials_.reload(config_.tls, *vault_->snapshot()); !loaded) {
-    log_("tls: " + loaded.fault().text());
+    credentials_fault_ = loaded.fault().text();
+    log_("tls: " + credentials_fault_);
     return;
   }
+  credentials_fault_.clear();
   log_(fmt::format("tls: certificates and trust of revision {} serve the next handshakes", vault_->snapshot()->revision));
 }
 
@@ -446,6 +449,7 @@ Outcome<> Node::reload() {
   const auto file = config::reload_node_file(config_);
   if (!file) return file.fault();
   if (const Outcome<> loaded = credentials_.reload(file->config.tls, *vault_->snapshot()); !loaded) return loaded;
+  credentials_fault_.clear();
   config_.tls = file->config.tls;
   if (const auto taken = vault_->refresh(); !taken) return taken.fault();
   config_.node.log_level = file->config.node.log_level;

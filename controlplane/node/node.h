@@ -161,6 +161,7 @@ class Node final : private media::MediaListener {
   std::unique_ptr<tls::StreamEngine> engine_;
   std::unique_ptr<dns::Resolver> resolver_;
   NodeCredentials credentials_;
+  std::string credentials_fault_;  // why what the vault holds is not served; empty: it is
   std::shared_ptr<tls::TlsPolicy> server_policy_, client_policy_, zone_policy_, multiplex_policy_;
   media::MediaPlane media_;
   calls::CallTable calls_;

@@ -95,6 +95,7 @@ std::vector<certificates::CertificateAlarm> Node::certificate_alarms() const {
     if (is_ours) input.uncovered.push_back({name, asked});
   }
   std::vector<certificates::CertificateAlarm> alarms = certificates::watch_certificates(input);
+  if (!credentials_fault_.empty()) alarms.push_back({"certificates_not_applied", "the latest change of certificates or trust is stored and not served, because " + credentials_fault_ + "; mend it, then reload (SIGHUP)", true});
   for (const auto& [slot, status] : acme_keeper_->status())
     if (status.state == acme::DomainState::failed) alarms.push_back({"acme_failed", slot.text() + ": " + status.text(), false});
   return alarms;

@@ -31,6 +31,7 @@ class NodeFacts final : public api::NodeView {
   Awaitable<Outcome<std::vector<api::TraversalTestView>>> test_traversal(std::string zone) override;
   Awaitable<Outcome<std::unique_ptr<api::CaptureFeed>>> capture(api::CaptureQuery query) override;
 
+  Awaitable<Outcome<std::string>> backup(std::string passphrase) override;
   Awaitable<Outcome<api::UpgradeView>> upgrade(std::string binary) override;
 
   // Set while SIGTERM is being obeyed.

@@ -2,6 +2,7 @@
 """Certificates, keys and trust change again and again under calls: the next handshake shows the new one, and nothing ends."""
 import json
 import re
+import shutil
 import ssl
 from types import SimpleNamespace
 
@@ -12,18 +13,19 @@ from lab.node_config import peers_of
 from lab.report import require
 from lab.scripted_phone import many_calls, outside_phone
 
-CALLS = 100
+CALLS = 200
 PACKETS_PER_S = 50  # of each call and direction
-REGISTRATIONS = 50
+REGISTRATIONS, LONG_REGISTRATIONS = 50, 2000
 ROUNDS, LONG_ROUNDS = 5, 50
 DOMAIN = "tenant.example.net"
 
 
 def setup(lab):
     lab.start_peers()
-    lab.start_nodes()
+    lab.start_nodes(sip={"connections_per_source": 4000, "handshakes_per_source_per_s": 1000})
     stage = SimpleNamespace(lab=lab, calls=many_calls(lab, CALLS), authority=lab.wallet.authority, made=0)
-    stage.phones = [outside_phone(lab, f"r{number}").register() for number in range(REGISTRATIONS)]
+    count = LONG_REGISTRATIONS if lab.is_long else REGISTRATIONS
+    stage.phones = [outside_phone(lab, f"r{number}").register() for number in range(count)]
     return stage
 
 
@@ -53,10 +55,15 @@ def _answer(stage, node, slot, *names):
     return told["serial"]
 
 
+def _listed(node):
+    """What does not change by the hour."""
+    return [(entry["slot"], entry["serial"], entry["not_after"]) for entry in node.ask("cert", "list")]
+
+
 def _connections(stage):
     """What must not change: how C came to E, and from where the phones are seen."""
     zone = peers_of(stage.lab.core.ask("zones"))[0]
-    sources = sorted((entry["aor"], entry["source"]) for entry in stage.lab.edge.ask("registrations"))
+    sources = sorted((entry["aor"], entry["source"]) for entry in stage.lab.edge.ask("registrations", "--limit", "5000"))
     return (zone["state"], zone["since"], zone["connects"]), sources
 
 
@@ -110,7 +117,7 @@ def test_a10_b15_certificates_keys_and_authorities_change_under_calls_and_nothin
         tally = load.stop()
     require(tally.lost == 0, f"{tally}")
     require(_connections(stage) == before, f"{before[0]} became {_connections(stage)[0]}")
-    return f"{tally} while {rounds} authorities and {3 * rounds} certificates were replaced; {REGISTRATIONS} connections stayed"
+    return f"{tally} while {rounds} authorities and {3 * rounds} certificates were replaced; {len(stage.phones)} connections of phones stayed"
 
 
 def _withdraw(lab, subject):
@@ -167,12 +174,12 @@ def test_bad_uploads_are_refused_with_file_cause_and_remedy_and_lose_nothing(sta
 
 def test_certificates_outlive_the_control_plane(stage):
     lab, edge = stage.lab, stage.lab.edge
-    listed = edge.ask("cert", "list")
+    listed = _listed(edge)
     serial = served(lab, DOMAIN)
     edge.kill_controlplane()
     edge.start_controlplane()
     edge.wait_ready()
-    require(edge.ask("cert", "list") == listed, f"{listed} became {edge.ask('cert', 'list')}")
+    require(_listed(edge) == listed, f"{listed} became {_listed(edge)}")
     require(served(lab, DOMAIN) == serial, "after the restart another certificate is served")
     code, out, _ = edge.try_sallyport("cert", "show", "server", "--form", "pem")
     require(code == 0 and "PRIVATE KEY" not in out and out.startswith("-----BEGIN CERTIFICATE"), out[:100])
@@ -211,3 +218,23 @@ def test_b27_a_name_that_no_certificate_covers_raises_an_alarm_with_how_often(st
     alarm = next(alarm for alarm in lab.edge.ask("status")["alarms"] if alarm["kind"] == "certificate_uncovered_name")
     require(f"a.b.{DOMAIN} (" in alarm["text"] and "stranger" not in alarm["text"], f"told {alarm}")
     require(not alarm["impairs"], f"told {alarm}")
+
+
+def test_a_backup_restores_an_empty_node(stage):
+    """E loses its state folder; from the backup it comes back with zone, certificates and keys, and C connects as before."""
+    lab, edge = stage.lab, stage.lab.edge
+    listed, serial = _listed(edge), served(lab, DOMAIN)
+    backup, passphrase = lab.folder / "edge.backup", lab.folder / "passphrase"
+    passphrase.write_text("correct horse battery staple\n")
+    edge.sallyport("backup", backup, "--passphrase-file", passphrase)
+    edge.kill_controlplane()
+    store = edge.folder / "store"
+    shutil.rmtree(store)
+    code, _, complaint = edge.try_sallyport("restore", backup, "--passphrase-file", "/etc/hostname", "--state-dir", store)
+    require(code == 1 and "does not open" in complaint and not (store / "site.db").exists(), f"{code}: {complaint}")
+    edge.sallyport("restore", backup, "--passphrase-file", passphrase, "--state-dir", store)
+    edge.start_controlplane()
+    edge.wait_ready()
+    require(_listed(edge) == listed, f"{listed} became {_listed(edge)}")
+    require(served(lab, DOMAIN) == serial, "another certificate is served")
+    lab.await_traversal(45)

@@ -176,6 +176,19 @@ TEST_F(CommandTest, DomainsAndTrustAreChangedByCommands) {
   EXPECT_THAT(ask({"cert", "set", "mode", "many"}).err, HasSubstr("give two or single"));
 }
 
+TEST_F(CommandTest, ABackupIsWrittenToANewFileForItsOwnerOnly) {
+  const std::string passphrase = write("passphrase", "correct horse battery\n"), brief = write("brief", "short\n"), file = api_.folder() + "/c1.backup";
+  EXPECT_THAT(ask({"backup", file, "--passphrase-file", brief}).err, HasSubstr("fewer than 12"));
+  EXPECT_FALSE(std::filesystem::exists(file)) << "left behind";
+  const Finished made = ask({"backup", file, "--passphrase-file", passphrase});
+  EXPECT_EQ(made.code, 0) << made.err;
+  EXPECT_EQ(std::filesystem::file_size(file), 26u);
+  EXPECT_EQ(std::filesystem::status(file).permissions() & std::filesystem::perms(0777), std::filesystem::perms(0600));
+  EXPECT_THAT(ask({"backup", file, "--passphrase-file", passphrase}).err, HasSubstr("name a new file"));
+  EXPECT_THAT(ask({"restore", file, "--passphrase-file", passphrase, "--state-dir", api_.folder() + "/new"}).err, HasSubstr("backup: "));
+  EXPECT_FALSE(std::filesystem::exists(api_.folder() + "/new/site.db"));
+}
+
 TEST_F(CommandTest, C29_C30_AcmeIsSetUpByCommandsAndByDnsOnlyOnC) {
   EXPECT_THAT(ask({"acme", "on", "server"}).err, HasSubstr("there is no authority to ask"));
   EXPECT_THAT(ask({"acme", "authority", "add", "le", "http://plain.example/directory"}).err, HasSubstr("no https URL"));

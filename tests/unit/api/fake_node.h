@@ -75,6 +75,10 @@ class FakeNode final : public NodeView {
     if (slot != "domain/example.org") co_return Fault{FaultCode::missing, slot, "is not kept by ACME", "switch it on first"};
     co_return Done{};
   }
+  Awaitable<Outcome<std::string>> backup(std::string passphrase) override {
+    if (passphrase.size() < 12) co_return Fault{FaultCode::invalid, "backup: passphrase", "has fewer than 12 characters", "take a longer one"};
+    co_return std::string("sallyport backup 1\n\0sealed", 26);
+  }
   Awaitable<Outcome<>> change_acme_key(std::string authority) override {
     if (authority != "le") co_return Fault{FaultCode::missing, "ACME account at " + authority, "there is no authority of that name", "see sallyport acme status"};
     co_return Done{};

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controlplane/api/openapi.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "controlplane/api/api_routes.h"
+
+namespace sallyport::api {
+namespace {
+
+namespace json = boost::json;
+
+std::vector<std::string> names_of(std::string_view list) {
+  std::vector<std::string> names;
+  for (std::size_t from = 0; from < list.size();) {
+    const std::size_t end = std::min(list.find(',', from), list.size());
+    names.emplace_back(list.substr(from, end - from));
+    from = end + 1;
+  }
+  return names;
+}
+
+json::object schema_of(std::string_view name) {
+  const bool is_flag = name == "dry_run" || name == "preview" || name == "on";
+  const bool is_list = name == "names" || name == "contacts";
+  if (is_list) return {{"type", "array"}, {"items", json::object{{"type", "string"}}}};
+  return {{"type", is_flag ? "boolean" : "string"}};
+}
+
+json::object operation_of(const RouteInfo& route) {
+  json::array parameters;
+  if (route.path.ends_with('/')) parameters.push_back(json::object{{"name", "id"}, {"in", "path"}, {"required", true}, {"schema", json::object{{"type", "string"}}}});
+  for (const std::string& name : names_of(route.query)) parameters.push_back(json::object{{"name", name}, {"in", "query"}, {"schema", json::object{{"type", "string"}}}});
+  json::object operation{{"summary", route.about}, {"parameters", std::move(parameters)}};
+  if (route.body == "*") {
+    operation["requestBody"] = json::object{{"required", true}, {"content", json::object{{"application/toml", json::object{{"schema", json::object{{"type", "string"}}}}}}}};
+  } else if (!route.body.empty()) {
+    json::object properties;
+    for (const std::string& name : names_of(route.body)) properties[name] = schema_of(name);
+    json::object schema{{"type", "object"}, {"additionalProperties", false}, {"properties", std::move(properties)}};
+    operation["requestBody"] = json::object{{"required", true}, {"content", json::object{{"application/json", json::object{{"schema", std::move(schema)}}}}}};
+  }
+  operation["responses"] = json::object{{"200", json::object{{"description", "Done"}}}, {"default", json::object{{"description", "Refused: subject, cause and remedy"}, {"content", json::object{{"application/json", json::object{{"schema", json::object{{"$ref", "#/components/schemas/Fault"}}}}}}}}}};
+  return operation;
+}
+
+json::object fault_schema() {
+  json::object properties;
+  for (const char* name : {"code", "subject", "cause", "remedy", "text"}) properties[name] = json::object{{"type", "string"}};
+  json::object error{{"type", "object"}, {"properties", std::move(properties)}};
+  return {{"type", "object"}, {"properties", json::object{{"error", std::move(error)}}}};
+}
+
+void write(std::string& out, const json::value& value, std::size_t depth) {
+  const std::string indent(2 * (depth + 1), ' ');
+  const auto* object = value.if_object();
+  const auto* array = value.if_array();
+  if ((object == nullptr || object->empty()) && (array == nullptr || array->empty())) {
+    out += json::serialize(value);
+    return;
+  }
+  out += object != nullptr ? "{" : "[";
+  bool is_first = true;
+  const auto begin_item = [&] {
+    out += is_first ? "\n" : ",\n";
+    out += indent;
+    is_first = false;
+  };
+  if (object != nullptr) {
+    for (const auto& [name, member] : *object) {
+      begin_item();
+      out += json::serialize(json::value(name)) + ": ";
+      write(out, member, depth + 1);
+    }
+  } else {
+    for (const json::value& item : *array) {
+      begin_item();
+      write(out, item, depth + 1);
+    }
+  }
+  out += "\n" + std::string(2 * depth, ' ') + (object != nullptr ? "}" : "]");
+}
+
+}  // namespace
+
+std::string openapi_document() {
+  json::object paths;
+  for (const RouteInfo& route : route_list()) {
+    const std::string path = std::string(route.path) + (route.path.ends_with('/') ? "{id}" : "");
+    std::string method(route.method);
+    for (char& c : method) c = static_cast<char>(c + 32);
+    if (!paths.contains(path)) paths[path] = json::object();
+    paths[path].as_object()[method] = operation_of(route);
+  }
+  // Not in the table, since its answer is a stream (api_capture.cc).
+  paths["/v1/calls/{id}/capture"] = json::object{{"post", operation_of({"POST", "/v1/calls/", "The packets of a call as pcapng, as they come", "seconds,packets,decrypted", ""})}};
+  const json::object document{{"openapi", "3.0.3"}, {"info", json::object{{"title", "Sallyport administration"}, {"version", "1"}}}, {"paths", std::move(paths)},
+                              {"components", json::object{{"schemas", json::object{{"Fault", fault_schema()}}}}}};
+  std::string out;
+  write(out, document, 0);
+  return out + "\n";
+}
+
+}  // namespace sallyport::api

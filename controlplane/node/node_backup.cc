@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// A backup of the node's store, made beside its work: scrypt alone takes a fifth of a second.
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <ctime>
+#include <memory>
+#include <optional>
+
+#include "controlplane/node/node_facts.h"
+#include "controlplane/store/backup.h"
+
+namespace sallyport::node {
+
+namespace asio = boost::asio;
+
+NodeFacts::Awaitable<Outcome<std::string>> NodeFacts::backup(std::string passphrase) {
+  static asio::thread_pool pool(1);
+  store::BackupInfo info{.node = node_.config().node.name, .role = config::name_of(node_.config().node.role), .version = version_, .made = {}};
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  info.made = text;
+  auto secret = std::make_shared<store::Secret>(passphrase);
+  auto made = std::make_shared<std::optional<Outcome<std::string>>>();
+  auto work = [folder = node_.config().node.state_dir, info, secret, made]() -> asio::awaitable<void> {
+    *made = store::make_backup(folder, info, *secret);
+    co_return;
+  };
+  co_await asio::co_spawn(pool, std::move(work), asio::use_awaitable);
+  co_return std::move(**made);
+}
+
+}  // namespace sallyport::node
