@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the scenarios: run.py [--build DIR] [--logs DIR] [--list] [--long] [NAME...]
+"""Runs the scenarios: run.py [--build DIR] [--logs DIR] [--list] [--long] [--beside PID] [NAME...]
 
 Every scenario_NAME.py here has setup(lab) -> stage and functions test_...(stage), run in their
-order; each is one case. A scenario gets a lab of its own. NAME picks files, NAME.test one case.
+order; each is one case. COUNTS_LOSS = True: PID, a compiler perhaps, rests meanwhile. A scenario gets a lab of its own. NAME picks files, NAME.test one case.
 """
 import argparse
 import importlib
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lab.lab import TREE, Interrupted, Lab
 from lab.report import Report, Skip
+from lab.resting import resting
 
 HERE = Path(__file__).resolve().parent
 
@@ -51,6 +52,11 @@ def run_scenario(scenario, report, options):
         for case in cases:
             report.skip(f"{scenario}: {sentence(case.__name__)}", open_point(scenario, case))
         return
+    with resting(options.beside if getattr(module, "COUNTS_LOSS", False) else 0):
+        run_cases(scenario, module, cases, report, options)
+
+
+def run_cases(scenario, module, cases, report, options):
     failed_before = len(report.failed)
     logs = Path(options.logs) / scenario
     with Lab(f"t{os.getpid()}", build=options.build, keep_logs=logs, is_long=options.long) as lab:
@@ -84,6 +90,7 @@ def main():
     parser.add_argument("--result", help="write the counts to this file as JSON")
     parser.add_argument("--list", action="store_true", help="print the cases and run none")
     parser.add_argument("--long", action="store_true", help="with time for what the everyday run cuts short")
+    parser.add_argument("--beside", type=int, default=0, metavar="PID", help="a process tree that rests while packets are counted")
     parser.add_argument("--verbose", action="store_true", help="times and tracebacks")
     parser.add_argument("names", nargs="*", help="scenarios, or scenario.test_function")
     options = parser.parse_args()

@@ -14,6 +14,7 @@ CALLS, PACKETS_PER_S = 50, 50
 SLOT = f"domain/{plan.TENANT_DOMAIN}"
 NAMES = (plan.TENANT_DOMAIN, f"collab-edge.{plan.TENANT_DOMAIN}")
 RENEWALS = 3
+COUNTS_LOSS = True
 
 
 def setup(lab):

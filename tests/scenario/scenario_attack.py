@@ -19,7 +19,7 @@ FLOOD_PER_S = 20000
 FLOOD_S, LONG_FLOOD_S = 2, 60
 GOODPUT = 0.999
 FLOWS = ("flows", "--limit", "4000")
-DROPS = "sallyport_dataplane_drops_total"
+COUNTS_LOSS = True
 
 
 def setup(lab):
@@ -50,23 +50,14 @@ def _await_latches(lab):
     lab.edge.wait_answer(are_latched, f"{CALLS} latched flows", words=FLOWS)
 
 
-def _drops(node):
-    counted = {}
-    for entry in node.ask("counters"):
-        if entry["name"] == DROPS:
-            reason = entry["labels"]["reason"]
-            counted[reason] = counted.get(reason, 0) + entry["value"]
-    return counted
-
-
 def _grown(node, before):
-    return {reason: value - before.get(reason, 0) for reason, value in _drops(node).items()}
+    return {reason: value - before.get(reason, 0) for reason, value in node.drops().items()}
 
 
 def _flood(stage, kind, flows=CALLS, is_counted_by_frame=True, first_s=0):
     """What came of it; a reason that the flood names must have been counted as often as it was deserved."""
     nodes = (stage.lab.edge, stage.lab.core)
-    before = [_drops(node) for node in nodes]
+    before = [node.drops() for node in nodes]
     with _load(stage) as load:
         time.sleep(first_s)
         with MediaFlood(stage.lab, targets(stage.lab, flows), kind, FLOOD_PER_S,

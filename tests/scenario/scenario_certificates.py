@@ -18,6 +18,7 @@ PACKETS_PER_S = 50  # of each call and direction
 REGISTRATIONS, LONG_REGISTRATIONS = 50, 2000
 ROUNDS, LONG_ROUNDS = 5, 50
 DOMAIN = "tenant.example.net"
+COUNTS_LOSS = True
 
 
 def setup(lab):

@@ -13,6 +13,7 @@ CALLS = 10
 PACKETS_PER_S = 1000  # of each call and direction
 CHAOS_S, LONG_CHAOS_S = 2, 60
 REFUSED = "sallyport_dataplane_commands_refused_total"
+COUNTS_LOSS = True
 
 
 def setup(lab):

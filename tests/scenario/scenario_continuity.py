@@ -19,6 +19,7 @@ GAP = 500
 CUT_S = 10
 FLOOD_PER_S = 5000
 FLOOD_S = 5
+COUNTS_LOSS = True
 
 
 def setup(lab):
@@ -169,16 +170,22 @@ def test_phones_whose_nat_binding_changes_are_followed_and_nobody_else(stage):
             stage.lab.edge.wait_answer(lambda flows: not before & _latches_of(flows), "ten latches that moved", words=("flows",))
             moved = load.report()
             load.mark()
+            dropped = [node.drops() for node in (stage.lab.edge, stage.lab.core)]
             _go_on(load, 0.5)
             flooded = flood.wait()
             tally = load.stop()
-    require(tally.lost == 0, f"once they were found again: {tally} during {flooded}")
+    require(tally.lost == 0, f"once they were found again: {tally} during {flooded}; dropped at E and C: {_grown(stage, dropped)}")
     home_router = plan.HOME_ROUTER_WAN.host4
     strangers = [latch for latch in _latches(stage) if not latch.startswith(f"{home_router}:")]
     require(not strangers, f"E sends to {strangers}")
     for spare in spares:
         spare.close()
     return f"{moved.lost} packets lost until all ten were found again, then {tally} during {flooded}"
+
+
+def _grown(stage, before):
+    """Of each node the drop reasons whose count has grown."""
+    return [{reason: count - then.get(reason, 0) for reason, count in node.drops().items() if count > then.get(reason, 0)} for node, then in zip((stage.lab.edge, stage.lab.core), before)]
 
 
 def _latches_of(flows):

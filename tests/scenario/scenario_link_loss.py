@@ -12,6 +12,7 @@ PACKETS_PER_S = 2500  # of each call and direction
 LIMIT_S = 3
 REASON = f"media link lost for more than {LIMIT_S} s"
 LINK_LOST = "sallyport_calls_link_lost_total"
+COUNTS_LOSS = True
 
 
 def setup(lab):

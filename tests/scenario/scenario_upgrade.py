@@ -14,6 +14,7 @@ CALLS = 10
 PACKETS_PER_S = 1000  # of each call and direction
 MOST_PACKETS_PER_S = 20 * PACKETS_PER_S  # a sender that a busy machine held up makes up for it
 HALF_A_SECOND = CALLS * PACKETS_PER_S // 2
+COUNTS_LOSS = True
 
 
 class Visitors:

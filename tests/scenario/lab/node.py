@@ -51,6 +51,15 @@ class Node:
         return sum(entry["value"] for entry in self.ask("counters") if entry["name"] == name
                    and labels.items() <= entry["labels"].items())
 
+    def drops(self):
+        """Packets dropped so far by reason."""
+        counted = {}
+        for entry in self.ask("counters"):
+            if entry["name"] == "sallyport_dataplane_drops_total":
+                reason = entry["labels"]["reason"]
+                counted[reason] = counted.get(reason, 0) + entry["value"]
+        return counted
+
     @contextmanager
     def counting(self, name, least=1, timeout_s=5.0, **labels):
         """Around something that this counter must count; fails when it did not grow by `least`."""
