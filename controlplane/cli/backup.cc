@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controlplane/cli/backup.h"
-
+// `sallyport backup` and `sallyport restore`.
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <unistd.h>
@@ -8,11 +7,10 @@
 #include <boost/json.hpp>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 
 #include "controlplane/cli/api_client.h"
+#include "controlplane/cli/dialogue.h"
 #include "controlplane/cli/show.h"
 #include "controlplane/store/backup.h"
 
@@ -21,38 +19,12 @@ namespace {
 
 constexpr std::uint32_t patience_s = 60;
 
-int complain(const std::string& text, int code) {
-  std::cerr << "sallyport: " << text << "\n";
-  return code;
-}
-
-bool read_file(const std::string& path, std::string& text) {
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return false;
-  text.assign(std::istreambuf_iterator<char>(file), {});
-  return !file.bad();
-}
-
-bool read_passphrase(const std::string& path, std::string& text) {
-  if (!read_file(path, text)) return false;
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
-  return true;
-}
-
-int complain_unreadable(const std::string& path) { return complain(path + ": cannot be read: " + std::strerror(errno) + "; check the path and its permissions", exit_error); }
-
 }  // namespace
 
-BackupOptions& backup_options() {
-  static BackupOptions options;
-  return options;
-}
-
 int run_backup(const Options& options) {
-  const BackupOptions& wish = backup_options();
+  const BackupOptions& wish = options.backup;
   std::string passphrase;
-  if (!read_passphrase(wish.passphrase_file, passphrase)) return complain_unreadable(wish.passphrase_file);
+  if (!read_secret(wish.passphrase_file, passphrase)) return complain_unreadable(wish.passphrase_file);
   // Before the node works for it: whether it can be kept.
   const int file = ::open(wish.file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (file < 0) return complain(wish.file + ": cannot be made: " + std::strerror(errno) + "; name a new file", exit_error);
@@ -73,10 +45,10 @@ int run_backup(const Options& options) {
   return exit_done;
 }
 
-int run_restore(const Options&) {
-  const BackupOptions& wish = backup_options();
+int run_restore(const Options& options) {
+  const BackupOptions& wish = options.backup;
   std::string passphrase, backup;
-  if (!read_passphrase(wish.passphrase_file, passphrase)) return complain_unreadable(wish.passphrase_file);
+  if (!read_secret(wish.passphrase_file, passphrase)) return complain_unreadable(wish.passphrase_file);
   if (!read_file(wish.file, backup)) return complain_unreadable(wish.file);
   const store::Secret secret(passphrase);
   OPENSSL_cleanse(passphrase.data(), passphrase.size());

@@ -11,6 +11,7 @@
 
 #include "controlplane/cli/api_client.h"
 #include "controlplane/cli/commands.h"
+#include "controlplane/cli/dialogue.h"
 #include "controlplane/cli/show.h"
 #include "controlplane/cli/text_table.h"
 
@@ -93,11 +94,6 @@ class CaptureFile {
   int descriptor_;
   int error_ = 0;
 };
-
-int complain(const std::string& text, int code) {
-  std::cerr << "sallyport: " << text << "\n";
-  return code;
-}
 
 std::string target_of(const Options& options) {
   return "/v1/calls/" + ApiClient::encode(options.argument) + "/capture?seconds=" + std::to_string(options.seconds) +

@@ -2,17 +2,13 @@
 #include "controlplane/cli/certificates.h"
 
 #include <openssl/crypto.h>
-#include <unistd.h>
 
 #include <boost/json.hpp>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <functional>
 #include <iostream>
-#include <iterator>
 
 #include "controlplane/cli/api_client.h"
+#include "controlplane/cli/dialogue.h"
 #include "controlplane/cli/json_text.h"
 #include "controlplane/cli/show.h"
 #include "controlplane/cli/text_table.h"
@@ -21,25 +17,6 @@ namespace sallyport::cli {
 namespace {
 
 namespace json = boost::json;
-
-int complain(const std::string& text, int code) {
-  std::cerr << "sallyport: " << text << "\n";
-  return code;
-}
-
-bool read_file(const std::string& path, std::string& text) {
-  if (path == "-") {
-    text.assign(std::istreambuf_iterator<char>(std::cin), {});
-    return true;
-  }
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return false;
-  text.assign(std::istreambuf_iterator<char>(file), {});
-  return !file.bad();
-}
-
-int complain_unreadable(const std::string& path) { return complain(path + ": cannot be read: " + std::strerror(errno) + "; check the path and its permissions", exit_error); }
 
 std::string query(const std::vector<std::pair<std::string, std::string>>& parameters) {
   std::string text;
@@ -154,7 +131,7 @@ std::string show_acme(const json::value& value) {
 }
 
 int turn_acme(const Options& options, bool on) {
-  return print(ApiClient(options.socket).post("/v1/acme/slots", json::serialize(json::object{{"slot", certificate_options().slot}, {"on", on}})), options, show_acme);
+  return print(ApiClient(options.socket).post("/v1/acme/slots", json::serialize(json::object{{"slot", options.certificate.slot}, {"on", on}})), options, show_acme);
 }
 
 std::string show_trust(const json::value& list) {
@@ -163,31 +140,18 @@ std::string show_trust(const json::value& list) {
   return table.is_empty() ? "nobody is trusted; add an authority: sallyport trust add traversal ca.pem\n" : table.text();
 }
 
-bool is_confirmed(const Options& options, const std::string& question) {
-  if (options.yes || !::isatty(STDIN_FILENO)) return true;
-  std::cout << question << " [y/N] " << std::flush;
-  std::string answer;
-  std::getline(std::cin, answer);
-  return answer == "y" || answer == "yes";
-}
-
 }  // namespace
-
-CertificateOptions& certificate_options() {
-  static CertificateOptions options;
-  return options;
-}
 
 int run_certificates(const Options& options) { return print(ApiClient(options.socket).get("/v1/certificates" + query({{"limit", std::to_string(options.limit)}})), options, show_certificates); }
 
 int run_certificate(const Options& options) {
-  const CertificateOptions& wish = certificate_options();
+  const CertificateOptions& wish = options.certificate;
   const auto reply = ApiClient(options.socket).get("/v1/certificates" + query({{"slot", wish.slot}, {"family", wish.family}, {"form", wish.form}}));
   return print(reply, options, wish.form.empty() ? std::function<std::string(const json::value&)>(show_certificate) : nullptr);
 }
 
 int run_upload(const Options& options) {
-  const CertificateOptions& wish = certificate_options();
+  const CertificateOptions& wish = options.certificate;
   json::object body{{"slot", wish.slot}, {"file", wish.certificate_file}, {"dry_run", options.dry_run}};
   std::string text;
   if (!read_file(wish.certificate_file, text)) return complain_unreadable(wish.certificate_file);
@@ -197,8 +161,7 @@ int run_upload(const Options& options) {
     body["key"] = text;
   }
   if (!wish.passphrase_file.empty()) {
-    if (!read_file(wish.passphrase_file, text)) return complain_unreadable(wish.passphrase_file);
-    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+    if (!read_secret(wish.passphrase_file, text)) return complain_unreadable(wish.passphrase_file);
     body["passphrase"] = text;
   }
   OPENSSL_cleanse(text.data(), text.size());
@@ -206,19 +169,19 @@ int run_upload(const Options& options) {
 }
 
 int run_delete_certificate(const Options& options) {
-  const CertificateOptions& wish = certificate_options();
+  const CertificateOptions& wish = options.certificate;
   if (!options.json && !is_confirmed(options, "delete the certificate of " + wish.slot + "?")) return complain("nothing was changed", exit_negative);
   return print(ApiClient(options.socket).erase("/v1/certificates" + query({{"slot", wish.slot}, {"family", wish.family}})), options, [&](const json::value&) { return "deleted; effect on connections: none, the next handshake shows what is left\n"; });
 }
 
 int run_explain(const Options& options) {
-  const CertificateOptions& wish = certificate_options();
+  const CertificateOptions& wish = options.certificate;
   return print(ApiClient(options.socket).get("/v1/certificates/explain" + query({{"sni", wish.sni}, {"port", wish.port == 0 ? "" : std::to_string(wish.port)}})), options,
                [](const json::value& value) { return "listener  " + at(value, "listener") + "\nname      " + (at(value, "sni").empty() ? "none (no SNI)" : printable(at(value, "sni"))) + "\n" + at(value, "text") + "\n"; });
 }
 
 int run_requests(const Options& options) {
-  const CertificateOptions& wish = certificate_options();
+  const CertificateOptions& wish = options.certificate;
   if (!wish.slot.empty()) {
     const std::string form = wish.form.empty() ? "pem" : wish.form;
     return print(ApiClient(options.socket).get("/v1/requests" + query({{"slot", wish.slot}, {"form", options.json ? "" : form}})), options, nullptr);
@@ -231,19 +194,19 @@ int run_requests(const Options& options) {
 }
 
 int run_request(const Options& options) {
-  const CertificateOptions& wish = certificate_options();
+  const CertificateOptions& wish = options.certificate;
   json::object body{{"slot", wish.slot}, {"key", wish.key_kind}, {"digest", wish.digest}, {"preview", options.dry_run}, {"names", json::array(wish.names.begin(), wish.names.end())},
                     {"common_name", wish.common_name}, {"organization", wish.organization}, {"unit", wish.unit}, {"locality", wish.locality}, {"state", wish.state}, {"country", wish.country}};
   return print(ApiClient(options.socket).post("/v1/requests", json::serialize(body)), options, options.dry_run ? show_preview : show_request);
 }
 
 int run_discard(const Options& options) {
-  const CertificateOptions& wish = certificate_options();
+  const CertificateOptions& wish = options.certificate;
   return print(ApiClient(options.socket).erase("/v1/requests" + query({{"slot", wish.slot}})), options, [&](const json::value&) { return "request for " + wish.slot + " discarded, its key with it\n"; });
 }
 
 int run_certificate_settings(const Options& options) {
-  const CertificateOptions& wish = certificate_options();
+  const CertificateOptions& wish = options.certificate;
   const auto show = [](const json::value& value) { return "mode                      " + at(value, "mode") + "\nduplicate_self_signed_cn  " + at(value, "duplicate_self_signed_cn") + "\nweak_keys                 " + at(value, "weak_keys") + "\n"; };
   if (wish.name.empty()) return print(ApiClient(options.socket).get("/v1/certificate-settings"), options, show);
   return print(ApiClient(options.socket).post("/v1/certificate-settings", json::serialize(json::object{{"name", wish.name}, {"value", wish.value}})), options, show);
@@ -254,12 +217,11 @@ int run_acme_on(const Options& options) { return turn_acme(options, true); }
 int run_acme_off(const Options& options) { return turn_acme(options, false); }
 
 int run_acme_authority(const Options& options) {
-  const CertificateOptions& wish = certificate_options();
-  json::object body{{"name", wish.name}, {"directory_url", wish.url}, {"contacts", json::array(wish.contacts.begin(), wish.contacts.end())}, {"ca_file", wish.ca_file}, {"preferred_root", wish.preferred_root}, {"profile", wish.profile}, {"external_key_id", wish.external_key_id}};
+  const CertificateOptions& wish = options.certificate;
+  json::object body{{"name", wish.name}, {"directory_url", wish.url}, {"contacts", json::array(wish.contacts.begin(), wish.contacts.end())}, {"ca_file", wish.ca_file}, {"preferred_root", wish.preferred_root}, {"profile", wish.profile}, {"external_key_id", wish.external_key_id}, {"agrees_to_terms", wish.agrees_to_terms}};
   if (!wish.external_key_file.empty()) {
     std::string text;
-    if (!read_file(wish.external_key_file, text)) return complain_unreadable(wish.external_key_file);
-    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+    if (!read_secret(wish.external_key_file, text)) return complain_unreadable(wish.external_key_file);
     body["external_hmac_key"] = text;
     OPENSSL_cleanse(text.data(), text.size());
   }
@@ -267,48 +229,44 @@ int run_acme_authority(const Options& options) {
 }
 
 int run_delete_acme_authority(const Options& options) {
-  const std::string& name = certificate_options().name;
+  const std::string& name = options.certificate.name;
   return print(ApiClient(options.socket).erase("/v1/acme/authorities" + query({{"name", name}})), options, [&](const json::value&) { return "authority " + name + " deleted, its account's key with it\n"; });
 }
 
 int run_acme_setting(const Options& options) {
-  const CertificateOptions& wish = certificate_options();
+  const CertificateOptions& wish = options.certificate;
   std::string value = wish.value;
-  // A secret comes from a file, so that it stands on no command line.
-  if (wish.name == "dns_key") {
-    if (!read_file(wish.value, value)) return complain_unreadable(wish.value);
-    while (!value.empty() && (value.back() == '\n' || value.back() == '\r')) value.pop_back();
-  }
+  if (wish.name == "dns_key" && !read_secret(wish.value, value)) return complain_unreadable(wish.value);
   return print(ApiClient(options.socket).post("/v1/acme/settings", json::serialize(json::object{{"name", wish.name}, {"value", value}})), options, show_acme);
 }
 
 int run_acme_renew(const Options& options) {
-  const std::string& slot = certificate_options().slot;
+  const std::string& slot = options.certificate.slot;
   return print(ApiClient(options.socket).post("/v1/acme/renewals", json::serialize(json::object{{"slot", slot}})), options, [&](const json::value&) { return "ordered for " + slot + "; see sallyport acme status\n"; });
 }
 
 int run_acme_rekey(const Options& options) {
-  const std::string& name = certificate_options().name;
+  const std::string& name = options.certificate.name;
   return print(ApiClient(options.socket).post("/v1/acme/keys", json::serialize(json::object{{"authority", name}}), 60), options, [&](const json::value&) { return "the account at " + name + " has a new key\n"; });
 }
 
 int run_domains(const Options& options) { return print(ApiClient(options.socket).get("/v1/domains" + query({{"limit", std::to_string(options.limit)}})), options, show_domains); }
 
 int run_add_domain(const Options& options) {
-  return print(ApiClient(options.socket).post("/v1/domains", json::serialize(json::object{{"name", certificate_options().name}})), options,
+  return print(ApiClient(options.socket).post("/v1/domains", json::serialize(json::object{{"name", options.certificate.name}})), options,
                [](const json::value& value) { return "domain " + at(value, "name") + " created; next: sallyport cert request domain/" + at(value, "name") + "\n"; });
 }
 
 int run_delete_domain(const Options& options) {
-  const std::string& name = certificate_options().name;
+  const std::string& name = options.certificate.name;
   if (!options.json && !is_confirmed(options, "delete domain " + name + " with its certificates?")) return complain("nothing was changed", exit_negative);
   return print(ApiClient(options.socket).erase("/v1/domains" + query({{"name", name}})), options, [&](const json::value&) { return "domain " + name + " deleted\n"; });
 }
 
-int run_trust(const Options& options) { return print(ApiClient(options.socket).get("/v1/trust" + query({{"purpose", certificate_options().purpose}})), options, show_trust); }
+int run_trust(const Options& options) { return print(ApiClient(options.socket).get("/v1/trust" + query({{"purpose", options.certificate.purpose}})), options, show_trust); }
 
 int run_add_trust(const Options& options) {
-  const CertificateOptions& wish = certificate_options();
+  const CertificateOptions& wish = options.certificate;
   std::string text;
   if (!read_file(wish.certificate_file, text)) return complain_unreadable(wish.certificate_file);
   return print(ApiClient(options.socket).post("/v1/trust", json::serialize(json::object{{"purpose", wish.purpose}, {"certificates", text}, {"file", wish.certificate_file}})), options, [](const json::value& value) {
@@ -320,7 +278,7 @@ int run_add_trust(const Options& options) {
 }
 
 int run_remove_trust(const Options& options) {
-  const CertificateOptions& wish = certificate_options();
+  const CertificateOptions& wish = options.certificate;
   const auto target = [&](bool preview) { return "/v1/trust" + query({{"purpose", wish.purpose}, {"fingerprint", wish.fingerprint}, {"preview", preview ? "1" : ""}}); };
   const auto show = [](const json::value& value) {
     std::string text = printable(at(value, "subject")) + " (serial " + at(value, "serial") + ")\n";

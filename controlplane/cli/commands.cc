@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/cli/commands.h"
 
-#include <unistd.h>
-
 #include <boost/json.hpp>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <functional>
 #include <iostream>
-#include <iterator>
 
 #include "controlplane/cli/api_client.h"
+#include "controlplane/cli/dialogue.h"
 #include "controlplane/cli/show.h"
 #include "controlplane/config/config_key.h"
 #include "controlplane/config/node_file.h"
@@ -22,11 +17,6 @@ namespace {
 namespace json = boost::json;
 using Show = std::function<std::string(const json::value&)>;
 constexpr std::uint32_t test_patience_s = 90;
-
-int complain(const std::string& text, int code) {
-  std::cerr << "sallyport: " << text << "\n";
-  return code;
-}
 
 int complain_unreachable(const Fault& fault) { return complain(fault.text(), exit_unreachable); }
 
@@ -51,18 +41,6 @@ int print_get(const std::string& target, const Options& options, const Show& sho
 }
 
 std::string limit_of(const Options& options) { return "?limit=" + std::to_string(options.limit); }
-
-bool read_file(const std::string& path, std::string& text) {
-  if (path == "-") {
-    text.assign(std::istreambuf_iterator<char>(std::cin), {});
-    return true;
-  }
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return false;
-  text.assign(std::istreambuf_iterator<char>(file), {});
-  return !file.bad();
-}
 
 // A plan that was refused comes with a status of its own and is shown like any other.
 struct PlanReply {
@@ -93,14 +71,6 @@ PlanReply ask_for_plan(const Options& options, const std::string& document, bool
 bool has_lines(const json::value& plan) {
   const json::value* lines = plan.get_object().if_contains("lines");
   return lines && lines->is_array() && !lines->get_array().empty();
-}
-
-bool is_confirmed(const Options& options) {
-  if (options.yes || !::isatty(STDIN_FILENO)) return true;
-  std::cout << "apply this? [y/N] " << std::flush;
-  std::string answer;
-  std::getline(std::cin, answer);
-  return answer == "y" || answer == "yes";
 }
 
 json::value json_of(const config::Finding& finding) {
@@ -138,7 +108,7 @@ int run_traversal_test(const Options& options) {
 
 int run_apply(const Options& options) {
   std::string document;
-  if (!read_file(options.argument, document)) return complain(options.argument + ": cannot be read: " + std::strerror(errno) + "; check the path and its permissions", exit_error);
+  if (!read_file(options.argument, document)) return complain_unreadable(options.argument);
   PlanReply planned = ask_for_plan(options, document, true);
   if (planned.code != exit_done) return planned.code;
   if (planned.is_refused || options.dry_run || !has_lines(planned.plan)) {
@@ -146,7 +116,7 @@ int run_apply(const Options& options) {
     return planned.is_refused ? exit_negative : exit_done;
   }
   if (!options.json) std::cout << show_plan(planned.plan);
-  if (!options.json && !is_confirmed(options)) return complain("not applied, nothing was changed", exit_negative);
+  if (!options.json && !is_confirmed(options, "apply this?")) return complain("not applied, nothing was changed", exit_negative);
   PlanReply applied = ask_for_plan(options, document, false);
   if (applied.code != exit_done) return applied.code;
   if (options.json) std::cout << applied.body;

@@ -16,6 +16,25 @@ enum ExitCode : int {
   exit_error = 4,        // the control plane answered with an error, or a file could not be read
 };
 
+// Of cert, domain, trust and acme.
+struct CertificateOptions {
+  std::string slot, family, form;  // form: "", "pem", "decoded"
+  std::string certificate_file, key_file, passphrase_file;
+  std::string key_kind = "rsa-2048", digest = "sha256";
+  std::string common_name, organization, unit, locality, state, country;
+  std::vector<std::string> names;
+  std::string sni, name, value, purpose, fingerprint;
+  std::uint32_t port = 0;
+  std::string url, ca_file, preferred_root, profile, external_key_id, external_key_file;
+  std::vector<std::string> contacts;
+  bool agrees_to_terms = false;
+};
+
+// Of backup and restore.
+struct BackupOptions {
+  std::string file, passphrase_file, state_dir;
+};
+
 struct Options {
   std::string socket;
   bool json = false;
@@ -28,6 +47,8 @@ struct Options {
   std::uint32_t seconds = 60;
   std::uint64_t packets = 0;  // 0: as many as come
   std::uint32_t interval_s = 2;
+  CertificateOptions certificate;
+  BackupOptions backup;
 };
 
 int run_status(const Options& options);
@@ -44,6 +65,8 @@ int run_apply(const Options& options);
 int run_export(const Options& options);
 int run_logs(const Options& options);
 int run_upgrade(const Options& options);
+int run_backup(const Options& options);
+int run_restore(const Options& options);  // needs no control plane: fills an empty state_dir
 int run_check_config(const Options& options);  // needs no control plane
 int run_keys(const Options& options);          // likewise
 

@@ -8,7 +8,6 @@
 #include <string_view>
 #include <vector>
 
-#include "controlplane/cli/backup.h"
 #include "controlplane/cli/certificates.h"
 #include "controlplane/cli/commands.h"
 #include "controlplane/cli/top.h"
@@ -126,8 +125,8 @@ class CommandLine {
     add(app_, "upgrade", "Replaces the running control plane by a new program; media goes on, and nothing changes if it is not fit", "sallyport upgrade\n         sallyport upgrade --binary /opt/sallyport/bin/sallyport-controlplane", run_upgrade)
         ->add_option("--binary", options_.argument, "The new program; default the file that runs, as it is now");
     CLI::App* backup = add(app_, "backup", "The node's store with its keys as one encrypted file", "sallyport backup e1.backup --passphrase-file e1.passphrase", run_backup);
-    backup->add_option("FILE", backup_options().file, "A new file")->required();
-    backup->add_option("--passphrase-file", backup_options().passphrase_file, "File with a passphrase of 12 characters or more")->required();
+    backup->add_option("FILE", options_.backup.file, "A new file")->required();
+    backup->add_option("--passphrase-file", options_.backup.passphrase_file, "File with a passphrase of 12 characters or more")->required();
     add(app_, "export", "The site as a document that apply takes; without passwords", "sallyport export > site.toml", run_export);
   }
 
@@ -139,13 +138,13 @@ class CommandLine {
   }
 
   void add_slot(CLI::App* command, bool required = true) {
-    CLI::Option* slot = command->add_option("SLOT", certificate_options().slot, "server, client, or domain/NAME");
+    CLI::Option* slot = command->add_option("SLOT", options_.certificate.slot, "server, client, or domain/NAME");
     if (required) slot->required();
   }
-  void add_form(CLI::App* command) { command->add_option("--form", certificate_options().form, "pem or decoded")->check(CLI::IsMember({"pem", "decoded"})); }
+  void add_form(CLI::App* command) { command->add_option("--form", options_.certificate.form, "pem or decoded")->check(CLI::IsMember({"pem", "decoded"})); }
 
   void add_certificates() {
-    CertificateOptions& wish = certificate_options();
+    CertificateOptions& wish = options_.certificate;
     CLI::App* cert = add_group("cert", "Certificates of this node: what is served, requests, uploads");
     add_limit(add(*cert, "list", "What each slot holds", "sallyport cert list", run_certificates));
     CLI::App* show = add(*cert, "show", "A certificate with its chain", "sallyport cert show domain/example.com --form pem", run_certificate);
@@ -187,7 +186,7 @@ class CommandLine {
   }
 
   void add_acme() {
-    CertificateOptions& wish = certificate_options();
+    CertificateOptions& wish = options_.certificate;
     CLI::App* acme = add_group("acme", "Certificates that authorities issue by themselves (ACME)");
     add(*acme, "status", "Slots, authorities and settings", "sallyport acme status", run_acme);
     CLI::App* authority = acme->add_subcommand("authority", "Who issues them, in the order in which they are asked");
@@ -200,11 +199,12 @@ class CommandLine {
     put->add_option("--ca-file", wish.ca_file, "PEM of who vouches for its server; default the system's authorities");
     put->add_option("--preferred-root", wish.preferred_root, "Common name of the root, where it offers several chains");
     put->add_option("--profile", wish.profile, "Of its certificates, where it offers several");
+    put->add_flag("--agree-to-terms", wish.agrees_to_terms, "You have read its terms of service and agree; it makes no account without");
     put->add_option("--external-key-id", wish.external_key_id, "Of an account it knows from elsewhere");
     put->add_option("--external-key-file", wish.external_key_file, "File with that account's HMAC key, base64url");
     add(*authority, "delete", "Deletes an authority and this node's account there", "sallyport acme authority delete le", run_delete_acme_authority)->add_option("NAME", wish.name, "As listed")->required();
     add(*authority, "rekey", "Gives this node's account there a new key", "sallyport acme authority rekey le", run_acme_rekey)->add_option("NAME", wish.name, "As listed")->required();
-    CLI::App* set = add(*acme, "set", "challenge (http-01, tls-alpn-01, dns-01), key (ecdsa-p256, rsa-2048, ...), dns_server, dns_key_name, dns_algorithm, dns_key (a file), dns_hook", "sallyport acme set challenge dns-01", run_acme_setting);
+    CLI::App* set = add(*acme, "set", "challenge (http-01, tls-alpn-01, dns-01), key (ecdsa-p256, rsa-2048, ...); for dns-01 dns_server, dns_key_name, dns_algorithm, dns_key (a file), dns_zone, dns_alias, dns_check_servers, or dns_hook", "sallyport acme set challenge dns-01", run_acme_setting);
     set->add_option("NAME", wish.name, "Setting")->required();
     set->add_option("VALUE", wish.value, "Its value")->required();
     add_slot(add(*acme, "on", "Keeps a slot's certificate by ACME, beginning now", "sallyport acme on domain/example.com", run_acme_on));
@@ -213,7 +213,7 @@ class CommandLine {
   }
 
   void add_domains_and_trust() {
-    CertificateOptions& wish = certificate_options();
+    CertificateOptions& wish = options_.certificate;
     CLI::App* domain = add_group("domain", "Domains with certificates of their own, served by SNI");
     add_limit(add(*domain, "list", "Domains and their certificates", "sallyport domain list", run_domains));
     add(*domain, "add", "Creates a domain", "sallyport domain add 100.example-name.com", run_add_domain)->add_option("NAME", wish.name, "Domain name")->required();
@@ -237,9 +237,9 @@ class CommandLine {
         ->add_option("FILE", options_.argument, "Node file")
         ->required();
     CLI::App* restore = add(app_, "restore", "Fills an empty state_dir from a backup; needs no control plane", "sallyport restore e1.backup --passphrase-file e1.passphrase --state-dir /var/lib/sallyport/e1", run_restore);
-    restore->add_option("FILE", backup_options().file, "The backup")->required();
-    restore->add_option("--passphrase-file", backup_options().passphrase_file, "File with its passphrase")->required();
-    restore->add_option("--state-dir", backup_options().state_dir, "node.state_dir of the node file; made if it is missing")->required();
+    restore->add_option("FILE", options_.backup.file, "The backup")->required();
+    restore->add_option("--passphrase-file", options_.backup.passphrase_file, "File with its passphrase")->required();
+    restore->add_option("--state-dir", options_.backup.state_dir, "node.state_dir of the node file; made if it is missing")->required();
     CLI::App* keys = add(app_, "keys", "Explains the keys of a node file", "sallyport keys media", run_keys);
     keys->add_option("SECTION", options_.argument, "Only this section");
     keys->add_flag("--markdown", options_.markdown, "The page docs/configuration.md");

@@ -8,6 +8,7 @@
 
 #include "controlplane/cli/api_client.h"
 #include "controlplane/cli/commands.h"
+#include "controlplane/cli/dialogue.h"
 #include "controlplane/cli/show.h"
 
 namespace sallyport::cli {
@@ -16,11 +17,6 @@ namespace {
 namespace json = boost::json;
 constexpr auto patience = std::chrono::seconds(30);
 constexpr auto look_interval = std::chrono::milliseconds(50);
-
-int complain(const std::string& text, int code) {
-  std::cerr << "sallyport: " << text << "\n";
-  return code;
-}
 
 // Which control plane answers; empty: none.
 std::string instance_of(const ApiClient& client) {
