@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from lab import plan
 from lab.report import require
-from lab.scripted_phone import ScriptedCall, registered_pair
+from lab.scripted_phone import ScriptedCall, outlive_dataplanes, registered_pair
 
 # Without a NIC DPDK makes the device itself; the way behind it is the same.
 DEVICE = "net_af_packet_{port},iface={interface},qdisc_bypass=1"
@@ -63,12 +63,4 @@ def test_signalling_goes_by_the_kernel_and_media_past_it(stage):
 
 
 def test_a_killed_dataplane_comes_back_to_its_interfaces_and_the_call_goes_on(stage):
-    outside, inside = registered_pair(stage.lab)
-    call = ScriptedCall.connect(outside, inside)
-    call.talk(0.3)
-    for node in (stage.lab.edge, stage.lab.core):
-        node.kill_dataplane()
-        node.start_dataplane()
-        node.wait_answer(lambda status: status["dataplane"]["running"], "a running dataplane")
-        call.talk(0.5)
-    call.end()
+    outlive_dataplanes(stage.lab)

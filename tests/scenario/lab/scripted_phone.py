@@ -121,8 +121,8 @@ class ScriptedPhone:
     def uri(self):
         return f"sip:{self.peer.user}@{self.peer.domain}"
 
-    def register(self):
-        self.peer.register()
+    def register(self, expires=60):
+        self.peer.register(expires=expires)
         return self
 
     def reconnect(self):
@@ -251,3 +251,15 @@ def many_calls(lab, count):
         callee = ScriptedPhone(inside.peer, lab.spaces["desk"], plan.DESK.host4)
         calls.append(ScriptedCall.connect(caller, callee))
     return calls
+
+
+def outlive_dataplanes(lab):
+    """One call talks on while the dataplane of each node is killed and comes back."""
+    call = ScriptedCall.connect(*registered_pair(lab))
+    call.talk(0.3)
+    for node in (lab.edge, lab.core):
+        node.kill_dataplane()
+        node.start_dataplane()
+        node.wait_answer(lambda status: status["dataplane"]["running"], "a running dataplane")
+        call.talk(0.5)
+    call.end()
