@@ -145,7 +145,7 @@ asio::awaitable<Outcome<>> AcmeClient::register_account(AccountWish wish) {
     co_return fault(FaultCode::refused, "it makes accounts only for its customers (external account binding)", "get a key ID and an HMAC key from it and configure them as external account");
   }
   if (!directory_.terms_of_service.empty() && !wish.agree_to_terms) {
-    co_return fault(FaultCode::refused, "it makes accounts only for who agrees to its terms: " + directory_.terms_of_service, "read them, and agree to them in the configuration");
+    co_return fault(FaultCode::refused, "it makes accounts only for who agrees to its terms: " + directory_.terms_of_service, "read them, then say that you agree: sallyport acme authority add with --agree-to-terms");
   }
   std::string payload = "{\"contact\":" + list_text(wish.contacts);
   if (wish.agree_to_terms) payload += ",\"termsOfServiceAgreed\":true";

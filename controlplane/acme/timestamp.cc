@@ -77,13 +77,4 @@ std::optional<int64_t> parse_retry_after(std::string_view text, int64_t now_s) {
   return std::clamp<int64_t>(delay_s, 0, longest_delay_s);
 }
 
-std::string date_text(int64_t unix_s) {
-  const std::time_t seconds = unix_s;
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[64];
-  const size_t length = std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &parts);
-  return std::string(text, length);
-}
-
 }  // namespace sallyport::acme

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "controlplane/tls/alert_text.h"
+
 namespace sallyport::acme {
 
 // "2026-11-28T10:00:00Z", with a fraction and a zone offset or without. nullopt: it is none.
@@ -15,7 +17,6 @@ std::optional<int64_t> parse_rfc3339(std::string_view text);
 std::optional<int64_t> parse_http_date(std::string_view text);
 // Retry-After (RFC 9110 10.2.3): seconds from now on, never negative, at most one year.
 std::optional<int64_t> parse_retry_after(std::string_view text, int64_t now_s);
-// "2026-11-28 10:00:00 UTC"
-std::string date_text(int64_t unix_s);
+using tls::date_text;
 
 }  // namespace sallyport::acme

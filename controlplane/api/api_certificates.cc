@@ -10,6 +10,7 @@
 #include "controlplane/certificates/certificate_vault.h"
 #include "controlplane/certificates/key_maker.h"
 #include "controlplane/config/fqdn.h"
+#include "controlplane/config/utc.h"
 
 namespace sallyport::api {
 namespace {
@@ -17,25 +18,11 @@ namespace {
 namespace asio = boost::asio;
 namespace json = boost::json;
 namespace certs = sallyport::certificates;
+using config::utc;
 
 constexpr std::size_t default_limit = 1000;
 
-ApiAnswer answer(const json::value& value, unsigned status = 200) { return {status, "application/json", json::serialize(value) + "\n"}; }
 ApiAnswer answer_text(std::string text) { return {200, "text/plain; charset=utf-8", std::move(text)}; }
-
-std::string parameter(const ApiRequest& request, const std::string& name) {
-  const auto found = request.query.find(name);
-  return found == request.query.end() ? std::string() : found->second;
-}
-
-std::string utc(std::int64_t unix_s) {
-  const std::time_t time = unix_s;
-  std::tm parts{};
-  char text[32];
-  ::gmtime_r(&time, &parts);
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
-}
 
 // The body of a request that changes something: one JSON object of strings, flags and lists of strings, with known members only.
 class Body {
@@ -134,12 +121,6 @@ Outcome<tls::CertificateName> name_from(std::string_view text) {
   return name;
 }
 
-std::size_t limit_of(const ApiRequest& request) {
-  const std::string text = parameter(request, "limit");
-  const unsigned long limit = std::strtoul(text.c_str(), nullptr, 10);
-  return limit == 0 ? default_limit : std::min<std::size_t>(limit, 100'000);
-}
-
 CertificateAnswer show_one(const ApiRequest& request, ApiParts parts, const certs::Slot& slot) {
   const auto set = parts.vault.snapshot();
   const std::string form = parameter(request, "form"), wanted = parameter(request, "family");
@@ -161,7 +142,7 @@ CertificateAnswer show_one(const ApiRequest& request, ApiParts parts, const cert
   if (list.empty()) co_return answer_fault({FaultCode::missing, "certificate slot " + slot.text(), "holds no such certificate", "see sallyport cert list"});
   if (form == "pem") co_return answer_text(std::move(pem));
   if (form == "decoded") co_return answer_text(std::move(decoded));
-  co_return answer(list);
+  co_return answer_json(list);
 }
 
 }  // namespace
@@ -181,12 +162,12 @@ CertificateAnswer get_certificates(const ApiRequest& request, ApiParts parts) {
     StatusView status = co_await parts.node.status();
     for (const CertificateView& view : status.certificates) list.push_back(json::object{{"slot", view.use}, {"subject", view.subject}, {"serial", view.serial}, {"names", texts(view.names)}, {"not_after", view.not_after}, {"origin", "node file"}, {"source", "file"}});
   }
-  const std::size_t limit = limit_of(request);
+  const std::size_t limit = number_parameter(request, "limit", default_limit);
   for (const certs::StoredCertificate& stored : set->certificates) {
     if (list.size() >= limit) break;
     list.emplace_back(of(stored));
   }
-  co_return answer(list);
+  co_return answer_json(list);
 }
 
 CertificateAnswer post_certificate(const ApiRequest& request, ApiParts parts) {
@@ -215,7 +196,7 @@ CertificateAnswer post_certificate(const ApiRequest& request, ApiParts parts) {
   value["effect_on_connections"] = "none: it serves the next handshake";
   value["revision"] = installed->revision;
   if (!wish.dry_run) parts.log.info("certificate_installed", request.actor + ": " + installed->verdict.description.serial + " for " + slot->text());
-  co_return answer(value);
+  co_return answer_json(value);
 }
 
 CertificateAnswer delete_certificate(const ApiRequest& request, ApiParts parts) {
@@ -229,16 +210,19 @@ CertificateAnswer delete_certificate(const ApiRequest& request, ApiParts parts) 
   }
   if (const auto removed = parts.vault.remove(*slot, family, request.actor); !removed) co_return answer_fault(removed.fault());
   parts.log.info("certificate_deleted", request.actor + ": of " + slot->text());
-  co_return answer(json::object{{"deleted", slot->text()}});
+  co_return answer_json(json::object{{"deleted", slot->text()}});
 }
 
 CertificateAnswer get_explanation(const ApiRequest& request, ApiParts parts) {
-  const std::string port = parameter(request, "port");
-  auto explained = co_await parts.node.explain_sni(parameter(request, "sni"), static_cast<std::uint16_t>(std::strtoul(port.c_str(), nullptr, 10)));
+  const std::string port_text = parameter(request, "port");
+  const std::size_t port = number_parameter(request, "port", port_text.empty() ? 0 : 65536);
+  if (port > 65535 || (port == 0 && !port_text.empty())) co_return answer_fault({FaultCode::invalid, "port \"" + port_text.substr(0, 32) + "\"", "is none", "give 1 to 65535"});
+  std::string sni = parameter(request, "sni");
+  auto explained = co_await parts.node.explain_sni(std::move(sni), static_cast<std::uint16_t>(port));
   if (!explained) co_return answer_fault(explained.fault());
   json::array served;
   for (const std::string& label : explained->served) served.emplace_back(label);
-  co_return answer(json::object{{"sni", explained->sni}, {"listener", explained->listener}, {"match", explained->match}, {"served", std::move(served)}, {"text", explained->text}});
+  co_return answer_json(json::object{{"sni", explained->sni}, {"listener", explained->listener}, {"match", explained->match}, {"served", std::move(served)}, {"text", explained->text}});
 }
 
 CertificateAnswer get_requests(const ApiRequest& request, ApiParts parts) {
@@ -247,7 +231,7 @@ CertificateAnswer get_requests(const ApiRequest& request, ApiParts parts) {
   if (wanted.empty()) {
     json::array list;
     for (const certs::StoredRequest& open : set->requests) list.emplace_back(of(open));
-    co_return answer(list);
+    co_return answer_json(list);
   }
   auto slot = certs::Slot::parse(wanted);
   if (!slot) co_return answer_fault(slot.fault());
@@ -255,7 +239,7 @@ CertificateAnswer get_requests(const ApiRequest& request, ApiParts parts) {
   if (open == nullptr) co_return answer_fault({FaultCode::missing, "request for " + slot->text(), "there is none", "make one: sallyport cert request " + slot->text()});
   if (form == "decoded") co_return answer_text(certs::decoded_request(open->pem));
   if (form == "pem") co_return answer_text(open->pem);
-  co_return answer(of(*open));
+  co_return answer_json(of(*open));
 }
 
 CertificateAnswer post_request(const ApiRequest& request, ApiParts parts) {
@@ -297,7 +281,7 @@ CertificateAnswer post_request(const ApiRequest& request, ApiParts parts) {
   if (body->flag("preview")) {
     json::array names;
     for (const tls::CertificateName& name : wish.names) names.emplace_back(certs::text_of(name));
-    co_return answer(json::object{{"slot", slot->text()}, {"names", std::move(names)}, {"reasons", std::move(reasons)}, {"client_auth", wish.client_auth}, {"server_auth", wish.server_auth}});
+    co_return answer_json(json::object{{"slot", slot->text()}, {"names", std::move(names)}, {"reasons", std::move(reasons)}, {"client_auth", wish.client_auth}, {"server_auth", wish.server_auth}});
   }
   if (const auto* open = parts.vault.snapshot()->find_request(*slot)) {
     co_return answer_fault({FaultCode::conflict, "request for " + slot->text(), "one is open already, made on " + open->made_on, "upload its certificate, or discard it first: sallyport cert discard " + slot->text()});
@@ -310,7 +294,7 @@ CertificateAnswer post_request(const ApiRequest& request, ApiParts parts) {
   json::object value = of(*made);
   value["pem"] = made->pem;
   value["reasons"] = std::move(reasons);
-  co_return answer(value, 201);
+  co_return answer_json(value, 201);
 }
 
 CertificateAnswer delete_request(const ApiRequest& request, ApiParts parts) {
@@ -318,13 +302,13 @@ CertificateAnswer delete_request(const ApiRequest& request, ApiParts parts) {
   if (!slot) co_return answer_fault(slot.fault());
   if (const auto discarded = parts.vault.discard_request(*slot, request.actor); !discarded) co_return answer_fault(discarded.fault());
   parts.log.info("request_discarded", request.actor + ": for " + slot->text());
-  co_return answer(json::object{{"discarded", slot->text()}});
+  co_return answer_json(json::object{{"discarded", slot->text()}});
 }
 
 CertificateAnswer get_domains(const ApiRequest& request, ApiParts parts) {
   std::vector<AcmeView> kept = co_await parts.node.acme();
   const auto set = parts.vault.snapshot();
-  const std::size_t limit = limit_of(request);
+  const std::size_t limit = number_parameter(request, "limit", default_limit);
   json::array list;
   for (const std::string& name : set->domains) {
     if (list.size() >= limit) break;
@@ -341,7 +325,7 @@ CertificateAnswer get_domains(const ApiRequest& request, ApiParts parts) {
     const auto by_acme = std::find_if(kept.begin(), kept.end(), [&](const AcmeView& view) { return view.slot == slot_text; });
     list.push_back(json::object{{"name", name}, {"certificates", std::move(held)}, {"acme", by_acme == kept.end() ? "off" : by_acme->text}, {"request_open", set->find_request(slot) != nullptr}, {"not_after", ends_s == 0 ? "" : utc(ends_s)}});
   }
-  co_return answer(list);
+  co_return answer_json(list);
 }
 
 CertificateAnswer post_domain(const ApiRequest& request, ApiParts parts) {
@@ -350,14 +334,14 @@ CertificateAnswer post_domain(const ApiRequest& request, ApiParts parts) {
   auto added = parts.vault.add_domain(body->text("name"), request.actor);
   if (!added) co_return answer_fault(added.fault());
   parts.log.info("domain_created", request.actor + ": " + *added);
-  co_return answer(json::object{{"name", *added}}, 201);
+  co_return answer_json(json::object{{"name", *added}}, 201);
 }
 
 CertificateAnswer delete_domain(const ApiRequest& request, ApiParts parts) {
   const std::string name = parameter(request, "name");
   if (const auto removed = parts.vault.remove_domain(name, request.actor); !removed) co_return answer_fault(removed.fault());
   parts.log.info("domain_deleted", request.actor + ": " + name);
-  co_return answer(json::object{{"deleted", name}});
+  co_return answer_json(json::object{{"deleted", name}});
 }
 
 CertificateAnswer get_trust(const ApiRequest& request, ApiParts parts) {
@@ -369,7 +353,7 @@ CertificateAnswer get_trust(const ApiRequest& request, ApiParts parts) {
   std::vector<TrustFileView> files = co_await parts.node.trust_files();
   for (const TrustFileView& file : files)
     if (purpose.empty() || purpose == file.purpose) list.push_back(json::object{{"purpose", file.purpose}, {"subject", file.subject}, {"serial", file.serial}, {"not_after", file.not_after}, {"fingerprint_sha256", file.fingerprint}, {"source", file.file}});
-  co_return answer(list);
+  co_return answer_json(list);
 }
 
 CertificateAnswer post_trust(const ApiRequest& request, ApiParts parts) {
@@ -387,7 +371,7 @@ CertificateAnswer post_trust(const ApiRequest& request, ApiParts parts) {
   for (const tls::PeerCertificate& each : changed->added) added.emplace_back(of(each));
   for (const tls::PeerCertificate& each : changed->present) present.emplace_back(of(each));
   parts.log.info("trust_added", request.actor + ": " + std::to_string(changed->added.size()) + " for " + certs::name_of(*purpose));
-  co_return answer(json::object{{"purpose", certs::name_of(*purpose)}, {"added", std::move(added)}, {"present", std::move(present)}}, 201);
+  co_return answer_json(json::object{{"purpose", certs::name_of(*purpose)}, {"added", std::move(added)}, {"present", std::move(present)}}, 201);
 }
 
 // With preview=1 nothing is removed, and what would break is told.
@@ -400,12 +384,12 @@ CertificateAnswer delete_trust(const ApiRequest& request, ApiParts parts) {
   std::vector<std::string> broken = co_await parts.node.depends_on_authority(certs::name_of(*purpose), wanted->description.fingerprint_sha256);
   json::object value = of(*wanted);
   value["would_break"] = texts(broken);
-  if (parameter(request, "preview") == "1") co_return answer(value);
+  if (is_set(request, "preview")) co_return answer_json(value);
   auto changed = parts.vault.remove_trust(*purpose, fingerprint, request.actor);
   if (!changed) co_return answer_fault(changed.fault());
   parts.log.info("trust_removed", request.actor + ": \"" + wanted->description.subject + "\" for " + certs::name_of(*purpose));
   value["removed"] = true;
-  co_return answer(value);
+  co_return answer_json(value);
 }
 
 CertificateAnswer get_acme(const ApiRequest&, ApiParts parts) {
@@ -417,27 +401,27 @@ CertificateAnswer get_acme(const ApiRequest&, ApiParts parts) {
   }
   for (const certs::AcmeAuthority& each : config->authorities) {
     authorities.push_back(json::object{{"name", each.name}, {"directory_url", each.directory_url}, {"contacts", texts(each.contacts)}, {"ca_file", each.ca_file}, {"preferred_root", each.preferred_root}, {"profile", each.profile},
-                                       {"external_key_id", each.external_key_id}, {"account_url", each.account_url}});
+                                       {"external_key_id", each.external_key_id}, {"agrees_to_terms", each.agrees_to_terms}, {"account_url", each.account_url}});
   }
-  json::object settings{{"challenge", config->challenge}, {"key", certs::name_of(config->key)}, {"dns_server", config->dns_server}, {"dns_key_name", config->dns_key_name}, {"dns_algorithm", config->dns_algorithm}, {"dns_hook", config->dns_hook}};
-  co_return answer(json::object{{"slots", std::move(slots)}, {"authorities", std::move(authorities)}, {"settings", std::move(settings)}});
+  json::object settings{{"challenge", config->challenge}, {"key", certs::name_of(config->key)}, {"dns_server", config->dns_server}, {"dns_key_name", config->dns_key_name}, {"dns_algorithm", config->dns_algorithm}, {"dns_zone", config->dns_zone}, {"dns_alias", config->dns_alias}, {"dns_check_servers", config->dns_check_servers}, {"dns_hook", config->dns_hook}};
+  co_return answer_json(json::object{{"slots", std::move(slots)}, {"authorities", std::move(authorities)}, {"settings", std::move(settings)}});
 }
 
 CertificateAnswer post_acme_authority(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"name", "directory_url", "contacts", "ca_file", "preferred_root", "profile", "external_key_id", "external_hmac_key"});
+  auto body = Body::read(request, {"name", "directory_url", "contacts", "ca_file", "preferred_root", "profile", "agrees_to_terms", "external_key_id", "external_hmac_key"});
   if (!body) co_return answer_fault(body.fault());
-  certs::AcmeAuthority authority{body->text("name"), body->text("directory_url"), body->texts("contacts"), body->text("ca_file"), body->text("preferred_root"), body->text("profile"), body->text("external_key_id"), ""};
+  certs::AcmeAuthority authority{body->text("name"), body->text("directory_url"), body->texts("contacts"), body->text("ca_file"), body->text("preferred_root"), body->text("profile"), body->text("external_key_id"), body->flag("agrees_to_terms"), ""};
   const store::Secret hmac_key(body->text("external_hmac_key"));
   if (const auto done = parts.acme.put_authority(authority, hmac_key, request.actor); !done) co_return answer_fault(done.fault());
   parts.log.info("acme_changed", request.actor + ": authority " + authority.name);
-  co_return answer(json::object{{"name", authority.name}}, 201);
+  co_return answer_json(json::object{{"name", authority.name}}, 201);
 }
 
 CertificateAnswer delete_acme_authority(const ApiRequest& request, ApiParts parts) {
   const std::string name = parameter(request, "name");
   if (const auto done = parts.acme.remove_authority(name, request.actor); !done) co_return answer_fault(done.fault());
   parts.log.info("acme_changed", request.actor + ": authority " + name + " deleted");
-  co_return answer(json::object{{"deleted", name}});
+  co_return answer_json(json::object{{"deleted", name}});
 }
 
 CertificateAnswer post_acme_setting(const ApiRequest& request, ApiParts parts) {
@@ -467,7 +451,7 @@ CertificateAnswer post_acme_key(const ApiRequest& request, ApiParts parts) {
   const auto changed = co_await parts.node.change_acme_key(name);
   if (!changed) co_return answer_fault(changed.fault());
   parts.log.info("acme_changed", request.actor + ": account key at " + name);
-  co_return answer(json::object{{"authority", name}, {"changed", true}});
+  co_return answer_json(json::object{{"authority", name}, {"changed", true}});
 }
 
 CertificateAnswer post_acme_renewal(const ApiRequest& request, ApiParts parts) {
@@ -476,7 +460,7 @@ CertificateAnswer post_acme_renewal(const ApiRequest& request, ApiParts parts) {
   std::string slot = body->text("slot");
   const auto begun = co_await parts.node.renew_by_acme(slot);
   if (!begun) co_return answer_fault(begun.fault());
-  co_return answer(json::object{{"slot", slot}, {"ordered", true}}, 202);
+  co_return answer_json(json::object{{"slot", slot}, {"ordered", true}}, 202);
 }
 
 CertificateAnswer post_backup(const ApiRequest& request, ApiParts parts) {
@@ -491,7 +475,7 @@ CertificateAnswer post_backup(const ApiRequest& request, ApiParts parts) {
 
 CertificateAnswer get_certificate_settings(const ApiRequest&, ApiParts parts) {
   const auto set = parts.vault.snapshot();
-  co_return answer(json::object{{"mode", certs::name_of(set->mode)}, {"duplicate_self_signed_cn", set->allow_duplicate_self_signed ? "allow" : "refuse"}, {"weak_keys", set->allow_weak_keys ? "allow" : "refuse"}});
+  co_return answer_json(json::object{{"mode", certs::name_of(set->mode)}, {"duplicate_self_signed_cn", set->allow_duplicate_self_signed ? "allow" : "refuse"}, {"weak_keys", set->allow_weak_keys ? "allow" : "refuse"}});
 }
 
 CertificateAnswer post_certificate_setting(const ApiRequest& request, ApiParts parts) {

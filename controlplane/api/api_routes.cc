@@ -38,25 +38,6 @@ bool percent_decode(std::string_view text, std::string& decoded) {
   return decoded.find('\0') == std::string::npos;
 }
 
-std::string parameter(const ApiRequest& request, const std::string& name) {
-  auto found = request.query.find(name);
-  return found == request.query.end() ? std::string() : found->second;
-}
-
-bool is_set(const ApiRequest& request, const std::string& name) {
-  std::string value = parameter(request, name);
-  return value == "1" || value == "true";
-}
-
-std::size_t number_parameter(const ApiRequest& request, const std::string& name, std::size_t otherwise) {
-  std::string text = parameter(request, name);
-  std::size_t number = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return text.empty() || error != std::errc() || end != text.data() + text.size() ? otherwise : std::min(number, max_limit);
-}
-
-ApiAnswer answer_json(const json::value& value, unsigned status = 200) { return {status, "application/json", json::serialize(value) + "\n"}; }
-
 unsigned status_of(FaultCode code) {
   switch (code) {
     case FaultCode::invalid: return 400;
@@ -213,7 +194,7 @@ constexpr Route routes[] = {
     {{"POST", "/v1/trust", "Trusts the authorities of a PEM text", "", "purpose,certificates,file"}, post_trust},
     {{"DELETE", "/v1/trust", "Trusts an authority no more; with preview=1 only tells what depends on it", "purpose,fingerprint,preview", ""}, delete_trust},
     {{"GET", "/v1/acme", "Slots kept by ACME, authorities and settings", "", ""}, get_acme},
-    {{"POST", "/v1/acme/authorities", "Adds or changes an authority", "", "name,directory_url,contacts,ca_file,preferred_root,profile,external_key_id,external_hmac_key"}, post_acme_authority},
+    {{"POST", "/v1/acme/authorities", "Adds or changes an authority", "", "name,directory_url,contacts,ca_file,preferred_root,profile,agrees_to_terms,external_key_id,external_hmac_key"}, post_acme_authority},
     {{"DELETE", "/v1/acme/authorities", "Deletes an authority and the account there", "name", ""}, delete_acme_authority},
     {{"POST", "/v1/acme/settings", "Changes a setting", "", "name,value"}, post_acme_setting},
     {{"POST", "/v1/acme/slots", "Switches ACME on or off for a slot", "", "slot,on"}, post_acme_slot},
@@ -245,6 +226,25 @@ std::string unknown_parameter(const Route& route, const ApiRequest& request) {
 }
 
 }  // namespace
+
+std::string parameter(const ApiRequest& request, const std::string& name) {
+  auto found = request.query.find(name);
+  return found == request.query.end() ? std::string() : found->second;
+}
+
+bool is_set(const ApiRequest& request, const std::string& name) {
+  std::string value = parameter(request, name);
+  return value == "1" || value == "true";
+}
+
+std::size_t number_parameter(const ApiRequest& request, const std::string& name, std::size_t otherwise) {
+  std::string text = parameter(request, name);
+  std::size_t number = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return text.empty() || error != std::errc() || end != text.data() + text.size() ? otherwise : std::min(number, max_limit);
+}
+
+ApiAnswer answer_json(const json::value& value, unsigned status) { return {status, "application/json", json::serialize(value) + "\n"}; }
 
 std::vector<RouteInfo> route_list() { return {std::begin(routes), std::end(routes)}; }
 

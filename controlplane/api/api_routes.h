@@ -4,6 +4,7 @@
 // executor. A Fault becomes a status and {"error": ...}; nothing throws.
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/json/value.hpp>
 #include <map>
 #include <string>
 #include <string_view>
@@ -38,6 +39,12 @@ std::vector<RouteInfo> route_list();
 
 // Splits and percent-decodes a request target. Fault invalid if it is malformed.
 Outcome<ApiRequest> parse_target(std::string_view target);
+
+// Of a request's query; "" where it is not given, `otherwise` where it is no number. Numbers end at 100,000.
+std::string parameter(const ApiRequest& request, const std::string& name);
+bool is_set(const ApiRequest& request, const std::string& name);  // 1 or true
+std::size_t number_parameter(const ApiRequest& request, const std::string& name, std::size_t otherwise);
+ApiAnswer answer_json(const boost::json::value& value, unsigned status = 200);
 
 boost::asio::awaitable<ApiAnswer> answer_request(ApiRequest request, ApiParts parts);
 ApiAnswer answer_fault(const Fault& fault);

@@ -22,7 +22,7 @@ std::vector<std::string> names_of(std::string_view list) {
 }
 
 json::object schema_of(std::string_view name) {
-  const bool is_flag = name == "dry_run" || name == "preview" || name == "on";
+  const bool is_flag = name == "dry_run" || name == "preview" || name == "on" || name == "agrees_to_terms";
   const bool is_list = name == "names" || name == "contacts";
   if (is_list) return {{"type", "array"}, {"items", json::object{{"type", "string"}}}};
   return {{"type", is_flag ? "boolean" : "string"}};

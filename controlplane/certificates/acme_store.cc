@@ -97,11 +97,11 @@ class SqliteAcmeStore final : public AcmeStore {
       const bool same_account = former != nullptr && former->directory_url == authority.directory_url && former->external_key_id == authority.external_key_id;
       if (!same_account) forget_secrets(authority.name);
       SqliteStatement row = database_.prepare(
-          "INSERT INTO acme_authority (name, position, directory_url, contacts, ca_file, preferred_root, profile, external_key_id, account_url) "
-          "VALUES (?1, (SELECT coalesce(max(position), 0) + 1 FROM acme_authority), ?2, ?3, ?4, ?5, ?6, ?7, ?8) "
-          "ON CONFLICT (name) DO UPDATE SET directory_url = ?2, contacts = ?3, ca_file = ?4, preferred_root = ?5, profile = ?6, external_key_id = ?7, account_url = ?8");
+          "INSERT INTO acme_authority (name, position, directory_url, contacts, ca_file, preferred_root, profile, external_key_id, account_url, agrees_to_terms) "
+          "VALUES (?1, (SELECT coalesce(max(position), 0) + 1 FROM acme_authority), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) "
+          "ON CONFLICT (name) DO UPDATE SET directory_url = ?2, contacts = ?3, ca_file = ?4, preferred_root = ?5, profile = ?6, external_key_id = ?7, account_url = ?8, agrees_to_terms = ?9");
       row.bind(1, authority.name).bind(2, authority.directory_url).bind(3, join(authority.contacts)).bind(4, authority.ca_file).bind(5, authority.preferred_root).bind(6, authority.profile);
-      row.bind(7, authority.external_key_id).bind(8, same_account ? former->account_url : std::string()).run();
+      row.bind(7, authority.external_key_id).bind(8, same_account ? former->account_url : std::string()).bind(9, std::int64_t{authority.agrees_to_terms}).run();
       if (!hmac_key.is_empty()) keep_secret("external/" + authority.name, hmac_key);
       return commit(transaction, std::string(former == nullptr ? "add" : "change") + " ACME authority \"" + authority.name + "\": " + authority.directory_url, actor);
     });
@@ -134,18 +134,7 @@ class SqliteAcmeStore final : public AcmeStore {
   }
 
   Outcome<> set(const std::string& name, const std::string& value, const std::string& actor) override {
-    const std::string subject = "ACME setting " + name.substr(0, 64);
-    if (!is_plain(value)) return Fault{FaultCode::invalid, subject, "holds a control character or more than 1,024 bytes", "correct it"};
-    if (name == "challenge") {
-      if (value != "http-01" && value != "tls-alpn-01" && value != "dns-01") return Fault{FaultCode::invalid, subject, "cannot be \"" + value.substr(0, 64) + "\"", "give http-01, tls-alpn-01 or dns-01"};
-      if (const Outcome<> fine = judge_challenge(value); !fine) return fine;
-    } else if (name == "key") {
-      if (!key_kind_from(value) || value == "rsa-1024") return Fault{FaultCode::invalid, subject, "cannot be \"" + value.substr(0, 64) + "\"", "give rsa-2048, rsa-3072, rsa-4096, ecdsa-p256 or ecdsa-p384"};
-    } else if (name == "dns_hook") {
-      if (!value.empty() && value.front() != '/') return Fault{FaultCode::invalid, subject, "is no absolute path", "give the whole path of the program"};
-    } else if (name != "dns_server" && name != "dns_key_name" && name != "dns_algorithm" && name != "dns_key") {
-      return Fault{FaultCode::missing, subject, "is none", "give challenge, key, dns_server, dns_key_name, dns_algorithm, dns_key or dns_hook"};
-    }
+    if (const Outcome<> fine = judge_setting(name, value); !fine) return fine;
     return change([&]() -> Outcome<> {
       SqliteTransaction transaction(database_);
       if (name == "dns_key") {
@@ -193,6 +182,22 @@ class SqliteAcmeStore final : public AcmeStore {
     return Fault{FaultCode::refused, "ACME challenge " + challenge, "works on E only: no authority can reach this node", "use dns-01 here: sallyport acme set challenge dns-01"};
   }
 
+  Outcome<> judge_setting(const std::string& name, const std::string& value) const {
+    const std::string subject = "ACME setting " + name.substr(0, 64);
+    if (!is_plain(value)) return Fault{FaultCode::invalid, subject, "holds a control character or more than 1,024 bytes", "correct it"};
+    const auto cannot_be = [&](const char* remedy) { return Fault{FaultCode::invalid, subject, "cannot be \"" + value.substr(0, 64) + "\"", remedy}; };
+    if (name == "challenge") {
+      if (value != "http-01" && value != "tls-alpn-01" && value != "dns-01") return cannot_be("give http-01, tls-alpn-01 or dns-01");
+      return judge_challenge(value);
+    }
+    if (name == "key") return key_kind_from(value) && value != "rsa-1024" ? Outcome<>(Done{}) : cannot_be("give rsa-2048, rsa-3072, rsa-4096, ecdsa-p256 or ecdsa-p384");
+    if (name == "dns_algorithm") return value == "hmac-sha256" || value == "hmac-sha512" ? Outcome<>(Done{}) : cannot_be("give hmac-sha256 or hmac-sha512");
+    if (name == "dns_hook") return value.empty() || value.front() == '/' ? Outcome<>(Done{}) : cannot_be("give the absolute path of the program");
+    const std::string_view others[] = {"dns_server", "dns_key_name", "dns_key", "dns_zone", "dns_alias", "dns_check_servers"};
+    if (std::find(std::begin(others), std::end(others), name) != std::end(others)) return Done{};
+    return Fault{FaultCode::missing, subject, "is none", "give challenge, key, dns_server, dns_key_name, dns_algorithm, dns_key, dns_zone, dns_alias, dns_check_servers or dns_hook"};
+  }
+
   bool has_domain(const std::string& name) {
     SqliteStatement row = database_.prepare("SELECT 1 FROM certificate_domain WHERE name = ?");
     row.bind(1, name);
@@ -221,9 +226,9 @@ class SqliteAcmeStore final : public AcmeStore {
 
   AcmeConfig read() {
     AcmeConfig config;
-    SqliteStatement authorities = database_.prepare("SELECT name, directory_url, contacts, ca_file, preferred_root, profile, external_key_id, account_url FROM acme_authority ORDER BY position");
+    SqliteStatement authorities = database_.prepare("SELECT name, directory_url, contacts, ca_file, preferred_root, profile, external_key_id, agrees_to_terms, account_url FROM acme_authority ORDER BY position");
     while (authorities.step()) {
-      config.authorities.push_back({authorities.text(0), authorities.text(1), split(authorities.text(2)), authorities.text(3), authorities.text(4), authorities.text(5), authorities.text(6), authorities.text(7)});
+      config.authorities.push_back({authorities.text(0), authorities.text(1), split(authorities.text(2)), authorities.text(3), authorities.text(4), authorities.text(5), authorities.text(6), authorities.integer(7) != 0, authorities.text(8)});
     }
     // A domain that was deleted takes its wish along.
     SqliteStatement slots = database_.prepare("SELECT slot FROM acme_slot WHERE slot NOT LIKE 'domain/%' OR substr(slot, 8) IN (SELECT name FROM certificate_domain) ORDER BY slot");
@@ -237,6 +242,9 @@ class SqliteAcmeStore final : public AcmeStore {
       if (name == "dns_server") config.dns_server = value;
       if (name == "dns_key_name") config.dns_key_name = value;
       if (name == "dns_algorithm") config.dns_algorithm = value;
+      if (name == "dns_zone") config.dns_zone = value;
+      if (name == "dns_alias") config.dns_alias = value;
+      if (name == "dns_check_servers") config.dns_check_servers = value;
       if (name == "dns_hook") config.dns_hook = value;
     }
     return config;

@@ -25,6 +25,7 @@ struct AcmeAuthority {
   std::string ca_file;                // PEM: who vouches for the authority's server; empty: the system's
   std::string preferred_root, profile;
   std::string external_key_id;        // external account binding (RFC 8555 7.3.4); its HMAC key is a secret
+  bool agrees_to_terms = false;       // of its service; without it no account is made where it has any
   std::string account_url;            // once there is an account
 };
 
@@ -35,6 +36,9 @@ struct AcmeConfig {
   KeyKind key = KeyKind::ecdsa_p256;
   std::string dns_server;                  // dns-01 by RFC 2136: "192.0.2.53:53"
   std::string dns_key_name, dns_algorithm = "hmac-sha256";  // TSIG; its key is a secret
+  std::string dns_zone;                    // empty: the server is asked
+  std::string dns_alias;                   // where _acme-challenge.NAME leads by CNAME, if the server does not know; empty: it does
+  std::string dns_check_servers;           // with commas: that must show the record; empty: those of the zone's NS records
   std::string dns_hook;                    // dns-01 by a program, absolute path
 
   bool keeps(const Slot& slot) const;
@@ -57,7 +61,7 @@ class AcmeStore {
   // With its account's key.
   virtual Outcome<> remove_authority(const std::string& name, const std::string& actor) = 0;
   virtual Outcome<> turn(const Slot& slot, bool on, const std::string& actor) = 0;
-  // challenge, key, dns_server, dns_key_name, dns_algorithm, dns_key (secret, base64), dns_hook.
+  // challenge, key, dns_server, dns_key_name, dns_algorithm, dns_key (secret, base64), dns_zone, dns_alias, dns_check_servers, dns_hook.
   virtual Outcome<> set(const std::string& name, const std::string& value, const std::string& actor) = 0;
 
   // Domains came or went in the vault. True: other slots are kept now.
@@ -65,7 +69,7 @@ class AcmeStore {
 
   virtual Outcome<store::Secret> hmac_key(const std::string& authority) = 0;
   virtual Outcome<store::Secret> dns_key() = 0;  // base64
-  // DER; empty: none yet.
+  // DER; empty: none yet. With account_url empty it may be the key of an account or not: registering it tells.
   virtual Outcome<store::Secret> account_key(const std::string& authority) = 0;
   virtual Outcome<> keep_account(const std::string& authority, const store::Secret& key_der, const std::string& account_url) = 0;
 };

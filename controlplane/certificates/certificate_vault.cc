@@ -86,7 +86,7 @@ class SqliteCertificateVault final : public CertificateVault {
     return change([&]() -> Outcome<Installed> {
       SqliteTransaction transaction(vault_->database);
       const CertificateSet set = read();
-      if (wish.slot.kind == SlotKind::domain && !set.has_domain(wish.slot.domain)) return no_such_domain(wish.slot.domain);
+      if (const Outcome<> fine = may_hold(set, wish.slot); !fine) return fine.fault();
       auto context = upload_context(set, wish.slot);
       if (!context) return context.fault();
       auto verdict = judge_upload(wish.upload, *context);
@@ -141,8 +141,9 @@ class SqliteCertificateVault final : public CertificateVault {
     return change([&]() -> Outcome<StoredRequest> {
       SqliteTransaction transaction(vault_->database);
       const CertificateSet set = read();
-      if (slot.kind == SlotKind::domain && !set.has_domain(slot.domain)) return no_such_domain(slot.domain);
+      if (const Outcome<> fine = may_hold(set, slot); !fine) return fine.fault();
       if (const StoredRequest* open = set.find_request(slot)) return request_open(*open);
+      if (set.requests.size() >= max_requests) return Fault{FaultCode::exhausted, subject, "there are " + std::to_string(max_requests) + " open requests already", "upload their certificates or discard some: sallyport cert requests"};
       StoredRequest request{slot, std::move(*pem), name_of(wish.key), name_of(wish.digest), std::time(nullptr), options_.node_name};
       write_request(vault_->database, vault_->key, request, key.get());
       commit(transaction, {"make request for " + slot.text() + " (" + request.key + ", " + request.digest + ")"}, actor);
@@ -324,12 +325,21 @@ class SqliteCertificateVault final : public CertificateVault {
     }
     for (const StoredCertificate& stored : set.certificates)
       if (stored.slot == slot) context.present_keys.push_back(read_key(vault_->database, vault_->key, stored.id));
-    // Whose else it could be: requests are few, and of certificates the node's own suffice.
-    for (const StoredRequest& other : set.requests)
-      if (other.slot != slot) context.other_keys.push_back({"the request for " + other.slot.text(), read_request_key(vault_->database, vault_->key, other.slot)});
-    for (const StoredCertificate& stored : set.certificates)
-      if (stored.slot != slot && stored.slot.kind != SlotKind::domain) context.other_keys.push_back({"the key of " + stored.slot.text(), read_key(vault_->database, vault_->key, stored.id)});
+    context.owner_of = [&set, slot](const std::string& digest) -> std::string {
+      for (const StoredRequest& other : set.requests) {
+        const auto facts = read_request(other.pem, "request");
+        if (other.slot != slot && facts && facts->key_digest == digest) return "the request for " + other.slot.text();
+      }
+      return {};
+    };
     return context;
+  }
+
+  // What E shows as a client nobody sees: C dials it, never the other way round.
+  Outcome<> may_hold(const CertificateSet& set, const Slot& slot) const {
+    if (slot.kind == SlotKind::client && options_.role == config::Role::edge) return Fault{FaultCode::refused, "certificate slot client", "is not used on E, which dials nobody", "install it on C, or as server here"};
+    if (slot.kind == SlotKind::domain && !set.has_domain(slot.domain)) return no_such_domain(slot.domain);
+    return Done{};
   }
 
   CertificateSet read() {

@@ -15,17 +15,20 @@
 #include "controlplane/certificates/certificate_set.h"
 #include "controlplane/certificates/request.h"
 #include "controlplane/certificates/upload_verdict.h"
+#include "controlplane/config/node_config.h"
 #include "dataplane/abi/fault.h"
 
 namespace sallyport::certificates {
 
 struct VaultOptions {
   std::string state_dir;
+  config::Role role = config::Role::edge;
   std::string node_name;  // a request belongs to the peer that made it
   std::string node_fqdn;
 };
 
 inline constexpr std::size_t max_domains = 20'000;
+inline constexpr std::size_t max_requests = 1'000;  // open at a time
 inline constexpr std::size_t max_authorities = 2'000;
 
 struct InstallWish {

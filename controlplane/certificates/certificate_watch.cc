@@ -26,12 +26,12 @@ void watch_validity(const ServingCertificate& each, std::int64_t now_s, std::vec
     alarms.push_back({"certificate_not_yet_valid", who + " is not valid before " + tls::date_text(each.not_before_s) + "; correct this node's clock or have it issued anew", true});
     return;
   }
+  if (!has_validity_to_watch(each.not_before_s, each.not_after_s, now_s)) return;
   const std::int64_t left_s = each.not_after_s - now_s;
   if (left_s < 0) {
     alarms.push_back({"certificate_expired", who + " expired on " + tls::date_text(each.not_after_s) + "; clients refuse it: install a new one", true});
     return;
   }
-  if (left_s > expiry_days[0] * day_s) return;
   int level = expiry_days[0];
   for (const int days : expiry_days)
     if (left_s <= days * day_s) level = days;
@@ -39,6 +39,8 @@ void watch_validity(const ServingCertificate& each, std::int64_t now_s, std::vec
 }
 
 }  // namespace
+
+bool has_validity_to_watch(std::int64_t not_before_s, std::int64_t not_after_s, std::int64_t now_s) { return not_before_s > now_s || not_after_s - now_s <= expiry_days[0] * day_s; }
 
 std::vector<CertificateAlarm> watch_certificates(const WatchInput& input) {
   std::vector<CertificateAlarm> alarms;

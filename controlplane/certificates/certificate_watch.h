@@ -11,7 +11,8 @@
 
 namespace sallyport::certificates {
 
-// A certificate that serves, from the store or from a file of the node file.
+// A certificate that serves, from the store or from a file of the node file. Those whose validity needs no word may be left out.
+bool has_validity_to_watch(std::int64_t not_before_s, std::int64_t not_after_s, std::int64_t now_s);
 struct ServingCertificate {
   std::string slot;  // "server", "domain/example.com"
   std::string serial;

@@ -44,9 +44,9 @@ Outcome<KeyPtr> choose_key(const Upload& upload, const UploadContext& context, c
   }
   for (const KeyPtr& present : context.present_keys)
     if (find_for(certificates, present.get()) != nullptr) return present;
-  for (const HeldKey& other : context.other_keys) {
-    if (find_for(certificates, other.key.get()) == nullptr) continue;
-    return Fault{FaultCode::conflict, upload.file, "belongs to " + other.owner + ", not to " + slot, "upload it there"};
+  for (const CertificatePtr& certificate : certificates) {
+    const std::string owner = context.owner_of ? context.owner_of(authority_key_digest(certificate.get())) : "";
+    if (!owner.empty()) return Fault{FaultCode::conflict, upload.file, "belongs to " + owner + ", not to " + slot, "upload it there"};
   }
   if (context.request_key != nullptr) {
     return Fault{FaultCode::conflict, upload.file, "does not match the key of the open request for " + slot, "upload the certificate that was issued for that request; in a cluster each peer has a request and a certificate of its own"};

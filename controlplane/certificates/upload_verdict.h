@@ -3,6 +3,7 @@
 // judge_upload(): whether a certificate may go into a slot (requirements A05 to A08, C12 to C32): its key, chain, validity, usage and
 // names, and what became of the request it answers. Pure; any thread.
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,12 +26,6 @@ struct Upload {
   KeyPtr own_key;                    // made on this node for just this certificate, as by ACME; then `key` is not looked at
 };
 
-// A key that is already here, and whose.
-struct HeldKey {
-  std::string owner;  // "the request for domain/example.com", "the certificate of server"
-  KeyPtr key;
-};
-
 struct UploadContext {
   Slot slot;
   StoreMode mode = StoreMode::two_store;
@@ -39,7 +34,9 @@ struct UploadContext {
   std::optional<RequestFacts> request;  // open for this slot
   KeyPtr request_key;
   std::vector<KeyPtr> present_keys;     // of what the slot holds: a renewal may keep the key
-  std::vector<HeldKey> other_keys;      // of other slots and requests: to say whose certificate this is
+  // Whose public key this is (SHA-256), among other slots and requests: "the request for domain/example.com"; empty: nobody's.
+  // Asked only when the certificate fits nothing of this slot.
+  std::function<std::string(const std::string& key_digest)> owner_of;
   std::vector<CertificatePtr> authorities;  // trusted for anything: where a chain may end
   bool allow_weak_keys = false;
   std::int64_t now_s = 0;

@@ -184,6 +184,7 @@ Outcome<acme::Authority> AcmeKeeper::authority_of(const certificates::AcmeAuthor
   if (!key) return key.fault();
   acme::AccountWish account;
   account.contacts = config.contacts;
+  account.agree_to_terms = config.agrees_to_terms;
   if (!config.external_key_id.empty()) {
     auto hmac_key = store_.hmac_key(config.name);
     if (!hmac_key) return hmac_key.fault();
@@ -221,6 +222,15 @@ Outcome<std::unique_ptr<acme::Solver>> AcmeKeeper::make_solver(const certificate
   options.server = *server;
   options.key.name = config.dns_key_name;
   options.key.algorithm = config.dns_algorithm == "hmac-sha512" ? acme::TsigAlgorithm::hmac_sha512 : acme::TsigAlgorithm::hmac_sha256;
+  options.zone = config.dns_zone;
+  options.alias = config.dns_alias;
+  for (size_t from = 0; from < config.dns_check_servers.size();) {
+    const size_t end = std::min(config.dns_check_servers.find(',', from), config.dns_check_servers.size());
+    auto check = dns_address(config.dns_check_servers.substr(from, end - from));
+    if (!check) return check.fault();
+    options.check_servers.push_back(*check);
+    from = end + 1;
+  }
   auto secret = store_.dns_key();
   if (!secret) return secret.fault();
   options.key.secret = std::make_shared<const store::Secret>(std::move(*secret));
@@ -334,11 +344,18 @@ asio::awaitable<Outcome<>> AcmeKeeper::change_account_key(std::string name) {
   is_busy_ = true;
   acme::AcmeClient client(engine_, resolver_, std::move(options), authority->key, authority->account_url);
   auto changed = co_await client.open();
+  // Kept before it is told: if this process ends in between, registering the new key finds the account, or makes one.
+  if (changed) changed = store_.keep_account(name, certificates::der_of(next->key().get()), "");
   acme::AccountKey fresh = *next;
   if (changed) changed = co_await client.change_key(std::move(fresh));
   is_busy_ = false;
+  // What the authority refused is as it was. Where it was not heard, only registering tells which key it has.
+  const bool is_refused = !changed && !client.last_refusal().type.empty();
+  if (is_refused) {
+    if (const Outcome<> kept = store_.keep_account(name, certificates::der_of(authority->key.key().get()), authority->account_url); !kept) co_return kept.fault();
+  }
   if (!changed) co_return changed.fault();
-  if (const Outcome<> kept = store_.keep_account(name, certificates::der_of(next->key().get()), client.account_url()); !kept) co_return kept.fault();
+  if (const Outcome<> kept = store_.keep_account(name, store::Secret(), client.account_url()); !kept) co_return kept.fault();
   log_("acme: authority " + name + ": the account has a new key");
   co_return Done{};
 }

@@ -123,7 +123,7 @@ Outcome<> Node::open_store() {
                                         .first_zone_port = static_cast<uint16_t>(config_.traversal.port)});
   if (!opened) return opened.fault();
   store_ = std::move(*opened);
-  certificates::VaultOptions options{.state_dir = config_.node.state_dir, .node_name = config_.node.name, .node_fqdn = config_.node.fqdn};
+  certificates::VaultOptions options{.state_dir = config_.node.state_dir, .role = config_.node.role, .node_name = config_.node.name, .node_fqdn = config_.node.fqdn};
   auto vault = certificates::CertificateVault::open(std::move(options));
   if (!vault) return vault.fault();
   vault_ = std::move(*vault);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "controlplane/config/utc.h"
 #include "controlplane/node/node_facts.h"
 #include "controlplane/store/backup.h"
 
@@ -16,13 +17,7 @@ namespace asio = boost::asio;
 
 NodeFacts::Awaitable<Outcome<std::string>> NodeFacts::backup(std::string passphrase) {
   static asio::thread_pool pool(1);
-  store::BackupInfo info{.node = node_.config().node.name, .role = config::name_of(node_.config().node.role), .version = version_, .made = {}};
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  info.made = text;
+  store::BackupInfo info{.node = node_.config().node.name, .role = config::name_of(node_.config().node.role), .version = version_, .made = config::utc(std::time(nullptr))};
   auto secret = std::make_shared<store::Secret>(passphrase);
   auto made = std::make_shared<std::optional<Outcome<std::string>>>();
   auto work = [folder = node_.config().node.state_dir, info, secret, made]() -> asio::awaitable<void> {

@@ -7,22 +7,15 @@
 
 #include "controlplane/certificates/needed_names.h"
 #include "controlplane/config/fqdn.h"
+#include "controlplane/config/utc.h"
 #include "controlplane/node/node_facts.h"
 
 namespace sallyport::node {
 
 using namespace api;
+using config::utc;
 
 namespace {
-
-std::string date_of(int64_t unix_s) {
-  const std::time_t time = unix_s;
-  std::tm parts{};
-  gmtime_r(&time, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
-}
 
 const char* name_of(tls::CredentialSnapshot::Match match) {
   switch (match) {
@@ -51,9 +44,12 @@ certificates::NameFacts Node::name_facts() const {
   certificates::NameFacts facts{.role = config_.node.role, .node_fqdn = config_.node.fqdn, .features = site->unified};
   if (multiplex_server_ == nullptr) return facts;
   // B14, B28, B35: what is changed on C is needed here too; C told it over the link.
+  // Of all C nodes together not more than one certificate can carry.
   const auto add = [](std::vector<std::string>& list, const std::vector<std::string>& told) {
-    for (const std::string& name : told)
+    for (const std::string& name : told) {
+      if (list.size() >= certificates::max_certificate_names) return;
       if (config::is_fqdn(name) && std::find(list.begin(), list.end(), name) == list.end()) list.push_back(name);
+    }
   };
   for (const zones::MultiplexPeer& peer : multiplex_server_->peers()) {
     if (peer.session == nullptr) continue;
@@ -69,7 +65,8 @@ std::vector<certificates::CertificateAlarm> Node::certificate_alarms() const {
   input.now_s = std::time(nullptr);
   const auto set = vault_->snapshot();
   for (const certificates::StoredCertificate& stored : set->certificates) {
-    input.serving.push_back({stored.slot.text(), stored.serial, stored.not_before_s, stored.not_after_s});
+    // There may be ten thousand, and status is asked often.
+    if (certificates::has_validity_to_watch(stored.not_before_s, stored.not_after_s, input.now_s)) input.serving.push_back({stored.slot.text(), stored.serial, stored.not_before_s, stored.not_after_s});
     input.newest_installed_s = std::max(input.newest_installed_s, stored.installed_s);
     if (!stored.is_complete) input.incomplete.push_back(stored.slot.text());
     if (stored.held->failures() > 0 && !stored.held->is_loaded()) input.unreadable.push_back(stored.slot.text());
@@ -87,12 +84,15 @@ std::vector<certificates::CertificateAlarm> Node::certificate_alarms() const {
     input.server_serial = said.serial;
   }
   // Strangers ask for anything; what counts is what lies in a domain that is ours.
-  std::vector<std::string> ours = own_facts().sip_domains;
-  ours.insert(ours.end(), set->domains.begin(), set->domains.end());
-  ours.push_back(config_.node.fqdn);
+  const std::vector<std::string> sip_domains = own_facts().sip_domains;
+  const auto is_ours = [&](std::string_view domain) { return domain == config_.node.fqdn || set->has_domain(domain) || std::find(sip_domains.begin(), sip_domains.end(), domain) != sip_domains.end(); };
   for (const auto& [name, asked] : credentials_.listeners()->uncovered().list()) {
-    const bool is_ours = std::any_of(ours.begin(), ours.end(), [&, &asked_for = name](const std::string& domain) { return asked_for == domain || asked_for.ends_with("." + domain); });
-    if (is_ours) input.uncovered.push_back({name, asked});
+    // The name itself, then each parent.
+    for (std::string_view domain = name; !domain.empty(); domain = domain.substr(std::min(domain.find('.'), domain.size() - 1) + 1)) {
+      if (!is_ours(domain)) continue;
+      input.uncovered.push_back({name, asked});
+      break;
+    }
   }
   std::vector<certificates::CertificateAlarm> alarms = certificates::watch_certificates(input);
   if (!credentials_fault_.empty()) alarms.push_back({"certificates_not_applied", "the latest change of certificates or trust is stored and not served, because " + credentials_fault_ + "; mend it, then reload (SIGHUP)", true});
@@ -153,7 +153,7 @@ NodeFacts::Awaitable<std::vector<TrustFileView>> NodeFacts::trust_files() {
       const bool is_stored = std::any_of(set->trust.begin(), set->trust.end(), [&](const certificates::TrustedAuthority& authority) {
         return authority.description.fingerprint_sha256 == said.fingerprint_sha256 && certificates::name_of(authority.purpose) == std::string_view(purpose);
       });
-      if (!is_stored) views.push_back({purpose, file, said.subject, said.serial, date_of(said.not_after_s), said.fingerprint_sha256});
+      if (!is_stored) views.push_back({purpose, file, said.subject, said.serial, utc(said.not_after_s), said.fingerprint_sha256});
     }
   };
   const config::TlsSection& files = node_.config().tls;
@@ -165,7 +165,7 @@ NodeFacts::Awaitable<std::vector<TrustFileView>> NodeFacts::trust_files() {
 NodeFacts::Awaitable<std::vector<AcmeView>> NodeFacts::acme() {
   std::vector<AcmeView> views;
   for (const auto& [slot, status] : node_.acme_keeper().status()) {
-    views.push_back({slot.text(), acme::name_of(status.state), status.text(), status.authority, status.valid_until_s ? date_of(*status.valid_until_s) : "", status.next_attempt_s ? date_of(*status.next_attempt_s) : "", status.failures});
+    views.push_back({slot.text(), acme::name_of(status.state), status.text(), status.authority, status.valid_until_s ? utc(*status.valid_until_s) : "", status.next_attempt_s ? utc(*status.next_attempt_s) : "", status.failures});
   }
   co_return views;
 }

@@ -66,11 +66,16 @@ Outcome<NodeCredentials> NodeCredentials::load(const config::TlsSection& files, 
 }
 
 Outcome<> NodeCredentials::reload(const config::TlsSection& files, const CertificateSet& set) {
-  // What does not load here leaves every store as it was.
-  if (const auto all = load(files, set); !all) return all.fault();
-  if (const Outcome<> done = listeners_->reload(listener_source(files, set)); !done) return done;
-  if (const Outcome<> done = zone_->reload(zone_source(files, set)); !done) return done;
-  return call_control_->reload(call_control_source(files, set));
+  tls::CredentialSource sources[] = {listener_source(files, set), zone_source(files, set), call_control_source(files, set)};
+  const std::shared_ptr<tls::CredentialStore> stores[] = {listeners_, zone_, call_control_};
+  std::vector<std::shared_ptr<tls::CredentialSnapshot>> read;
+  for (const tls::CredentialSource& source : sources) {
+    auto snapshot = tls::CredentialStore::read(source);
+    if (!snapshot) return snapshot.fault();
+    read.push_back(std::move(*snapshot));
+  }
+  for (size_t use = 0; use < read.size(); ++use) stores[use]->take(std::move(sources[use]), std::move(read[use]));
+  return Done{};
 }
 
 }  // namespace sallyport::node

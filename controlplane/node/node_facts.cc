@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/node/node_facts.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -10,12 +9,14 @@
 #include <cstdlib>
 #include <random>
 
+#include "controlplane/config/utc.h"
 #include "controlplane/node/call_legs.h"
 #include "controlplane/node/traversal_test.h"
 
 namespace sallyport::node {
 
 using namespace api;
+using config::utc;
 
 namespace {
 
@@ -25,8 +26,6 @@ uint64_t random_number() {
   std::random_device source;
   return uint64_t{source()} << 32 | source();
 }
-
-std::string utc(std::time_t seconds) { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(seconds)); }
 
 }  // namespace
 

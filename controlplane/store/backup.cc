@@ -76,7 +76,7 @@ Outcome<std::string> read_whole(const std::string& path) {
 
 // A consistent copy while others write: SQLite makes it.
 Outcome<std::string> copy_database(const std::string& state_dir) {
-  const std::string copy = state_dir + "/backup-" + std::to_string(::getpid()) + ".db";
+  const std::string copy = state_dir + "/backup.tmp.db";  // one name, so that what a killed process left goes with the next backup
   ::unlink(copy.c_str());
   const mode_t before = ::umask(0077);
   Outcome<> done = Done{};

@@ -116,6 +116,7 @@ CREATE TABLE acme_authority (
   preferred_root TEXT NOT NULL,
   profile TEXT NOT NULL,
   external_key_id TEXT NOT NULL,
+  agrees_to_terms INTEGER NOT NULL,
   account_url TEXT NOT NULL
 ) STRICT;
 CREATE TABLE acme_slot (

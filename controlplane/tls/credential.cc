@@ -297,6 +297,13 @@ Outcome<> CredentialStore::reload() {
 }
 
 Outcome<> CredentialStore::reload(CredentialSource source) {
+  auto next = read(source);
+  if (!next) return next.fault();
+  take(std::move(source), std::move(*next));
+  return Done{};
+}
+
+Outcome<std::shared_ptr<CredentialSnapshot>> CredentialStore::read(const CredentialSource& source) {
   auto next = std::make_shared<CredentialSnapshot>();
   if (!source.held_platform.empty()) {
     for (const HeldCredentialPtr& held : source.held_platform) {
@@ -324,12 +331,15 @@ Outcome<> CredentialStore::reload(CredentialSource source) {
   };
   for (const std::string& path : source.ca_paths) note_origin(path);
   for (const TrustedCertificate& entry : source.trusted) note_origin(entry.origin);
-  uncovered_.forget_covered(*next);
+  return next;
+}
+
+void CredentialStore::take(CredentialSource source, std::shared_ptr<CredentialSnapshot> snapshot) {
+  uncovered_.forget_covered(*snapshot);
   const std::lock_guard lock(mutex_);
-  next->revision_ = ++revision_;
+  snapshot->revision_ = ++revision_;
   source_ = std::move(source);
-  current_ = std::move(next);
-  return Done{};
+  current_ = std::move(snapshot);
 }
 
 std::shared_ptr<const CredentialSnapshot> CredentialStore::snapshot() const {

@@ -160,6 +160,9 @@ class CredentialStore {
   // All or nothing, from the same files or from a new set of them.
   Outcome<> reload();
   Outcome<> reload(CredentialSource source);
+  // The two halves of it, for who changes several stores or none: read() changes nothing, take() cannot fail.
+  static Outcome<std::shared_ptr<CredentialSnapshot>> read(const CredentialSource& source);
+  void take(CredentialSource source, std::shared_ptr<CredentialSnapshot> snapshot);
   std::shared_ptr<const CredentialSnapshot> snapshot() const;
   UncoveredNames& uncovered() const { return uncovered_; }
 

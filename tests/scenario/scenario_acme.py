@@ -4,6 +4,7 @@ import ssl
 from types import SimpleNamespace
 
 from lab import command, plan
+from lab.dynamic_zone import KEY_NAME, SECRET, DynamicZone
 from lab.media_load import MediaLoad
 from lab.node_config import peers_of
 from lab.pebble import PORT, URL, Pebble
@@ -45,6 +46,10 @@ def is_open(lab, port):
         return False
 
 
+def _trusted(lab):
+    return "--agree-to-terms", "--ca-file", lab.wallet.authority.certificate
+
+
 def _slot(status, slot):
     return next((entry for entry in status["slots"] if entry["slot"] == slot), None)
 
@@ -71,9 +76,13 @@ def test_c28_a_domain_gets_its_certificate_by_http_01_and_port_80_is_shut_again(
     platform = served(lab, plan.TENANT_DOMAIN)
     require(not is_open(lab, 80), "port 80 is open without a challenge")
     edge.sallyport("domain", "add", plan.TENANT_DOMAIN)
-    edge.sallyport("acme", "authority", "add", "pebble", URL, "--ca-file", lab.wallet.authority.certificate, "--contact", "mailto:admin@example.com")
     require("off" in edge.sallyport("domain", "list"), "the domain list has no ACME column")
+    # Who does not agree to its terms gets no account, and is told what they are.
+    edge.sallyport("acme", "authority", "add", "pebble", URL, "--ca-file", lab.wallet.authority.certificate)
     edge.sallyport("acme", "on", SLOT)
+    entry = _await(stage, SLOT, lambda entry: entry["state"] == "failed", "a refusal")
+    require("agrees to its terms" in entry["text"] and "--agree-to-terms" in entry["text"], f"told {entry}")
+    edge.sallyport("acme", "authority", "add", "pebble", URL, *_trusted(lab), "--contact", "mailto:admin@example.com")
     entry = _await(stage, SLOT, lambda entry: entry["state"] == "deployed", "a certificate by ACME")
     require(entry["authority"] == "pebble" and entry["text"].startswith("valid until"), f"told {entry}")
     for name in NAMES:
@@ -108,6 +117,29 @@ def test_tls_alpn_01_proves_the_names_on_port_443(stage):
     stage.edge.sallyport("acme", "set", "challenge", "http-01")
 
 
+def test_dns_01_proves_names_that_lead_elsewhere_by_signed_updates(stage):
+    lab, edge = stage.lab, stage.edge
+    zone = lab.keep(DynamicZone(lab))
+    zone.start()
+    slot, secret = f"domain/{plan.DYNAMIC_DOMAIN}", lab.folder / "tsig"
+    secret.write_text("d3Jvbmcga2V5LCB3cm9uZyBrZXksIHdyb25nIGtleSE=\n")
+    for name, value in (("challenge", "dns-01"), ("dns_server", zone.address), ("dns_check_servers", zone.address), ("dns_key_name", KEY_NAME), ("dns_key", secret)):
+        edge.sallyport("acme", "set", name, value)
+    edge.sallyport("domain", "add", plan.DYNAMIC_DOMAIN)
+    edge.sallyport("acme", "on", slot)
+    entry = _await(stage, slot, lambda entry: entry["state"] == "failed", "a refusal by the name server")
+    require("BADSIG" in entry["text"], f"told {entry}")
+    secret.write_text(SECRET + "\n")
+    edge.sallyport("acme", "set", "dns_key", secret)
+    _await(stage, slot, lambda entry: entry["state"] == "deployed", "a certificate by dns-01")
+    require("Pebble" in served(lab, plan.DYNAMIC_DOMAIN)[1], f"served {served(lab, plan.DYNAMIC_DOMAIN)}")
+    added, removed = ([line for line in zone.updates() if word in line] for word in ("adding an RR", "deleting an RR"))
+    require(len(added) == len(removed) == 2, f"{added} and {removed}: what is added must go")
+    require(SECRET not in edge.sallyport("acme", "status", "--json") + edge.sallyport("history"), "the secret is shown")
+    edge.sallyport("acme", "off", slot)
+    edge.sallyport("acme", "set", "challenge", "http-01")
+
+
 def test_the_account_gets_a_new_key_and_stays_the_account(stage):
     account = stage.edge.ask("acme", "status")["authorities"][0]["account_url"]
     require(account.startswith("https://"), f"the account is {account!r}")
@@ -134,8 +166,8 @@ def test_what_the_authority_refuses_is_told_in_its_words_and_the_old_certificate
 def test_the_next_authority_is_asked_when_the_first_is_down(stage):
     lab, edge = stage.lab, stage.edge
     edge.sallyport("acme", "authority", "delete", "pebble")
-    edge.sallyport("acme", "authority", "add", "dead", f"https://{plan.ACME_NAME}:{PORT + 1}/dir", "--ca-file", lab.wallet.authority.certificate)
-    edge.sallyport("acme", "authority", "add", "second", URL, "--ca-file", lab.wallet.authority.certificate)
+    edge.sallyport("acme", "authority", "add", "dead", f"https://{plan.ACME_NAME}:{PORT + 1}/dir", *_trusted(lab))
+    edge.sallyport("acme", "authority", "add", "second", URL, *_trusted(lab))
     _renew(stage)
     entry = _await(stage, SLOT, lambda entry: entry["state"] == "deployed" and entry["authority"] == "second", "the second authority")
     require(entry["failures"] == 0, f"told {entry}")
@@ -156,6 +188,6 @@ def test_account_and_schedule_outlive_the_control_plane(stage):
 
 def test_c30_on_c_only_dns_proves_names(stage):
     core = stage.lab.core
-    core.sallyport("acme", "authority", "add", "pebble", URL, "--ca-file", stage.lab.wallet.authority.certificate)
+    core.sallyport("acme", "authority", "add", "pebble", URL, *_trusted(stage.lab))
     code, _, complaint = core.try_sallyport("acme", "on", "server")
     require(code == 1 and "works on E only" in complaint and "dns-01" in complaint, f"{code}: {complaint}")

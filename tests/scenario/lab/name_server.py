@@ -9,6 +9,7 @@ PUBLIC_ZONE = f"""
 host-record={plan.ACME_NAME},{plan.INTERNET_EDGE.host4}
 host-record={plan.TENANT_DOMAIN},{plan.EDGE_OUTSIDE.host4}
 host-record=collab-edge.{plan.TENANT_DOMAIN},{plan.EDGE_OUTSIDE.host4}
+server=/{plan.DYNAMIC_DOMAIN}/{plan.INTERNET_EDGE.host4}#{plan.DYNAMIC_ZONE_PORT}
 host-record={plan.STRAY_DOMAIN},{plan.INTERNET_EDGE.host4}
 host-record=collab-edge.{plan.STRAY_DOMAIN},{plan.INTERNET_EDGE.host4}
 host-record={plan.EDGE_NAME},{plan.EDGE_OUTSIDE.host4},{plan.EDGE_OUTSIDE.host6}
@@ -31,7 +32,7 @@ srv-host=_sips._tcp.inside.{plan.DOMAIN},{plan.CM_NAME},5061,10,10
 
 
 class NameServer:
-    """An authoritative-looking dnsmasq on port 53 of its namespace; never asks anybody else."""
+    """An authoritative-looking dnsmasq on port 53 of its namespace; asks nobody else but for a zone that names its server."""
 
     def __init__(self, namespace, zone, folder, name):
         self.name = name

@@ -16,6 +16,8 @@ CM2_NAME = "cm2.inside.example.com"
 ACME_NAME = "acme.example.com"
 TENANT_DOMAIN = "tenant.example.com"  # its names lead to E
 STRAY_DOMAIN = "stray.example.com"    # its names lead elsewhere
+DYNAMIC_DOMAIN = "dyn.example.com"    # so do these, and its zone takes updates
+DYNAMIC_ZONE_PORT = 5300
 
 SIP_TLS_PORT = 5061
 TRAVERSAL_PORT = 7001

@@ -188,7 +188,7 @@ class RunningApi {
     auto opened = store::SiteStore::open({.state_dir = folder_ + "/state", .role = config::Role::core, .node_name = "c1"});
     EXPECT_TRUE(opened) << opened.fault().text();
     site = std::move(*opened);
-    certificates::VaultOptions vault_options{.state_dir = folder_ + "/state", .node_name = "c1", .node_fqdn = "c1.example.com"};
+    certificates::VaultOptions vault_options{.state_dir = folder_ + "/state", .role = config::Role::core, .node_name = "c1", .node_fqdn = "c1.example.com"};
     auto vault_opened = certificates::CertificateVault::open(std::move(vault_options));
     EXPECT_TRUE(vault_opened) << vault_opened.fault().text();
     vault = std::move(*vault_opened);

@@ -229,6 +229,12 @@ TEST_F(CertificateVault, WhatAnotherProcessInstalledIsTakenIn) {
   EXPECT_TRUE(vault->snapshot()->has_domain("c.example.com"));
 }
 
+TEST_F(CertificateVault, A18_EShowsNothingAsAClientAndSaysSo) {
+  const Issued own = authority.issue({.names = "DNS:edge.example.com"});
+  EXPECT_THAT(install("client", own.pem(), own.key_pem()).fault().text(), HasSubstr("is not used on E"));
+  EXPECT_THAT(request("client", "edge.example.com").fault().text(), HasSubstr("is not used on E"));
+}
+
 TEST_F(CertificateVault, ReplacingACertificateLeavesTheOthersHeldAsTheyAre) {
   for (const char* name : {"a.example.com", "b.example.com"}) {
     ASSERT_TRUE(vault->add_domain(name, "test"));

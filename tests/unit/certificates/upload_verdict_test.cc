@@ -119,7 +119,7 @@ TEST_F(UploadVerdict, ARenewalMayKeepItsKey) {
 TEST_F(UploadVerdict, C31_C32_TheCertificateOfAnotherIsNamedAsSuch) {
   open_request();
   const KeyPtr theirs = new_key();
-  context.other_keys = {{"the request for domain/a.example.com", theirs}};
+  context.owner_of = [wanted = public_key_digest(theirs.get())](const std::string& digest) { return digest == wanted ? std::string("the request for domain/a.example.com") : std::string(); };
   EXPECT_THAT(refusal(authority.issue({.names = "DNS:edge.example.com"}, theirs).pem()), HasSubstr("belongs to the request for domain/a.example.com, not to server"));
   EXPECT_THAT(refusal(authority.issue({.names = "DNS:edge.example.com"}).pem()), AllOf(HasSubstr("does not match the key of the open request"), HasSubstr("each peer has a request")));
 }
