@@ -2,7 +2,7 @@
 #pragma once
 // ExceptionPolicer: what a worker gives the kernel of one port at most. Each packet costs the worker a system call and the kernel's own work
 // on the same core, so that without a bound anybody could take the core from media. ARP and neighbour discovery have a share of their own: a
-// flood of the rest must not make the node's neighbours forget it. One lcore; sixteen bytes; a dozen cycles a packet.
+// flood of the rest must not make the node's neighbours forget it. One lcore; sixteen bytes a port.
 
 #include <rte_byteorder.h>
 #include <rte_ether.h>

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <mutex>
-#include <span>
 
 #include "controlplane/store/node_key.h"
 #include "controlplane/store/site_tables.h"
@@ -14,6 +13,7 @@ namespace {
 
 using store::NodeKey;
 using store::Secret;
+using store::guarded;
 using store::SqliteDatabase;
 using store::SqliteFailure;
 using store::SqliteStatement;
@@ -21,17 +21,6 @@ using store::SqliteTransaction;
 
 constexpr std::size_t max_name_chars = 63, max_text_bytes = 1024, max_contacts = 10;
 constexpr std::string_view setting_prefix = "acme.";
-
-template <class Work>
-auto guarded(Work work) -> decltype(work()) {
-  try {
-    return work();
-  } catch (const SqliteFailure& failure) {
-    return failure.fault;
-  }
-}
-
-std::span<const std::uint8_t> bytes_of(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
 
 std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> list;
@@ -217,7 +206,7 @@ class SqliteAcmeStore final : public AcmeStore {
   void keep_secret(const std::string& name, const Secret& secret) {
     auto sealed = key_.seal("acme secret: " + name, secret.reveal());
     if (!sealed) throw SqliteFailure{sealed.fault()};
-    database_.prepare("INSERT INTO acme_secret (name, sealed) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed").bind(1, name).bind_blob(2, bytes_of(*sealed)).run();
+    database_.prepare("INSERT INTO acme_secret (name, sealed) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed").bind(1, name).bind_blob(2, *sealed).run();
   }
 
   void forget_secrets(const std::string& authority) {

@@ -4,23 +4,15 @@
 #include <openssl/x509.h>
 
 #include <algorithm>
-#include <span>
 #include <unordered_map>
 
 namespace sallyport::certificates {
 namespace {
 
+using store::taken;
 using store::SqliteDatabase;
 using store::SqliteFailure;
 using store::SqliteStatement;
-
-template <class T>
-T taken(Outcome<T> outcome) {
-  if (!outcome) throw SqliteFailure{outcome.fault()};
-  return std::move(*outcome);
-}
-
-std::span<const std::uint8_t> bytes_of(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
 
 std::string key_purpose(X509* leaf) { return "certificate key: " + authority_key_digest(leaf); }
 std::string request_purpose(const Slot& slot) { return "request key: " + slot.text(); }
@@ -169,8 +161,8 @@ void write_certificate(SqliteDatabase& database, const store::NodeKey& node_key,
   database.prepare("INSERT INTO certificate (slot, family, leaf, sealed_key, origin, is_complete, installed_s) VALUES (?, ?, ?, ?, ?, ?, ?)")
       .bind(1, slot.text())
       .bind(2, std::string_view(tls::name_of(verdict.family)))
-      .bind_blob(3, bytes_of(der_of(leaf)))
-      .bind_blob(4, bytes_of(sealed))
+      .bind_blob(3, der_of(leaf))
+      .bind_blob(4, sealed)
       .bind(5, origin)
       .bind(6, std::int64_t{verdict.is_complete})
       .bind(7, now_s)
@@ -180,7 +172,7 @@ void write_certificate(SqliteDatabase& database, const store::NodeKey& node_key,
   const std::int64_t id = last.integer(0);
   for (std::size_t i = 1; i < verdict.chain.size(); ++i) {
     const std::string fingerprint = tls::describe_certificate(verdict.chain[i].get()).fingerprint_sha256;
-    database.prepare("INSERT OR IGNORE INTO intermediate (fingerprint, der) VALUES (?, ?)").bind(1, fingerprint).bind_blob(2, bytes_of(der_of(verdict.chain[i].get()))).run();
+    database.prepare("INSERT OR IGNORE INTO intermediate (fingerprint, der) VALUES (?, ?)").bind(1, fingerprint).bind_blob(2, der_of(verdict.chain[i].get())).run();
     database.prepare("INSERT INTO certificate_chain (certificate, position, fingerprint) VALUES (?, ?, ?)").bind(1, id).bind(2, static_cast<std::int64_t>(i)).bind(3, fingerprint).run();
   }
   if (replaces) database.execute("DELETE FROM intermediate WHERE fingerprint NOT IN (SELECT fingerprint FROM certificate_chain)");
@@ -199,7 +191,7 @@ void write_request(SqliteDatabase& database, const store::NodeKey& node_key, con
       .bind(2, request.pem)
       .bind(3, request.key)
       .bind(4, request.digest)
-      .bind_blob(5, bytes_of(sealed))
+      .bind_blob(5, sealed)
       .bind(6, request.made_s)
       .bind(7, request.made_on)
       .run();
@@ -221,7 +213,7 @@ void write_trust(SqliteDatabase& database, TrustPurpose purpose, X509* certifica
   database.prepare("INSERT INTO trusted_authority (purpose, fingerprint, der, added_s) VALUES (?, ?, ?, ?)")
       .bind(1, std::string_view(name_of(purpose)))
       .bind(2, fingerprint)
-      .bind_blob(3, bytes_of(der_of(certificate)))
+      .bind_blob(3, der_of(certificate))
       .bind(4, now_s)
       .run();
 }

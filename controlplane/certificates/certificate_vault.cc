@@ -17,21 +17,13 @@ namespace sallyport::certificates {
 namespace {
 
 using store::NodeKey;
+using store::guarded;
 using store::SqliteDatabase;
 using store::SqliteFailure;
 using store::SqliteTransaction;
 using Snapshot = std::shared_ptr<const CertificateSet>;
 
 constexpr std::size_t min_fingerprint_digits = 8;
-
-template <class Work>
-auto guarded(Work work) -> decltype(work()) {
-  try {
-    return work();
-  } catch (const SqliteFailure& failure) {
-    return failure.fault;
-  }
-}
 
 // The database with what reads from it later, when a handshake first needs a certificate; outlives the vault with them.
 struct OpenVault {

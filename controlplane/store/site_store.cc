@@ -19,16 +19,6 @@ namespace {
 
 using Snapshot = std::shared_ptr<const SiteConfig>;
 
-// The one place where a SqliteFailure becomes a Fault.
-template <class Work>
-auto guarded(Work work) -> decltype(work()) {
-  try {
-    return work();
-  } catch (const SqliteFailure& failure) {
-    return failure.fault;
-  }
-}
-
 class SqliteSiteStore final : public SiteStore {
  public:
   SqliteSiteStore(const SiteStoreOptions& options, std::unique_ptr<SqliteDatabase> database, NodeKey key)

@@ -18,14 +18,6 @@ constexpr std::int64_t kept_history_lines = 10000;
 std::string password_purpose(const std::string& zone) { return "zone password: " + config::lower_case(zone); }
 std::string flow_key_purpose(int generation) { return "flow key: " + std::to_string(generation); }
 
-template <class T>
-T taken(Outcome<T> outcome) {
-  if (!outcome) throw SqliteFailure{outcome.fault()};
-  return std::move(*outcome);
-}
-
-std::span<const std::uint8_t> bytes_of(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
-
 std::vector<std::string> read_list(SqliteDatabase& database, const char* sql, const std::string& zone) {
   std::vector<std::string> list;
   SqliteStatement statement = database.prepare(sql);
@@ -141,7 +133,7 @@ void write_site(SqliteDatabase& database, const NodeKey& key, const PlannedSite&
     const Zone& zone = planned.zone;
     std::string password = planned.new_password ? taken(key.seal(password_purpose(zone.name), planned.new_password->reveal())) : sealed[config::lower_case(zone.name)];
     zone_row.bind(1, zone.name).bind(2, zone.port).bind(3, zone.user);
-    if (!password.empty()) zone_row.bind_blob(4, bytes_of(password));
+    if (!password.empty()) zone_row.bind_blob(4, password);
     zone_row.run();
     write_list(database, "INSERT INTO zone_peer (zone, position, address) VALUES (?, ?, ?)", zone.name, zone.peers);
     write_list(database, "INSERT INTO zone_subject_name (zone, position, name) VALUES (?, ?, ?)", zone.name, zone.tls_verify_subject_names);
@@ -165,7 +157,7 @@ void write_flow_key(SqliteDatabase& database, const NodeKey& key) {
   OPENSSL_cleanse(secret.data(), secret.size());
   std::string sealed = taken(std::move(sealing));
   database.execute("DELETE FROM flow_key WHERE age = 1; UPDATE flow_key SET age = 1 WHERE age = 0;");
-  database.prepare("INSERT INTO flow_key (age, generation, sealed_secret) VALUES (0, ?, ?)").bind(1, generation).bind_blob(2, bytes_of(sealed)).run();
+  database.prepare("INSERT INTO flow_key (age, generation, sealed_secret) VALUES (0, ?, ?)").bind(1, generation).bind_blob(2, sealed).run();
 }
 
 bool has_sealed_rows(SqliteDatabase& database) {

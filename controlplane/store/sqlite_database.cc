@@ -71,7 +71,7 @@ SqliteStatement& SqliteStatement::bind(int index, std::int64_t number) {
   return *this;
 }
 
-SqliteStatement& SqliteStatement::bind_blob(int index, std::span<const std::uint8_t> bytes) {
+SqliteStatement& SqliteStatement::bind_blob(int index, std::string_view bytes) {
   check(sqlite3_bind_blob(statement_, index, bytes.data(), static_cast<int>(bytes.size()), SQLITE_TRANSIENT));
   return *this;
 }

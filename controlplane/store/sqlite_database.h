@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // SqliteDatabase, SqliteStatement, SqliteTransaction: the few operations of SQLite the store needs, as values that clean up.
-// Failures are thrown as SqliteFailure and turned into a Fault at SiteStore's face; nothing else throws them. One thread at a time.
+// Failures are thrown as SqliteFailure and turned into a Fault by guarded(), at the face of each store; nothing else throws them. One
+// thread at a time.
 
 #include <sqlite3.h>
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -18,6 +18,23 @@ struct SqliteFailure {
   Fault fault;
 };
 
+// The one place where a SqliteFailure becomes a Fault; work() returns an Outcome.
+template <class Work>
+auto guarded(Work work) -> decltype(work()) {
+  try {
+    return work();
+  } catch (const SqliteFailure& failure) {
+    return failure.fault;
+  }
+}
+
+// And the other way round, within it.
+template <class T>
+T taken(Outcome<T> outcome) {
+  if (!outcome) throw SqliteFailure{outcome.fault()};
+  return std::move(*outcome);
+}
+
 class SqliteStatement {
  public:
   SqliteStatement(sqlite3* database, std::string_view sql, const std::string& path);
@@ -28,7 +45,7 @@ class SqliteStatement {
   // Parameters count from 1. bind returns *this, so that a statement reads as one line.
   SqliteStatement& bind(int index, std::string_view text);
   SqliteStatement& bind(int index, std::int64_t number);
-  SqliteStatement& bind_blob(int index, std::span<const std::uint8_t> bytes);
+  SqliteStatement& bind_blob(int index, std::string_view bytes);
   bool step();  // true: a row stands ready
   void run();   // for statements without rows; ready to be bound again afterwards
   void reset();  // ready to be bound again after step()
