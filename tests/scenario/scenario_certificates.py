@@ -16,7 +16,6 @@ from lab.scripted_phone import many_calls, outside_phone
 CALLS = 200
 PACKETS_PER_S = 50  # of each call and direction
 REGISTRATIONS, LONG_REGISTRATIONS = 50, 2000
-EXPIRES_S = 3600  # longer than any run: scripted phones do not refresh
 ROUNDS, LONG_ROUNDS = 5, 50
 DOMAIN = "tenant.example.net"
 COUNTS_LOSS = True
@@ -25,11 +24,10 @@ COUNTS_LOSS = True
 def setup(lab):
     lab.start_peers()
     limits = {"connections_per_source": 4000, "handshakes_per_source_per_s": 1000}
-    # These phones send no keep-alives (RFC 5626 4.4), so in a long run E would take them for gone.
-    lab.start_nodes(sip={**limits, "flow_timer_s": 3600} if lab.is_long else limits)
+    lab.start_nodes(sip=limits)
     stage = SimpleNamespace(lab=lab, calls=many_calls(lab, CALLS), authority=lab.wallet.authority, made=0)
     count = LONG_REGISTRATIONS if lab.is_long else REGISTRATIONS
-    stage.phones = [outside_phone(lab, f"r{number}").register(expires=EXPIRES_S) for number in range(count)]
+    stage.phones = [outside_phone(lab, f"r{number}").register() for number in range(count)]
     return stage
 
 
