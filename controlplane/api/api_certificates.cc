@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 #include <ctime>
 
+#include "controlplane/api/api_body.h"
 #include "controlplane/api/api_json.h"
 #include "controlplane/certificates/certificate_vault.h"
 #include "controlplane/certificates/key_maker.h"
@@ -23,45 +24,6 @@ using config::utc;
 constexpr std::size_t default_limit = 1000;
 
 ApiAnswer answer_text(std::string text) { return {200, "text/plain; charset=utf-8", std::move(text)}; }
-
-// The body of a request that changes something: one JSON object of strings, flags and lists of strings, with known members only.
-class Body {
- public:
-  static Outcome<Body> read(const ApiRequest& request, std::initializer_list<std::string_view> known) {
-    json::error_code error;
-    json::parse_options options;
-    options.max_depth = 8;
-    json::value value = json::parse(request.body, error, {}, options);
-    if (error || !value.is_object()) return Fault{FaultCode::invalid, request.path, "the body is no JSON object", "send an object; see docs/certificates.md"};
-    std::string list;
-    for (const std::string_view name : known) list += (list.empty() ? "" : ", ") + std::string(name);
-    for (const auto& member : value.get_object()) {
-      if (std::find(known.begin(), known.end(), std::string_view(member.key())) != known.end()) continue;
-      return Fault{FaultCode::invalid, request.path, "does not know the member \"" + std::string(member.key().substr(0, 64)) + "\"", "it knows: " + list};
-    }
-    return Body(std::move(value));
-  }
-  std::string text(std::string_view name) const {
-    const json::value* member = value_.get_object().if_contains(name);
-    return member != nullptr && member->is_string() ? std::string(member->get_string()) : std::string();
-  }
-  bool flag(std::string_view name) const {
-    const json::value* member = value_.get_object().if_contains(name);
-    return member != nullptr && member->is_bool() && member->get_bool();
-  }
-  std::vector<std::string> texts(std::string_view name) const {
-    std::vector<std::string> list;
-    const json::value* member = value_.get_object().if_contains(name);
-    if (member == nullptr || !member->is_array()) return list;
-    for (const json::value& each : member->get_array())
-      if (each.is_string()) list.emplace_back(each.get_string());
-    return list;
-  }
-
- private:
-  explicit Body(json::value value) : value_(std::move(value)) {}
-  json::value value_;
-};
 
 json::array texts(const std::vector<std::string>& list) { return json::array(list.begin(), list.end()); }
 

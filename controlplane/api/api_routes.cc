@@ -7,6 +7,7 @@
 
 #include "controlplane/api/api_certificates.h"
 #include "controlplane/api/api_json.h"
+#include "controlplane/api/api_pair.h"
 #include "controlplane/api/openapi.h"
 
 namespace sallyport::api {
@@ -200,6 +201,12 @@ constexpr Route routes[] = {
     {{"POST", "/v1/acme/slots", "Switches ACME on or off for a slot", "", "slot,on"}, post_acme_slot},
     {{"POST", "/v1/acme/keys", "Gives the account at an authority a new key", "", "authority"}, post_acme_key},
     {{"POST", "/v1/acme/renewals", "Orders a certificate now", "", "slot"}, post_acme_renewal},
+    {{"GET", "/v1/pair", "Pair authority, paired nodes, open join tokens, and this node's own pair certificates", "", ""}, get_pair},
+    {{"POST", "/v1/pair/tokens", "On E: makes a join token for a C node; shown once", "", "zone,seconds,host"}, post_join_token},
+    {{"DELETE", "/v1/pair/tokens", "Withdraws a join token that was not used", "id", ""}, delete_join_token},
+    {{"POST", "/v1/pair/join", "On C: redeems a join token, and makes the zone if there is none and the password of its user comes along", "", "token,password"}, post_join},
+    {{"POST", "/v1/pair/renewals", "Renews a pair certificate now", "", "peer"}, post_pair_renewal},
+    {{"DELETE", "/v1/pair", "On E: refuses a node that joined from its next handshake on; on C: forgets a pair certificate", "node", ""}, delete_pair},
     {{"GET", "/v1/certificate-settings", "How certificates are judged", "", ""}, get_certificate_settings},
     {{"POST", "/v1/certificate-settings", "Changes how certificates are judged", "", "name,value"}, post_certificate_setting},
     {{"GET", "/v1/history", "Who changed the site, newest first", "limit", ""}, get_history},
@@ -266,7 +273,7 @@ Outcome<ApiRequest> parse_target(std::string_view target) {
   return request;
 }
 
-bool is_traversal_test(const ApiRequest& request) { return request.path == "/v1/traversal/test"; }
+bool may_take_long(const ApiRequest& request) { return request.path == "/v1/traversal/test" || request.path == "/v1/pair/join"; }
 bool is_log_stream(const ApiRequest& request) { return request.method == "GET" && request.path == "/v1/logs" && is_set(request, "follow"); }
 std::size_t log_lines_wanted(const ApiRequest& request) { return number_parameter(request, "lines", default_log_lines); }
 

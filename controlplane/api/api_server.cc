@@ -257,7 +257,7 @@ class Server final : public std::enable_shared_from_this<Server> {
   }
 
   asio::awaitable<ApiAnswer> answer_in_time(const ApiRequest& request) {
-    std::uint32_t patience_s = is_traversal_test(request) ? options_.test_timeout_s : options_.answer_timeout_s;
+    std::uint32_t patience_s = may_take_long(request) ? options_.test_timeout_s : options_.answer_timeout_s;
     asio::steady_timer deadline(executor_, seconds(patience_s));
     asio::awaitable<ApiAnswer> answering = answer_request(request, parts_);
     auto first = co_await (std::move(answering) || deadline.async_wait(as_result));

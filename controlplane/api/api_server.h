@@ -28,7 +28,7 @@ struct ApiServerOptions {
   std::uint32_t max_body_bytes = 1 << 20;
   std::uint32_t idle_timeout_s = 30;
   std::uint32_t answer_timeout_s = 10;  // what NodeView may take
-  std::uint32_t test_timeout_s = 60;    // likewise, for POST /v1/traversal/test
+  std::uint32_t test_timeout_s = 60;    // likewise, for what dials another node
 };
 
 struct ApiParts {

@@ -232,6 +232,44 @@ struct AcmeView {
   std::uint64_t failures = 0;  // in a row
 };
 
+// A certificate of this node for the traversal link.
+struct PairIdentityView {
+  std::string peer;  // of C: E's host; of E: empty
+  std::string zone, serial, names, not_after, next_renewal;
+  std::string failure;  // of the last attempt to renew; empty: none
+};
+
+// E: a C node that joined.
+struct PairedNodeView {
+  std::string fqdn, zone, serial, joined, issued, not_after;
+};
+
+struct OpenTokenView {
+  std::string id, zone, expires;
+};
+
+struct PairView {
+  std::string role;
+  std::string authority, authority_fingerprint, authority_not_after;  // E
+  std::vector<PairIdentityView> identities;
+  std::vector<PairedNodeView> nodes;
+  std::vector<OpenTokenView> tokens;
+};
+
+struct JoinTokenView {
+  std::string token;  // a secret: shown once
+  std::string id, zone, expires, host;
+  std::uint16_t port = 0;
+};
+
+// What C was told when it joined.
+struct JoinedView {
+  std::string peer, serial, not_after;
+  std::string zone, user;
+  std::uint16_t zone_port = 0;
+  std::vector<std::string> sip_domains;
+};
+
 struct UpgradeView {
   std::string from, to;  // versions
   std::string binary;
@@ -257,6 +295,15 @@ class NodeView {
   // Orders it now. Fault missing: the slot is not kept by ACME.
   virtual Awaitable<Outcome<>> renew_by_acme(std::string slot) = 0;
   virtual Awaitable<Outcome<>> change_acme_key(std::string authority) = 0;
+  virtual Awaitable<PairView> pair() = 0;
+  // E. zone empty: the only one; host empty: the node's FQDN.
+  virtual Awaitable<Outcome<JoinTokenView>> make_join_token(std::string zone, std::int64_t seconds, std::string host, std::string actor) = 0;
+  // C. May take as long as dialling E does.
+  virtual Awaitable<Outcome<JoinedView>> join_pair(std::string token, std::string actor) = 0;
+  virtual Awaitable<Outcome<>> renew_pair(std::string peer) = 0;
+  // E: a node that joined; C: a peer it joined. Fault missing: no such.
+  virtual Awaitable<Outcome<>> remove_pair(std::string node, std::string actor) = 0;
+  virtual Awaitable<Outcome<>> withdraw_join_token(std::string id, std::string actor) = 0;
   // What would no longer connect without that authority: "zone Traversal zone, peer e1.example.com".
   virtual Awaitable<std::vector<std::string>> depends_on_authority(std::string purpose, std::string fingerprint) = 0;
   // Counters that are not in the MetricRegistry, e.g. those of the shared region.

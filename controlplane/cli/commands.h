@@ -35,6 +35,12 @@ struct BackupOptions {
   std::string file, passphrase_file, state_dir;
 };
 
+// Of pair and join.
+struct PairOptions {
+  std::string zone, host, token, id, node, password_file;
+  std::uint32_t seconds = 600;
+};
+
 struct Options {
   std::string socket;
   bool json = false;
@@ -49,6 +55,7 @@ struct Options {
   std::uint32_t interval_s = 2;
   CertificateOptions certificate;
   BackupOptions backup;
+  PairOptions pair;
 };
 
 int run_status(const Options& options);

@@ -10,6 +10,7 @@
 
 #include "controlplane/cli/certificates.h"
 #include "controlplane/cli/commands.h"
+#include "controlplane/cli/pair.h"
 #include "controlplane/cli/top.h"
 #include "controlplane/config/near_word.h"
 
@@ -38,6 +39,7 @@ class CommandLine {
     add_changes();
     add_certificates();
     add_acme();
+    add_pair();
     add_domains_and_trust();
     add_files();
   }
@@ -210,6 +212,24 @@ class CommandLine {
     add_slot(add(*acme, "on", "Keeps a slot's certificate by ACME, beginning now", "sallyport acme on domain/example.com", run_acme_on));
     add_slot(add(*acme, "off", "Leaves a slot's certificate as it is", "sallyport acme off domain/example.com", run_acme_off));
     add_slot(add(*acme, "renew", "Orders a certificate now, whatever the schedule says", "sallyport acme renew domain/example.com", run_acme_renew));
+  }
+
+  void add_pair() {
+    PairOptions& wish = options_.pair;
+    CLI::App* pair = add(app_, "pair", "On E: makes a token with which a C node joins a traversal zone; both then have certificates that renew themselves", "sallyport pair \"Traversal zone\"\n         sallyport pair list", run_pair);
+    pair->require_subcommand(0, 1);
+    pair->add_option("ZONE", wish.zone, "Which zone; not needed if there is one only");
+    pair->add_option("--seconds", wish.seconds, "How long the token can be used")->check(CLI::Range(1, 3600));
+    pair->add_option("--host", wish.host, "Name or address of this node that C dials; default its FQDN");
+    add(*pair, "list", "Own certificates, nodes that joined, tokens that were not used", "sallyport pair list", run_pair_list);
+    add(*pair, "withdraw", "A token can no longer be used", "sallyport pair withdraw 3f2a91bc00112233", run_pair_withdraw)->add_option("ID", wish.id, "As listed")->required();
+    add(*pair, "renew", "Renews a certificate now", "sallyport pair renew edge.example.com", run_pair_renew)->add_option("PEER", wish.node, "On C, as listed; on E nothing: its own");
+    CLI::App* remove = add(*pair, "remove", "On E: refuses a node that joined; on C: forgets the certificate for a peer", "sallyport pair remove c1.inside.example.com", run_pair_remove);
+    remove->add_option("NODE", wish.node, "As listed")->required();
+    remove->add_flag("--yes,-y", options_.yes, "Do not ask");
+    CLI::App* join = add(app_, "join", "On C: redeems a token of E's `sallyport pair`", "sallyport join sp1-... --password-file zone.password", run_join);
+    join->add_option("TOKEN", wish.token, "As E printed it; - reads standard input")->required();
+    join->add_option("--password-file", wish.password_file, "File with the password of the zone's user: if this node has no zone, it is made too");
   }
 
   void add_domains_and_trust() {

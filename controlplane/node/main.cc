@@ -69,7 +69,7 @@ int check(const std::string& path) {
     return 2;
   }
   // What the store holds was judged when it was installed; here it is the files.
-  if (const auto credentials = node::NodeCredentials::load(config->tls, {}); !credentials) {
+  if (const auto credentials = node::NodeCredentials::load(config->tls, {}, {}); !credentials) {
     fmt::print(stderr, "{}\n", credentials.fault().text());
     return 1;
   }

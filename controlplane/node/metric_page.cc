@@ -69,6 +69,7 @@ std::vector<LabelValues> label_values() {
           {"`tls_admissions_total`", "result", ticked(names_of<tls::Admission>(tls::admissions))},
           {"`tls_handshake_failures_total`", "reason", ticked(names_of<tls::HandshakeReason>(tls::handshake_reasons))},
           {"`certificates`, `certificate_expiry_seconds`", "slot", "`server`, `client`, `domain`"},
+          {"`pair_certificates_total`", "outcome", "`token`, `joined`, `renewed`, `refused`, `failed`"},
           {"`acme_orders_total`", "outcome", "`begun`, `issued`, `failed`"},
           {"`acme_slots`", "state", "`pending`, `ready`, `deployed`, `failed`"},
           {"`trusted_authorities`", "purpose", "`traversal`, `call_control`, `presence`, `endpoints`, `federation`, `guests`"},

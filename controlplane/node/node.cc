@@ -66,6 +66,7 @@ Node::~Node() {
   for (const auto& client : multiplex_clients_) client->stop();
   if (call_control_access_ != nullptr) call_control_access_->stop();
   if (acme_keeper_ != nullptr) acme_keeper_->stop();
+  if (pair_keeper_ != nullptr) pair_keeper_->stop();
 }
 
 tls::TlsPolicyOptions Node::tls_options(tls::TlsRole role) const { return {.role = role, .tls13_only = config_.tls.min_version == "1.3"}; }
@@ -96,7 +97,7 @@ Outcome<> Node::start() {
   if (!resolver) return resolver.fault();
   resolver_ = std::move(*resolver);
   if (const Outcome<> opened = open_store(); !opened) return opened;
-  auto credentials = NodeCredentials::load(config_.tls, *vault_->snapshot());
+  auto credentials = NodeCredentials::load(config_.tls, *vault_->snapshot(), *pair_store_->snapshot());
   if (!credentials) return credentials.fault();
   credentials_ = std::move(*credentials);
   for (const std::string& warning : credentials_.listeners()->snapshot()->warnings()) log_("tls: " + warning);
@@ -113,6 +114,8 @@ Outcome<> Node::start() {
   store_->add_listener([this](std::shared_ptr<const store::SiteConfig> before, std::shared_ptr<const store::SiteConfig> after) { apply_site(*before, *after); });
   if (const Outcome<> opened = media_.start(); !opened) return opened;
   start_acme();
+  start_pairing();
+  is_starting_ = false;
   keep_house();
   log_(fmt::format("node {} ({}): engine {}, ready", config_.node.name, config_.is_e() ? "E" : "C", engine_->backend() == tls::EngineBackend::io_uring ? "io_uring" : "epoll"));
   return Done{};
@@ -133,6 +136,9 @@ Outcome<> Node::open_store() {
   auto acme = certificates::AcmeStore::open(config_.node.state_dir, config_.node.role);
   if (!acme) return acme.fault();
   acme_store_ = std::move(*acme);
+  auto pairs = certificates::PairStore::open(config_.node.state_dir, config_.node.fqdn);
+  if (!pairs) return pairs.fault();
+  pair_store_ = std::move(*pairs);
   return Done{};
 }
 
@@ -150,7 +156,7 @@ void Node::start_acme() {
 
 void Node::apply_certificates() {
   if (const auto other_slots = acme_store_->refresh(); other_slots && *other_slots) acme_keeper_->look_again();
-  if (const Outcome<> loaded = credentials_.reload(config_.tls, *vault_->snapshot()); !loaded) {
+  if (const Outcome<> loaded = credentials_.reload(config_.tls, *vault_->snapshot(), *pair_store_->snapshot()); !loaded) {
     credentials_fault_ = loaded.fault().text();
     log_("tls: " + credentials_fault_);
     return;
@@ -210,6 +216,7 @@ Outcome<> Node::start_edge() {
   options.address = *address;
   options.freebind = true;
   options.tls = server_policy_;
+  options.bind_patience = tls::start_patience;
   tls::SourceLimitOptions limits;
   limits.connections_per_source = config_.sip.connections_per_source;
   limits.connections_total = config_.sip.connections;
@@ -273,6 +280,7 @@ Outcome<> Node::listen_for_zone(const store::Zone& zone, zones::TraversalServer&
   if (!policy) return policy.fault();
   tls::ListenerOptions options;
   options.name = "traversal zone " + zone.name;
+  if (is_starting_) options.bind_patience = tls::start_patience;
   auto address = slot_address(config_.traversal.address, zone.port);
   if (!address) return address.fault();
   options.address = *address;
@@ -372,7 +380,7 @@ void Node::join_zone(const store::Zone& zone) {
     settings.backoff_min_ms = config_.traversal.reconnect_min_ms;
     settings.backoff_max_ms = config_.traversal.reconnect_max_ms;
     settings.limits = framer_limits();
-    auto client = std::make_shared<zones::TraversalClient>(settings, *engine_, *resolver_, zone_policy_, wheel_, *proxy_, [this] { return next_hop_id(); });
+    auto client = std::make_shared<zones::TraversalClient>(settings, *engine_, *resolver_, zone_policies(peer).zone, wheel_, *proxy_, [this] { return next_hop_id(); });
     client->log = log_;
     client->on_active = [this, name = zone.name, peer](uint64_t link_id, const std::shared_ptr<proxy::Hop>& hop, const zones::LinkOffer& offer) {
       const std::string& link = peer_by_hop_[hop->id] = name_link(link_id, name, peer);
@@ -448,7 +456,7 @@ void Node::apply_site(const store::SiteConfig& before, const store::SiteConfig& 
 Outcome<> Node::reload() {
   const auto file = config::reload_node_file(config_);
   if (!file) return file.fault();
-  if (const Outcome<> loaded = credentials_.reload(file->config.tls, *vault_->snapshot()); !loaded) return loaded;
+  if (const Outcome<> loaded = credentials_.reload(file->config.tls, *vault_->snapshot(), *pair_store_->snapshot()); !loaded) return loaded;
   credentials_fault_.clear();
   config_.tls = file->config.tls;
   if (const auto taken = vault_->refresh(); !taken) return taken.fault();

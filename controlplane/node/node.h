@@ -15,12 +15,14 @@
 #include "controlplane/certificates/certificate_vault.h"
 #include "controlplane/certificates/certificate_watch.h"
 #include "controlplane/certificates/needed_names.h"
+#include "controlplane/certificates/pair_store.h"
 #include "controlplane/config/node_config.h"
 #include "controlplane/dns/resolver.h"
 #include "controlplane/media/media_plane.h"
 #include "controlplane/node/acme_keeper.h"
 #include "controlplane/node/handover.h"
 #include "controlplane/node/node_credentials.h"
+#include "controlplane/node/pair_keeper.h"
 #include "controlplane/proxy/call_control_access.h"
 #include "controlplane/proxy/client_access.h"
 #include "controlplane/proxy/edge_router.h"
@@ -75,6 +77,8 @@ class Node final : private media::MediaListener {
   certificates::CertificateVault& vault() { return *vault_; }
   certificates::AcmeStore& acme_store() { return *acme_store_; }
   AcmeKeeper& acme_keeper() { return *acme_keeper_; }
+  certificates::PairStore& pair_store() { return *pair_store_; }
+  PairKeeper& pair_keeper() { return *pair_keeper_; }
   const zones::MultiplexServer* multiplex_server() const { return multiplex_server_.get(); }  // null on C
   const std::vector<std::shared_ptr<zones::MultiplexClient>>& multiplex_clients() const { return multiplex_clients_; }
   const tls::Listener* multiplex_listener() const { return multiplex_listener_.get(); }  // null on C
@@ -118,6 +122,13 @@ class Node final : private media::MediaListener {
   void apply_site(const store::SiteConfig& before, const store::SiteConfig& after);
   Outcome<> open_store();
   void start_acme();
+  // The pair's certificates (node_pairing.cc).
+  struct ZonePolicies {
+    std::shared_ptr<tls::TlsPolicy> zone, multiplex;
+  };
+  void start_pairing();
+  void apply_pairing();
+  ZonePolicies zone_policies(const std::string& peer) const;  // how C dials that peer
   // The next handshakes show and trust what the store holds now; nothing that is connected ends.
   void apply_certificates();
   std::string ha1_of(std::string_view user, sip::DigestAlgorithm algorithm) const;
@@ -183,12 +194,17 @@ class Node final : private media::MediaListener {
   std::unordered_map<uint64_t, std::string> peer_by_hop_;  // traversal hop to the name of its media link
   std::unordered_map<uint64_t, std::string> link_names_;   // the same by link id
   std::string exhausted_, dataplane_text_;
+  bool is_starting_ = true;
   boost::asio::steady_timer house_timer_, drain_timer_;
   std::function<void()> drained_;
   std::unique_ptr<store::SiteStore> store_;
   std::unique_ptr<certificates::CertificateVault> vault_;
   std::unique_ptr<certificates::AcmeStore> acme_store_;
   std::shared_ptr<AcmeKeeper> acme_keeper_;
+  std::unique_ptr<certificates::PairStore> pair_store_;
+  std::shared_ptr<PairKeeper> pair_keeper_;
+  std::unique_ptr<zones::PairServer> pair_server_;  // E
+  std::map<std::string, ZonePolicies> paired_policies_;  // C, by peer
   uint64_t last_hop_id_ = 0;
 };
 

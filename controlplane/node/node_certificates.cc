@@ -98,6 +98,8 @@ std::vector<certificates::CertificateAlarm> Node::certificate_alarms() const {
   if (!credentials_fault_.empty()) alarms.push_back({"certificates_not_applied", "the latest change of certificates or trust is stored and not served, because " + credentials_fault_ + "; mend it, then reload (SIGHUP)", true});
   for (const auto& [slot, status] : acme_keeper_->status())
     if (status.state == acme::DomainState::failed) alarms.push_back({"acme_failed", slot.text() + ": " + status.text(), false});
+  const std::vector<certificates::CertificateAlarm> of_pairs = pair_keeper_->alarms();
+  alarms.insert(alarms.end(), of_pairs.begin(), of_pairs.end());
   return alarms;
 }
 

@@ -27,6 +27,13 @@ class NodeFacts final : public api::NodeView {
   Awaitable<std::vector<api::AcmeView>> acme() override;
   Awaitable<Outcome<>> renew_by_acme(std::string slot) override;
   Awaitable<Outcome<>> change_acme_key(std::string authority) override;
+  // Of pairs: node_pairing.cc.
+  Awaitable<api::PairView> pair() override;
+  Awaitable<Outcome<api::JoinTokenView>> make_join_token(std::string zone, std::int64_t seconds, std::string host, std::string actor) override;
+  Awaitable<Outcome<api::JoinedView>> join_pair(std::string token, std::string actor) override;
+  Awaitable<Outcome<>> renew_pair(std::string peer) override;
+  Awaitable<Outcome<>> remove_pair(std::string node, std::string actor) override;
+  Awaitable<Outcome<>> withdraw_join_token(std::string id, std::string actor) override;
   Awaitable<std::vector<std::string>> depends_on_authority(std::string purpose, std::string fingerprint) override;
   Awaitable<Outcome<std::vector<api::TraversalTestView>>> test_traversal(std::string zone) override;
   Awaitable<Outcome<std::unique_ptr<api::CaptureFeed>>> capture(api::CaptureQuery query) override;

@@ -130,6 +130,38 @@ CREATE TABLE certificate_setting (
   name TEXT PRIMARY KEY,
   value TEXT NOT NULL
 ) STRICT;
+)sql",
+                                      R"sql(
+CREATE TABLE pair_authority (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  certificate BLOB NOT NULL,
+  sealed_key BLOB NOT NULL
+) STRICT;
+CREATE TABLE join_token (
+  id TEXT PRIMARY KEY,
+  secret_sha256 BLOB NOT NULL,
+  zone TEXT NOT NULL,
+  made_s INTEGER NOT NULL,
+  expires_s INTEGER NOT NULL
+) STRICT;
+CREATE TABLE pair_certificate (
+  serial TEXT PRIMARY KEY,
+  node TEXT NOT NULL,
+  zone TEXT NOT NULL,
+  key_sha256 TEXT NOT NULL,
+  joined_s INTEGER NOT NULL,
+  issued_s INTEGER NOT NULL,
+  not_after_s INTEGER NOT NULL,
+  withdrawn INTEGER NOT NULL
+) STRICT;
+CREATE TABLE pair_identity (
+  peer TEXT PRIMARY KEY,
+  port INTEGER NOT NULL,
+  zone TEXT NOT NULL,
+  certificate BLOB NOT NULL,
+  authority BLOB NOT NULL,
+  sealed_key BLOB NOT NULL
+) STRICT;
 )sql"};
 
 }  // namespace

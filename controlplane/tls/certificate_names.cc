@@ -178,12 +178,30 @@ bool find_name(const PeerCertificate& certificate, std::string_view wanted, Wild
   return match(NameKind::dns, [&](const std::string& value) { return dns_matches(value, host, wildcards); });
 }
 
+std::string digest_text(const unsigned char* digest, unsigned length) {
+  static constexpr char hex[] = "0123456789abcdef";
+  std::string text;
+  for (unsigned i = 0; i < length; ++i) text.append(1, hex[digest[i] >> 4]).append(1, hex[digest[i] & 15]);
+  return text;
+}
+
 }  // namespace
 
 std::string PeerCertificate::names_text() const {
   std::string text;
   for (const CertificateName& name : names) text += (text.empty() ? "" : ", ") + std::string(kind_text(name.kind)) + printable(name.value);
   return text.empty() ? "none" : text;
+}
+
+std::string key_digest(X509* certificate) {
+  unsigned char* der = nullptr;
+  const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+  if (size <= 0) return {};
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned length = 0;
+  const bool done = EVP_Digest(der, static_cast<size_t>(size), digest, &length, EVP_sha256(), nullptr) == 1;
+  OPENSSL_free(der);
+  return done ? digest_text(digest, length) : std::string();
 }
 
 PeerCertificate describe_certificate(X509* certificate) {
@@ -196,13 +214,7 @@ PeerCertificate describe_certificate(X509* certificate) {
   result.not_after_s = unix_time(X509_get0_notAfter(certificate));
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned digest_length = 0;
-  if (X509_digest(certificate, EVP_sha256(), digest, &digest_length) == 1) {
-    static constexpr char hex[] = "0123456789abcdef";
-    for (unsigned i = 0; i < digest_length; ++i) {
-      result.fingerprint_sha256 += hex[digest[i] >> 4];
-      result.fingerprint_sha256 += hex[digest[i] & 15];
-    }
-  }
+  if (X509_digest(certificate, EVP_sha256(), digest, &digest_length) == 1) result.fingerprint_sha256 = digest_text(digest, digest_length);
   if (auto* names = static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr))) {
     for (int i = 0; i < sk_GENERAL_NAME_num(names); ++i) {
       if (auto name = one_name(*sk_GENERAL_NAME_value(names, i))) result.names.push_back(std::move(*name));

@@ -38,6 +38,7 @@ struct PeerCertificate {
 };
 
 PeerCertificate describe_certificate(X509* certificate);
+std::string key_digest(X509* certificate);  // SHA-256 of the SubjectPublicKeyInfo, hex, lower case; empty: it has none
 
 enum class WildcardRule : uint8_t { refuse, one_label };
 

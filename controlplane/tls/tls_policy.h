@@ -34,6 +34,11 @@ struct TlsPolicyOptions {
   bool tls13_only = false;
   bool require_eku = true;                // a present EKU must allow the peer's role
   bool verify_peer = true;                // client only; false is for probes that show a certificate, never for traffic
+  // Of the pair authority (zones/pair_exchange.h). Server: who offers this protocol alone is shown the certificate of that authority and
+  // need not present one. Client: offered alone.
+  std::string pairing_protocol;
+  std::string pinned_authority;           // client: SHA-256 of an authority's SubjectPublicKeyInfo, hex, which is trusted and nothing else
+  std::vector<std::shared_ptr<X509>> named_authorities;  // client: told to the server, which may choose by them what it shows
   std::shared_ptr<ChallengeResponder> challenges;  // server only: answers who offers acme-tls/1 alone (RFC 8737); none: nobody does
 };
 

@@ -83,6 +83,33 @@ class FakeNode final : public NodeView {
     if (authority != "le") co_return Fault{FaultCode::missing, "ACME account at " + authority, "there is no authority of that name", "see sallyport acme status"};
     co_return Done{};
   }
+  Awaitable<PairView> pair() override {
+    PairView view{"E", "CN=Sallyport pair", "aabb", "2036-01-01T00:00:00Z", {}, {}, {}};
+    view.nodes.push_back({"c1.inside.example.com", "Traversal zone", "01", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-08T00:00:00Z"});
+    co_return view;
+  }
+  Awaitable<Outcome<JoinTokenView>> make_join_token(std::string zone, std::int64_t seconds, std::string, std::string) override {
+    if (!zone.empty() && zone != "Traversal zone") co_return Fault{FaultCode::missing, "zone \"" + zone + "\"", "does not exist on this node", "see sallyport zones"};
+    co_return JoinTokenView{"sp1-token", "0011223344556677", "Traversal zone", "in " + std::to_string(seconds) + " s", "e1.example.com", 2222};
+  }
+  Awaitable<Outcome<JoinedView>> join_pair(std::string token, std::string) override {
+    if (token != "sp1-token") co_return Fault{FaultCode::invalid, "join token", "is damaged: its check does not fit", "copy the whole line"};
+    JoinedView view{"e1.example.com", "0A", "2026-01-08T00:00:00Z", "Traversal zone", "exampleauth", 7001, {}};
+    view.sip_domains.push_back("example.com");
+    co_return view;
+  }
+  Awaitable<Outcome<>> renew_pair(std::string peer) override {
+    if (peer != "e1.example.com") co_return Fault{FaultCode::missing, "pair with " + peer, "does not exist on this node", "see sallyport pair list"};
+    co_return Done{};
+  }
+  Awaitable<Outcome<>> remove_pair(std::string node, std::string) override {
+    if (node != "c1.inside.example.com") co_return Fault{FaultCode::missing, "node " + node, "is not paired with this node", "see sallyport pair list"};
+    co_return Done{};
+  }
+  Awaitable<Outcome<>> withdraw_join_token(std::string id, std::string) override {
+    if (id != "0011223344556677") co_return Fault{FaultCode::missing, "join token " + id, "is not known", "see sallyport pair list"};
+    co_return Done{};
+  }
   Awaitable<std::vector<std::string>> depends_on_authority(std::string purpose, std::string) override {
     std::vector<std::string> dependants;
     if (purpose == "traversal") dependants.push_back("zone Traversal zone, peer e1.example.com");
