@@ -41,6 +41,19 @@ class Body {
     const boost::json::value* member = value_.get_object().if_contains(name);
     return member != nullptr && member->is_int64() ? member->get_int64() : otherwise;
   }
+  // Fault invalid: the member is no list of ports, or of more than `most`.
+  Outcome<std::vector<std::uint16_t>> ports(std::string_view name, std::size_t most) const {
+    std::vector<std::uint16_t> list;
+    const boost::json::value* member = value_.get_object().if_contains(name);
+    if (member == nullptr) return list;
+    const Fault odd{FaultCode::invalid, std::string(name), "is no list of at most " + std::to_string(most) + " port numbers", "give numbers of 1 to 65535"};
+    if (!member->is_array() || member->get_array().size() > most) return odd;
+    for (const boost::json::value& each : member->get_array()) {
+      if (!each.is_int64() || each.get_int64() < 1 || each.get_int64() > 65535) return odd;
+      list.push_back(static_cast<std::uint16_t>(each.get_int64()));
+    }
+    return list;
+  }
   std::vector<std::string> texts(std::string_view name) const {
     std::vector<std::string> list;
     const boost::json::value* member = value_.get_object().if_contains(name);

@@ -354,6 +354,43 @@ CertificateAnswer delete_trust(const ApiRequest& request, ApiParts parts) {
   co_return answer_json(value);
 }
 
+// B03, B05: of two self-signed certificates with one name only one would be found by those who look for it by name.
+void compare_self_signed(std::vector<std::pair<std::uint16_t, ProbedView>>& probed) {
+  for (std::size_t one = 0; one < probed.size(); ++one) {
+    for (std::size_t other = 0; other < one; ++other) {
+      const ProbedCertificateView &a = probed[one].second.chain.front(), &b = probed[other].second.chain.front();
+      if (!a.is_self_signed || !b.is_self_signed || a.subject != b.subject || a.fingerprint == b.fingerprint) continue;
+      probed[one].second.findings.push_back("the certificates on ports " + std::to_string(probed[other].first) + " (serial " + b.serial + ") and " + std::to_string(probed[one].first) + " (serial " + a.serial +
+                                            ") are both self-signed and have one subject, " + a.subject + "; give them different names, or have an authority sign them");
+    }
+  }
+}
+
+CertificateAnswer post_trust_probe(const ApiRequest& request, ApiParts parts) {
+  const auto body = Body::read(request, {"host", "ports", "purpose"});
+  if (!body) co_return answer_fault(body.fault());
+  const auto ports = body->ports("ports", 8);
+  if (!ports) co_return answer_fault(ports.fault());
+  const std::string host = body->text("host");
+  if (host.empty() || host.size() > 253 || ports->empty()) co_return answer_fault({FaultCode::invalid, request.path, "needs a host and a list of ports", "give both"});
+  json::array answers;
+  std::vector<std::pair<std::uint16_t, ProbedView>> probed;
+  for (const std::uint16_t port : *ports) {
+    std::string dialled = host, purpose = body->text("purpose");
+    auto view = co_await parts.node.probe_certificate(std::move(dialled), port, std::move(purpose));
+    if (view) probed.emplace_back(port, std::move(*view));
+    else answers.emplace_back(json::object{{"port", port}, {"error", view.fault().text()}});
+  }
+  compare_self_signed(probed);
+  for (const auto& [port, view] : probed) {
+    json::value value = to_json(view);
+    value.get_object()["port"] = port;
+    answers.push_back(std::move(value));
+  }
+  parts.log.info("trust_probe", request.actor + ": " + host);
+  co_return answer_json(answers, probed.empty() ? 502 : 200);
+}
+
 CertificateAnswer get_acme(const ApiRequest&, ApiParts parts) {
   std::vector<AcmeView> views = co_await parts.node.acme();
   const auto config = parts.acme.snapshot();

@@ -24,6 +24,7 @@ CertificateAnswer delete_domain(const ApiRequest& request, ApiParts parts);
 CertificateAnswer get_trust(const ApiRequest& request, ApiParts parts);
 CertificateAnswer post_trust(const ApiRequest& request, ApiParts parts);
 CertificateAnswer delete_trust(const ApiRequest& request, ApiParts parts);
+CertificateAnswer post_trust_probe(const ApiRequest& request, ApiParts parts);
 CertificateAnswer get_acme(const ApiRequest& request, ApiParts parts);
 CertificateAnswer post_acme_authority(const ApiRequest& request, ApiParts parts);
 CertificateAnswer delete_acme_authority(const ApiRequest& request, ApiParts parts);

@@ -138,6 +138,12 @@ Answer post_traversal_test(const ApiRequest& request, ApiParts parts) {
   co_return tests ? answer_json(to_json_list(*tests)) : answer_fault(tests.fault());
 }
 
+Answer post_discovery_test(const ApiRequest& request, ApiParts parts) {
+  std::string domain = parameter(request, "domain");
+  auto views = co_await parts.node.test_discovery(std::move(domain));
+  co_return views ? answer_json(to_json_list(*views)) : answer_fault(views.fault());
+}
+
 Answer post_apply(const ApiRequest& request, ApiParts parts) {
   std::string file = parameter(request, "file");
   if (file.empty()) file = "site document";
@@ -194,6 +200,7 @@ constexpr Route routes[] = {
     {{"GET", "/v1/trust", "Trusted authorities", "purpose", ""}, get_trust},
     {{"POST", "/v1/trust", "Trusts the authorities of a PEM text", "", "purpose,certificates,file"}, post_trust},
     {{"DELETE", "/v1/trust", "Trusts an authority no more; with preview=1 only tells what depends on it", "purpose,fingerprint,preview", ""}, delete_trust},
+    {{"POST", "/v1/trust/probe", "What a TLS server shows on some ports, and what is to be said of it; trusts nothing", "", "host,ports,purpose"}, post_trust_probe},
     {{"GET", "/v1/acme", "Slots kept by ACME, authorities and settings", "", ""}, get_acme},
     {{"POST", "/v1/acme/authorities", "Adds or changes an authority", "", "name,directory_url,contacts,ca_file,preferred_root,profile,agrees_to_terms,external_key_id,external_hmac_key"}, post_acme_authority},
     {{"DELETE", "/v1/acme/authorities", "Deletes an authority and the account there", "name", ""}, delete_acme_authority},
@@ -213,6 +220,7 @@ constexpr Route routes[] = {
     {{"GET", "/v1/export", "The site as a TOML document", "", ""}, get_export},
     {{"GET", "/metrics", "Every counter and gauge as Prometheus text", "", ""}, get_metrics},
     {{"POST", "/v1/traversal/test", "Tries the layers between C and E one by one", "zone", ""}, post_traversal_test},
+    {{"POST", "/v1/discovery/test", "On E: what clients outside find of its domains by DNS and TLS", "domain", ""}, post_discovery_test},
     {{"POST", "/v1/apply", "Plans a site document (the body, TOML) and applies it unless dry_run=1", "file,dry_run", "*"}, post_apply},
     {{"POST", "/v1/backup", "The store with its keys, sealed by a passphrase", "", "passphrase"}, post_backup},
     {{"POST", "/v1/upgrade", "Replaces the running control plane by another program", "binary", ""}, post_upgrade},
@@ -273,7 +281,7 @@ Outcome<ApiRequest> parse_target(std::string_view target) {
   return request;
 }
 
-bool may_take_long(const ApiRequest& request) { return request.path == "/v1/traversal/test" || request.path == "/v1/pair/join"; }
+bool may_take_long(const ApiRequest& request) { return request.path == "/v1/traversal/test" || request.path == "/v1/pair/join" || request.path == "/v1/discovery/test" || request.path == "/v1/trust/probe"; }
 bool is_log_stream(const ApiRequest& request) { return request.method == "GET" && request.path == "/v1/logs" && is_set(request, "follow"); }
 std::size_t log_lines_wanted(const ApiRequest& request) { return number_parameter(request, "lines", default_log_lines); }
 

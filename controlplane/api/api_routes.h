@@ -48,7 +48,7 @@ ApiAnswer answer_json(const boost::json::value& value, unsigned status = 200);
 
 boost::asio::awaitable<ApiAnswer> answer_request(ApiRequest request, ApiParts parts);
 ApiAnswer answer_fault(const Fault& fault);
-bool may_take_long(const ApiRequest& request);      // dials another node
+bool may_take_long(const ApiRequest& request);      // dials others, or asks name servers
 bool is_log_stream(const ApiRequest& request);      // GET /v1/logs?follow=1: the server streams it itself
 std::size_t log_lines_wanted(const ApiRequest& request);
 

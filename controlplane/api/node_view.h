@@ -172,6 +172,13 @@ struct TestStepView {
   std::uint32_t took_us = 0;
 };
 
+// What a client outside finds of a domain.
+struct DiscoveryView {
+  std::string domain;  // or the node's own name
+  bool passed = false;
+  std::vector<TestStepView> steps;  // layers "collab_edge", "sips", "address", "sni", "node", "inside", "own_name"
+};
+
 struct TraversalTestView {
   std::string zone;
   bool passed = false;
@@ -270,6 +277,19 @@ struct JoinedView {
   std::vector<std::string> sip_domains;
 };
 
+struct ProbedCertificateView {
+  std::string subject, issuer, serial, fingerprint, not_after, names, pem;
+  bool is_self_signed = false;
+};
+
+// What a TLS server showed, and what is to be said of it.
+struct ProbedView {
+  std::string address, tls_version, tls_cipher;
+  bool is_trusted = false;  // by the authorities of the purpose
+  std::vector<ProbedCertificateView> chain;  // leaf first
+  std::vector<std::string> findings;
+};
+
 struct UpgradeView {
   std::string from, to;  // versions
   std::string binary;
@@ -308,6 +328,10 @@ class NodeView {
   virtual Awaitable<std::vector<std::string>> depends_on_authority(std::string purpose, std::string fingerprint) = 0;
   // Counters that are not in the MetricRegistry, e.g. those of the shared region.
   virtual Awaitable<std::vector<CounterView>> counters() = 0;
+  // E. domain empty: every domain that clients use here.
+  virtual Awaitable<Outcome<std::vector<DiscoveryView>>> test_discovery(std::string domain) = 0;
+  // What a TLS server shows, whoever vouches for it. Fault: it cannot be reached, or speaks no TLS.
+  virtual Awaitable<Outcome<ProbedView>> probe_certificate(std::string host, std::uint16_t port, std::string purpose) = 0;
   // zone empty: every zone. Fault missing: no such zone.
   virtual Awaitable<Outcome<std::vector<TraversalTestView>>> test_traversal(std::string zone) = 0;
   // Replaces the running control plane by that program (empty: the file it was started from), once it was found fit; media goes on.

@@ -90,6 +90,22 @@ std::string show_domains(const json::value& list) {
   return table.is_empty() ? "no domains; create one: sallyport domain add example.com\n" : table.text();
 }
 
+std::string show_probe(const json::value& list) {
+  std::string text;
+  for (const json::value& each : items(list)) {
+    if (!at(each, "error").empty()) {
+      text += "port " + at(each, "port") + ": " + printable(at(each, "error")) + "\n";
+      continue;
+    }
+    text += "port " + at(each, "port") + ", " + at(each, "address") + ", " + at(each, "tls_version") + ": " + (at(each, "trusted") == "yes" ? "trusted" : "not trusted") + "\n";
+    for (const json::value& link : items(member(each, "chain")))
+      text += "  subject  " + printable(at(link, "subject")) + "\n    issuer   " + printable(at(link, "issuer")) + "\n    serial   " + at(link, "serial") + "\n    SHA-256  " + at(link, "fingerprint_sha256") + "\n    until    " +
+              at(link, "not_after") + "\n    names    " + printable(at(link, "names")) + "\n";
+    for (const json::value& finding : items(member(each, "findings"))) text += "  ! " + printable(text_of(finding)) + "\n";
+  }
+  return text + "To trust what is shown, compare its SHA-256 with its owner's, then: sallyport trust probe ... --json, and its pem to sallyport trust add PURPOSE -\n";
+}
+
 std::string show_acme(const json::value& value) {
   std::string text;
   TextTable slots({"SLOT", "STATE", "AUTHORITY", "WHAT"});
@@ -185,6 +201,12 @@ int run_certificate_settings(const Options& options) {
   const auto show = [](const json::value& value) { return "mode                      " + at(value, "mode") + "\nduplicate_self_signed_cn  " + at(value, "duplicate_self_signed_cn") + "\nweak_keys                 " + at(value, "weak_keys") + "\n"; };
   if (wish.name.empty()) return print(ApiClient(options.socket).get("/v1/certificate-settings"), options, show);
   return print(ApiClient(options.socket).post("/v1/certificate-settings", json::serialize(json::object{{"name", wish.name}, {"value", wish.value}})), options, show);
+}
+
+int run_probe_trust(const Options& options) {
+  const CertificateOptions& wish = options.certificate;
+  json::object body{{"host", wish.name}, {"ports", json::array(wish.ports.begin(), wish.ports.end())}, {"purpose", wish.purpose}};
+  return print(ApiClient(options.socket).post("/v1/trust/probe", json::serialize(body), 60), options, show_probe);
 }
 
 int run_acme(const Options& options) { return print(ApiClient(options.socket).get("/v1/acme"), options, show_acme); }

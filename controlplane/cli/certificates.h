@@ -29,5 +29,6 @@ int run_delete_domain(const Options& options);
 int run_trust(const Options& options);
 int run_add_trust(const Options& options);
 int run_remove_trust(const Options& options);
+int run_probe_trust(const Options& options);
 
 }  // namespace sallyport::cli

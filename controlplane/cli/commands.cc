@@ -106,6 +106,15 @@ int run_traversal_test(const Options& options) {
   return code != exit_done || all_tests_passed(tests) ? code : static_cast<int>(exit_negative);
 }
 
+int run_discovery_test(const Options& options) {
+  std::string target = "/v1/discovery/test" + (options.argument.empty() ? "" : "?domain=" + ApiClient::encode(options.argument));
+  auto reply = ApiClient(options.socket).post(target, "", test_patience_s);
+  if (!reply) return complain_unreachable(reply.fault());
+  json::value tests;
+  int code = print_reply(*reply, options, show_discovery, tests);
+  return code != exit_done || all_tests_passed(tests) ? code : static_cast<int>(exit_negative);
+}
+
 int run_apply(const Options& options) {
   std::string document;
   if (!read_file(options.argument, document)) return complain_unreadable(options.argument);

@@ -25,6 +25,7 @@ struct CertificateOptions {
   std::vector<std::string> names;
   std::string sni, name, value, purpose, fingerprint;
   std::uint32_t port = 0;
+  std::vector<std::uint16_t> ports{5061, 8443};
   std::string url, ca_file, preferred_root, profile, external_key_id, external_key_file;
   std::vector<std::string> contacts;
   bool agrees_to_terms = false;
@@ -68,6 +69,7 @@ int run_flows(const Options& options);
 int run_counters(const Options& options);
 int run_history(const Options& options);
 int run_traversal_test(const Options& options);
+int run_discovery_test(const Options& options);
 int run_apply(const Options& options);
 int run_export(const Options& options);
 int run_logs(const Options& options);

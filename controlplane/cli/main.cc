@@ -120,6 +120,11 @@ class CommandLine {
     traversal->fallthrough();
     add(*traversal, "test", "Tries the layers one by one: DNS, TCP, TLS, SAN, digest, UDP", "sallyport traversal test \"Traversal zone\"", run_traversal_test)
         ->add_option("ZONE", options_.argument, "Only this zone");
+    CLI::App* discovery = app_.add_subcommand("discovery", "How clients outside find this node");
+    discovery->require_subcommand(1);
+    discovery->fallthrough();
+    add(*discovery, "test", "On E: DNS records of its domains, where they lead, and which certificate a client is then shown", "sallyport discovery test example.com", run_discovery_test)
+        ->add_option("DOMAIN", options_.argument, "Only this domain");
     CLI::App* apply = add(app_, "apply", "Shows what a site document changes, then applies it, all or nothing", "sallyport apply site.toml --dry-run", run_apply);
     apply->add_option("FILE", options_.argument, "Site document; - reads standard input")->required();
     apply->add_flag("--dry-run", options_.dry_run, "Only show the plan");
@@ -250,6 +255,10 @@ class CommandLine {
     remove_ca->add_option("FINGERPRINT", wish.fingerprint, "SHA-256, its first 8 digits at least")->required();
     remove_ca->add_flag("--dry-run", options_.dry_run, "Only show what depends on it");
     remove_ca->add_flag("--yes,-y", options_.yes, "Do not ask");
+    CLI::App* probe = add(*trust, "probe", "What a TLS server shows, and what keeps it from being trusted; sends nothing but the handshake", "sallyport trust probe call_control cm1.example.com\n         sallyport trust probe presence imp1.example.com --port 8443", run_probe_trust);
+    probe->add_option("PURPOSE", wish.purpose, "What it would be trusted for")->required();
+    probe->add_option("HOST", wish.name, "Name or address")->required();
+    probe->add_option("--port", wish.ports, "May be repeated; default 5061 (SIP) and 8443 (web)")->check(CLI::Range(1, 65535));
   }
 
   void add_files() {

@@ -8,6 +8,8 @@
 #include "controlplane/certificates/needed_names.h"
 #include "controlplane/config/fqdn.h"
 #include "controlplane/config/utc.h"
+#include "controlplane/node/certificate_probe.h"
+#include "controlplane/node/discovery_test.h"
 #include "controlplane/node/node_facts.h"
 
 namespace sallyport::node {
@@ -181,6 +183,16 @@ NodeFacts::Awaitable<Outcome<>> NodeFacts::renew_by_acme(std::string slot) {
 NodeFacts::Awaitable<Outcome<>> NodeFacts::change_acme_key(std::string authority) {
   auto changed = co_await node_.acme_keeper().change_account_key(std::move(authority));
   co_return changed;
+}
+
+NodeFacts::Awaitable<Outcome<std::vector<DiscoveryView>>> NodeFacts::test_discovery(std::string domain) {
+  auto views = co_await run_discovery_test(node_, std::move(domain));
+  co_return views;
+}
+
+NodeFacts::Awaitable<Outcome<ProbedView>> NodeFacts::probe_certificate(std::string host, std::uint16_t port, std::string purpose) {
+  auto view = co_await run_certificate_probe(node_, std::move(host), port, std::move(purpose));
+  co_return view;
 }
 
 NodeFacts::Awaitable<std::vector<std::string>> NodeFacts::depends_on_authority(std::string purpose, std::string fingerprint) {

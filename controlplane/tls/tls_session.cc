@@ -232,6 +232,20 @@ void TlsSession::close_notify(Chunk& output) {
   output_ = nullptr;
 }
 
+std::vector<std::shared_ptr<X509>> TlsSession::peer_chain() const {
+  std::vector<std::shared_ptr<X509>> chain;
+  // A server's copy of it lacks the leaf.
+  STACK_OF(X509)* presented = SSL_get_peer_cert_chain(ssl_);
+  if (SSL_is_server(ssl_) == 1) {
+    if (X509* leaf = SSL_get1_peer_certificate(ssl_)) chain.emplace_back(leaf, &X509_free);
+  }
+  for (int i = 0; i < sk_X509_num(presented); ++i) {
+    X509* link = sk_X509_value(presented, i);
+    if (X509_up_ref(link) == 1) chain.emplace_back(link, &X509_free);
+  }
+  return chain;
+}
+
 TlsFacts TlsSession::facts() const {
   TlsFacts facts;
   facts.version = SSL_get_version(ssl_);

@@ -176,6 +176,40 @@ TEST_F(CommandTest, DomainsAndTrustAreChangedByCommands) {
   EXPECT_THAT(ask({"cert", "set", "mode", "many"}).err, HasSubstr("give two or single"));
 }
 
+TEST_F(CommandTest, ANodePairsByItsCommands) {
+  const Finished made = ask({"pair", "--seconds", "60"});
+  EXPECT_EQ(made.code, 0) << made.err;
+  EXPECT_THAT(made.out, testing::AllOf(HasSubstr("sallyport join sp1-token"), HasSubstr("in 60 s"), HasSubstr("e1.example.com on TCP port 2222")));
+  EXPECT_THAT(ask({"pair", "No such zone"}).err, HasSubstr("does not exist on this node"));
+  EXPECT_EQ(ask({"pair", "--seconds", "9999"}).code, 2);
+  EXPECT_THAT(ask({"pair", "list"}).out, testing::AllOf(HasSubstr("CN=Sallyport pair"), HasSubstr("c1.inside.example.com")));
+  EXPECT_THAT(ask({"pair", "withdraw", "0011223344556677"}).out, HasSubstr("can no longer be used"));
+  EXPECT_THAT(ask({"pair", "withdraw", "1"}).err, HasSubstr("is not known"));
+  EXPECT_EQ(ask({"pair", "renew", "e1.example.com"}).code, 0);
+  EXPECT_THAT(ask({"pair", "remove", "--yes", "c9.example.com"}).err, HasSubstr("is not paired with this node"));
+  EXPECT_THAT(ask({"pair", "remove", "--yes", "c1.inside.example.com"}).out, HasSubstr("is paired no more"));
+  EXPECT_THAT(ask({"join", "rubbish"}).err, HasSubstr("is damaged"));
+  const Finished joined = ask({"join", "sp1-token"});
+  EXPECT_EQ(joined.code, 0) << joined.err;
+  EXPECT_THAT(joined.out, HasSubstr("next: "));
+}
+
+TEST_F(CommandTest, B29_WhatClientsFindIsToldStepByStep) {
+  const Finished failed = ask({"discovery", "test"});
+  EXPECT_EQ(failed.code, 1);
+  EXPECT_THAT(failed.out, testing::AllOf(HasSubstr("example.com: failed"), HasSubstr("mra.example.com: no certificate here has that name")));
+  EXPECT_THAT(ask({"discovery", "test", "nobody.example"}).err, HasSubstr("serves no domain by name"));
+}
+
+TEST_F(CommandTest, B01_B03_B05_WhatAServerShowsIsSaidBeforeItIsTrusted) {
+  const Finished shown = ask({"trust", "probe", "call_control", "cm1.example.com"});
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_THAT(shown.out, testing::AllOf(HasSubstr("port 5061, 192.0.2.50:5061, TLSv1.3: not trusted"), HasSubstr("are both self-signed and have one subject, CN=cm1"), HasSubstr("SHA-256  f8443")));
+  EXPECT_THAT(ask({"trust", "probe", "call_control", "cm1.example.com", "--port", "9", "--port", "5061"}).out, HasSubstr("port 9: cm1.example.com: TCP connection was refused"));
+  EXPECT_EQ(ask({"trust", "probe", "call_control", "cm1.example.com", "--port", "9"}).code, 4);
+  EXPECT_EQ(ask({"trust", "probe", "call_control", "cm1.example.com", "--port", "0"}).code, 2);
+}
+
 TEST_F(CommandTest, ABackupIsWrittenToANewFileForItsOwnerOnly) {
   const std::string passphrase = write("passphrase", "correct horse battery\n"), brief = write("brief", "short\n"), file = api_.folder() + "/c1.backup";
   EXPECT_THAT(ask({"backup", file, "--passphrase-file", brief}).err, HasSubstr("fewer than 12"));

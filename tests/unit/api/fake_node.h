@@ -83,6 +83,20 @@ class FakeNode final : public NodeView {
     if (authority != "le") co_return Fault{FaultCode::missing, "ACME account at " + authority, "there is no authority of that name", "see sallyport acme status"};
     co_return Done{};
   }
+  Awaitable<Outcome<std::vector<DiscoveryView>>> test_discovery(std::string domain) override {
+    if (domain == "nobody.example") co_return Fault{FaultCode::missing, "discovery test", "this node serves no domain by name", "give one"};
+    DiscoveryView view{domain.empty() ? "example.com" : domain, false, {}};
+    view.steps.push_back({"edge.example.com", "sni", "failed", "mra.example.com: no certificate here has that name", 40});
+    std::vector<DiscoveryView> views{view};
+    co_return views;
+  }
+  Awaitable<Outcome<ProbedView>> probe_certificate(std::string host, std::uint16_t port, std::string) override {
+    if (port == 9) co_return Fault{FaultCode::unreachable, host, "TCP connection was refused", "check the port"};
+    ProbedView view{"192.0.2.50:" + std::to_string(port), "TLSv1.3", "TLS_AES_256_GCM_SHA384", false, {}, {}};
+    view.chain.push_back({"CN=cm1", "CN=cm1", std::to_string(port), "f" + std::to_string(port), "2030-01-01T00:00:00Z", "none", "PEM", true});
+    view.findings.push_back("not trusted: self-signed");
+    co_return view;
+  }
   Awaitable<PairView> pair() override {
     PairView view{"E", "CN=Sallyport pair", "aabb", "2036-01-01T00:00:00Z", {}, {}, {}};
     view.nodes.push_back({"c1.inside.example.com", "Traversal zone", "01", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-08T00:00:00Z"});
