@@ -91,7 +91,6 @@ inline constexpr MetricInfo metric_table[] = {
     {"certificate_requests", "", "Signing requests that are open."},
     {"trusted_authorities", "purpose", "Authorities in the store that are trusted for the purpose."},
     {"pair_certificates_total", "outcome", "Join tokens made, and what became of requests for certificates of the pair authority."},
-    {"pair_certificate_expiry_seconds", "", "Time until the first of this node's pair certificates expires, negative when it has."},
     {"acme_orders_total", "outcome", "Certificates ordered by ACME."},
     {"acme_slots", "state", "Certificate slots that are kept by ACME, by the state of their last order."},
     {"alarms", "", "Alarms that are raised."},

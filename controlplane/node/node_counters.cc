@@ -191,9 +191,6 @@ void add_certificates(std::vector<CounterView>& out, Node& node) {
   const PairCounters& pairs = node.pair_keeper().counters();
   for (const auto& [outcome, count] : {std::pair{"token", pairs.tokens}, {"joined", pairs.joined}, {"renewed", pairs.renewed}, {"refused", pairs.refused}, {"failed", pairs.failed}})
     add(out, "pair_certificates_total", count, {{"outcome", outcome}});
-  const auto pair_set = node.pair_store().snapshot();
-  const auto first = std::min_element(pair_set->identities.begin(), pair_set->identities.end(), [](const auto& a, const auto& b) { return a.description.not_after_s < b.description.not_after_s; });
-  if (first != pair_set->identities.end()) add(out, "pair_certificate_expiry_seconds", static_cast<double>(first->description.not_after_s - now_s));
   const AcmeCounters& orders = node.acme_keeper().counters();
   add(out, "acme_orders_total", orders.orders, {{"outcome", "begun"}});
   add(out, "acme_orders_total", orders.issued, {{"outcome", "issued"}});
