@@ -83,7 +83,7 @@ Outcome<CertificatePtr> issue(const PairAuthority& authority, EVP_PKEY* subject_
                     set_name(X509_get_subject_name(certificate.get()), wish.names.front()) && X509_set_issuer_name(certificate.get(), X509_get_subject_name(issuer)) == 1 &&
                     set_validity(certificate.get(), wish.now_s - pair_clock_slack_s, wish.now_s + wish.lifetime_s) && X509_set_pubkey(certificate.get(), subject_key) == 1 &&
                     add_extension(certificate.get(), issuer, NID_basic_constraints, "critical,CA:FALSE") && add_extension(certificate.get(), issuer, NID_key_usage, "critical,digitalSignature") &&
-                    add_extension(certificate.get(), issuer, NID_ext_key_usage, "serverAuth,clientAuth") && add_extension(certificate.get(), issuer, NID_subject_alt_name, names) &&
+                    add_extension(certificate.get(), issuer, NID_ext_key_usage, wish.part == PairPart::server ? "serverAuth" : "clientAuth") && add_extension(certificate.get(), issuer, NID_subject_alt_name, names) &&
                     add_extension(certificate.get(), issuer, NID_subject_key_identifier, "hash") && add_extension(certificate.get(), issuer, NID_authority_key_identifier, "keyid:always") &&
                     X509_sign(certificate.get(), authority.key.get(), EVP_sha256()) > 0;
   if (!fine) return failed("a certificate could not be issued");
@@ -94,10 +94,14 @@ Outcome<KeyPtr> requested_key(const std::string& request_pem, const std::string&
   const std::unique_ptr<BIO, int (*)(BIO*)> text(BIO_new_mem_buf(request_pem.data(), static_cast<int>(request_pem.size())), &BIO_free);
   const std::unique_ptr<X509_REQ, void (*)(X509_REQ*)> request(PEM_read_bio_X509_REQ(text.get(), nullptr, nullptr, nullptr), &X509_REQ_free);
   KeyPtr key(request == nullptr ? nullptr : X509_REQ_get_pubkey(request.get()), &EVP_PKEY_free);
+  ERR_clear_error();
+  // Before its signature is looked at: a key of any size would be work for whoever asks.
+  if (key != nullptr) {
+    if (const auto family = judge_key(key.get(), subject, false); !family) return family.fault();
+  }
   const bool is_signed = key != nullptr && X509_REQ_verify(request.get(), key.get()) == 1;
   ERR_clear_error();
   if (!is_signed) return Fault{FaultCode::invalid, subject, "sent no signing request whose signature holds", "run the same version of Sallyport on both nodes"};
-  if (const auto family = judge_key(key.get(), subject, false); !family) return family.fault();
   return key;
 }
 

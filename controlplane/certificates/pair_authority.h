@@ -21,13 +21,17 @@ struct PairAuthority {
 // Valid for ten years; its name carries random digits, so that the authorities of two nodes of one name differ.
 Outcome<PairAuthority> make_pair_authority(const std::string& node_fqdn, std::int64_t now_s);
 
+// A node gets what its part needs: with both, a C node could pass for E before another.
+enum class PairPart : std::uint8_t { server, client };
+
 struct PairIssue {
+  PairPart part = PairPart::client;
   std::vector<std::string> names;  // host names and IP addresses, into the SAN; the first is the common name too
   std::int64_t now_s = 0;
   std::uint32_t lifetime_s = 0;
 };
 
-// For both parts of a TLS connection (serverAuth and clientAuth: A05).
+// Extended key usage by the part: serverAuth for E, clientAuth for C (A18).
 Outcome<CertificatePtr> issue(const PairAuthority& authority, EVP_PKEY* subject_key, const PairIssue& wish);
 
 // The public key of a PKCS#10 request whose signature holds: who asks has the private one. Names in it do not count.

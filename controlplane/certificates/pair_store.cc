@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "controlplane/store/node_key.h"
+#include "controlplane/store/published.h"
 #include "controlplane/store/site_tables.h"
 #include "controlplane/store/sqlite_database.h"
 
@@ -50,17 +51,14 @@ class SqlitePairStore final : public PairStore {
   Outcome<> start() {
     return guarded([&]() -> Outcome<> {
       SqliteTransaction transaction(database_);
-      publish(read());
+      published_.publish(read());
       transaction.commit();
       return Done{};
     });
   }
 
-  std::shared_ptr<const PairSet> snapshot() const override {
-    const std::lock_guard lock(snapshot_mutex_);
-    return snapshot_;
-  }
-  void set_listener(Listener listener) override { listener_ = std::move(listener); }
+  std::shared_ptr<const PairSet> snapshot() const override { return published_.get(); }
+  void set_listener(Listener listener) override { published_.set_listener(std::move(listener)); }
 
   Outcome<CertificatePtr> add_token(const TokenSecret& token, const std::string& zone, std::int64_t now_s, std::int64_t life_s, const std::string& actor) override {
     return change([&]() -> Outcome<CertificatePtr> {
@@ -132,7 +130,7 @@ class SqlitePairStore final : public PairStore {
     return change([&]() -> Outcome<> {
       SqliteTransaction transaction(database_);
       const PairAuthority authority = authority_or_new(wish.now_s);
-      const CertificatePtr certificate = taken(issue(authority, wish.key.get(), {wish.names, wish.now_s, wish.lifetime_s}));
+      const CertificatePtr certificate = taken(issue(authority, wish.key.get(), {PairPart::server, wish.names, wish.now_s, wish.lifetime_s}));
       write_identity("", 0, "", certificate, authority.certificate, wish.key);
       commit(transaction, "renew this node's own pair certificate, serial " + tls::describe_certificate(certificate.get()).serial, "pair");
       return Done{};
@@ -168,6 +166,12 @@ class SqlitePairStore final : public PairStore {
   std::size_t nodes(std::int64_t now_s, const std::string& but) {
     SqliteStatement row = database_.prepare("SELECT count(DISTINCT node) FROM pair_certificate WHERE withdrawn = 0 AND not_after_s > ? AND node <> ?");
     row.bind(1, now_s).bind(2, but);
+    return row.step() ? static_cast<std::size_t>(row.integer(0)) : 0;
+  }
+
+  std::size_t certificates_of(const std::string& node) {
+    SqliteStatement row = database_.prepare("SELECT count(*) FROM pair_certificate WHERE node = ? AND withdrawn = 0");
+    row.bind(1, node);
     return row.step() ? static_cast<std::size_t>(row.integer(0)) : 0;
   }
 
@@ -208,7 +212,8 @@ class SqlitePairStore final : public PairStore {
   CertificatePtr issue_to(const PairEnrolment& wish, std::int64_t joined_s) {
     const auto authority = this->authority();
     if (!authority) throw SqliteFailure{token_refused()};
-    const CertificatePtr certificate = taken(issue(*authority, wish.key.get(), {wish.names, wish.now_s, wish.lifetime_s}));
+    if (certificates_of(wish.fqdn) >= max_node_certificates) throw SqliteFailure{{FaultCode::exhausted, "node " + wish.fqdn, "was given 16 certificates that are valid still", "find out why it asks so often; or remove it on E and let it join again: sallyport pair remove NODE"}};
+    const CertificatePtr certificate = taken(issue(*authority, wish.key.get(), {PairPart::client, wish.names, wish.now_s, wish.lifetime_s}));
     SqliteStatement row = database_.prepare("INSERT INTO pair_certificate (serial, node, zone, key_sha256, joined_s, issued_s, not_after_s, withdrawn) VALUES (?, ?, ?, ?, ?, ?, ?, 0)");
     row.bind(1, tls::describe_certificate(certificate.get()).serial).bind(2, wish.fqdn).bind(3, wish.zone).bind(4, public_key_digest(wish.key.get()));
     row.bind(5, joined_s).bind(6, wish.now_s).bind(7, wish.now_s + wish.lifetime_s).run();
@@ -252,37 +257,19 @@ class SqlitePairStore final : public PairStore {
     store::write_history(database_, {line}, actor);
     PairSet set = read();
     transaction.commit();
-    publish(std::move(set));
-    has_news_ = true;
-  }
-
-  void publish(PairSet set) {
-    const std::lock_guard lock(snapshot_mutex_);
-    snapshot_ = std::make_shared<const PairSet>(std::move(set));
+    published_.publish(std::move(set));
   }
 
   template <class Work>
   auto change(Work work) -> decltype(work()) {
-    bool has_news = false;
-    auto outcome = [&] {
-      const std::lock_guard lock(mutex_);
-      has_news_ = false;
-      auto result = guarded(work);
-      has_news = has_news_;
-      return result;
-    }();
-    if (has_news && listener_) listener_();
-    return outcome;
+    return published_.change(mutex_, std::move(work));
   }
 
   std::mutex mutex_;
   SqliteDatabase database_;
   NodeKey key_;
   const std::string fqdn_;
-  mutable std::mutex snapshot_mutex_;
-  std::shared_ptr<const PairSet> snapshot_;
-  bool has_news_ = false;
-  Listener listener_;
+  store::Published<PairSet> published_;
 };
 
 }  // namespace

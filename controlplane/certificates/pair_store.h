@@ -18,6 +18,7 @@ namespace sallyport::certificates {
 
 inline constexpr std::size_t max_join_tokens = 32;   // unused at a time
 inline constexpr std::size_t max_paired_nodes = 64;
+inline constexpr std::size_t max_node_certificates = 16;  // valid ones of a node: renewed at two thirds it has two
 inline constexpr std::int64_t max_token_life_s = 3600, default_token_life_s = 600;
 
 // A certificate of this node for the traversal link.

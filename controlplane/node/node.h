@@ -127,7 +127,7 @@ class Node final : private media::MediaListener {
     std::shared_ptr<tls::TlsPolicy> zone, multiplex;
   };
   void start_pairing();
-  void apply_pairing();
+  void use_pairs();
   ZonePolicies zone_policies(const std::string& peer) const;  // how C dials that peer
   // The next handshakes show and trust what the store holds now; nothing that is connected ends.
   void apply_certificates();

@@ -37,14 +37,16 @@ void Node::start_pairing() {
     return zones;
   };
   pair_keeper_ = std::make_shared<PairKeeper>(io_, *engine_, *resolver_, *pair_store_, std::move(settings), std::move(find_zones), log_);
-  pair_store_->set_listener([this] { apply_pairing(); });
-  apply_pairing();
+  pair_store_->set_listener([this] {
+    apply_certificates();
+    use_pairs();
+  });
+  use_pairs();
   boost::asio::co_spawn(io_, PairKeeper::run(pair_keeper_), boost::asio::detached);
 }
 
-// The next handshakes use what the pair store holds now; nothing that is connected ends.
-void Node::apply_pairing() {
-  apply_certificates();
+// C's next connections use what the pair store holds now; nothing that is connected ends.
+void Node::use_pairs() {
   if (config_.is_e()) return;
   paired_policies_.clear();
   const auto set = pair_store_->snapshot();

@@ -94,7 +94,13 @@ void PairKeeper::schedule() {
     if (identity.peer.empty() != settings_.is_e) continue;
     const auto [place, is_new] = renewals_.try_emplace(identity.peer);
     if (is_new) place->second.due_s = renewal_time_s(identity);
+    // E got another name or address: C nodes that dial it by that need to find it.
+    if (settings_.is_e && is_new && !has_own_names(identity)) place->second.due_s = 0;
   }
+}
+
+bool PairKeeper::has_own_names(const PairIdentity& identity) const {
+  return std::all_of(settings_.own_names.begin(), settings_.own_names.end(), [&](const std::string& name) { return tls::match_name(identity.description, name, tls::WildcardRule::refuse).matched; });
 }
 
 void PairKeeper::renew_own() {
@@ -132,8 +138,8 @@ const PairKeeper::Renewal* PairKeeper::renewal(const std::string& peer) const {
 
 Outcome<> PairKeeper::renew_now(const std::string& peer) {
   schedule();
-  const auto found = renewals_.find(config::lower_case(peer));
-  if (found == renewals_.end()) return Fault{FaultCode::missing, "pair with " + peer.substr(0, 253), "does not exist on this node", "see sallyport pair list"};
+  const auto found = peer.empty() && renewals_.size() == 1 ? renewals_.begin() : renewals_.find(config::lower_case(peer));
+  if (found == renewals_.end()) return Fault{FaultCode::missing, peer.empty() ? "pair" : "pair with " + peer.substr(0, 253), peer.empty() ? "this node has none, or several" : "does not exist on this node", "see sallyport pair list"};
   found->second.due_s = 0;
   timer_.cancel();
   return Done{};
@@ -197,10 +203,12 @@ Outcome<PairAnswer> PairKeeper::enrolled(const PairRequest& request, const tls::
   const auto fqdn = certificates::domain_name(request.fqdn);
   if (!fqdn) return fqdn.fault();
   const std::string subject = "node " + *fqdn;
-  auto key = certificates::requested_key(request.request_pem, subject);
-  if (!key) return key.fault();
+  // Who may ask, before anything is done for him.
   const auto zone_name = zone_of(request, *fqdn, facts, now_s);
   if (!zone_name) return zone_name.fault();
+  if (holds(settings_.own_names, *fqdn)) return Fault{FaultCode::conflict, subject, "is a name of E itself", "give C a node.fqdn of its own"};
+  auto key = certificates::requested_key(request.request_pem, subject);
+  if (!key) return key.fault();
   const std::vector<PairZone> zones = find_zones_();
   const PairZone* zone = nullptr;
   for (const PairZone& each : zones) {
@@ -223,7 +231,7 @@ Outcome<PairAnswer> PairKeeper::answer(const PairRequest& request, const tls::Tl
   auto made = enrolled(request, facts);
   const bool joins = !request.token_id.empty();
   if (made) {
-    log_(fmt::format("pair: {} {} zone {}, from {}", request.fqdn, joins ? "joined" : "renewed its certificate for", made->zone, source.text()));
+    log_(fmt::format("pair: {} {} zone {}, from {}", config::lower_case(request.fqdn), joins ? "joined" : "renewed its certificate for", made->zone, source.text()));
   } else {
     ++counters_.refused;
     log_(fmt::format("pair: {} is refused: {}", source.text(), made.fault().text()));

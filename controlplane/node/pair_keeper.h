@@ -78,6 +78,7 @@ class PairKeeper : public std::enable_shared_from_this<PairKeeper> {
 
  private:
   void schedule();
+  bool has_own_names(const certificates::PairIdentity& identity) const;
   void renew_own();
   boost::asio::awaitable<void> renew(std::string peer);
   boost::asio::awaitable<Outcome<zones::PairAnswer>> enrol(std::string host, std::uint16_t port, std::shared_ptr<tls::TlsPolicy> policy, zones::PairRequest request, certificates::KeyPtr key);

@@ -17,7 +17,7 @@
 
 namespace sallyport::tls {
 
-inline constexpr std::chrono::milliseconds start_patience{5000};
+inline constexpr std::chrono::milliseconds start_patience{5000};  // of a node's start, for the sockets of a killed one to go
 
 struct ListenerOptions {
   std::string name;              // "sip-tls outside"; used in faults

@@ -3,6 +3,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
@@ -13,8 +14,8 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::size_t line_limit_bytes = 32 << 10, word_limit_bytes = 255, text_limit_bytes = 16 << 10, list_limit = 1000;
-constexpr std::chrono::milliseconds idle_deadline{10'000}, closing_deadline{2'000};
+constexpr std::size_t line_limit_bytes = 32 << 10, word_limit_bytes = 255, text_limit_bytes = 16 << 10, fault_limit_bytes = 1024, list_limit = 1000;
+constexpr std::chrono::milliseconds closing_deadline{2'000};
 constexpr int format_version = 1;
 
 constexpr std::pair<FaultCode, std::string_view> code_names[] = {
@@ -36,6 +37,15 @@ bool take_text(const json::object& object, std::string_view name, std::size_t li
   if (!value->is_string() || value->get_string().size() > limit_bytes) return false;
   text = std::string(value->get_string());
   return true;
+}
+
+// Closes the stream when it is over: a peer that sends a byte now and then is not idle, and would never end.
+std::shared_ptr<boost::asio::steady_timer> end_in_time(const tls::StreamPtr& stream, std::chrono::milliseconds deadline) {
+  auto timer = std::make_shared<boost::asio::steady_timer>(stream->engine().context(), deadline);
+  timer->async_wait([timer, stream = std::weak_ptr<tls::Stream>(stream)](const boost::system::error_code& error) {
+    if (const auto late = stream.lock(); late != nullptr && !error) late->close("the exchange took too long");
+  });
+  return timer;
 }
 
 // The line that came, without its end; empty: the peer ended before.
@@ -92,8 +102,8 @@ Outcome<PairAnswer> parse_pair_answer(std::string_view line) {
     if (!error->is_object()) return odd;
     Fault fault;
     std::string code;
-    if (!take_text(error->get_object(), "code", word_limit_bytes, code) || !take_text(error->get_object(), "subject", text_limit_bytes, fault.subject) ||
-        !take_text(error->get_object(), "cause", text_limit_bytes, fault.cause) || !take_text(error->get_object(), "remedy", text_limit_bytes, fault.remedy)) return odd;
+    if (!take_text(error->get_object(), "code", word_limit_bytes, code) || !take_text(error->get_object(), "subject", fault_limit_bytes, fault.subject) ||
+        !take_text(error->get_object(), "cause", fault_limit_bytes, fault.cause) || !take_text(error->get_object(), "remedy", fault_limit_bytes, fault.remedy)) return odd;
     for (const auto& [value, name] : code_names)
       if (name == code) fault.code = value;
     return fault;
@@ -119,9 +129,10 @@ boost::asio::awaitable<Outcome<PairAnswer>> ask_pair(tls::StreamEngine& engine, 
     stream->close("it does not pair");
     co_return Fault{FaultCode::refused, host, "does not speak " + std::string(pair_protocol), "run the same version of Sallyport on both nodes; its port of the stream multiplex is meant"};
   }
-  stream->set_idle_deadline(idle_deadline);
+  const auto timer = end_in_time(stream, pair_deadline);
   stream->send(format_pair_request(request));
   const Outcome<std::string> line = co_await read_line(stream);
+  timer->cancel();
   stream->close_after_send(closing_deadline);
   if (!line) co_return line.fault();
   if (line->empty()) co_return Fault{FaultCode::unreachable, host, "closed the connection without an answer", "see E's log"};
@@ -129,12 +140,13 @@ boost::asio::awaitable<Outcome<PairAnswer>> ask_pair(tls::StreamEngine& engine, 
 }
 
 void PairServer::on_stream(tls::StreamPtr stream) {
-  boost::asio::co_spawn(io_, serve(std::move(stream), std::make_shared<const Answer>(answer_)), boost::asio::detached);
+  boost::asio::co_spawn(io_, serve(std::move(stream), std::make_shared<const Answer>(answer_), deadline_), boost::asio::detached);
 }
 
-boost::asio::awaitable<void> PairServer::serve(tls::StreamPtr stream, std::shared_ptr<const Answer> answer) {
-  stream->set_idle_deadline(idle_deadline);
+boost::asio::awaitable<void> PairServer::serve(tls::StreamPtr stream, std::shared_ptr<const Answer> answer, std::chrono::milliseconds deadline) {
+  const auto timer = end_in_time(stream, deadline);
   const Outcome<std::string> line = co_await read_line(stream);
+  timer->cancel();
   if (!line || line->empty()) {
     stream->close("no request to pair");
     co_return;

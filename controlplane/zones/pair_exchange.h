@@ -3,7 +3,7 @@
 // How C gets its certificate for the traversal link from E's pair authority: over a TLS 1.3 connection to E's port of the stream multiplex, with the
 // ALPN protocol "sallyport-pair/1", C sends one JSON object in one line, E answers with one, and both close. To join, C proves itself by a
 // token's secret and knows E by the authority's key in that token; to renew, both show certificates of that authority. PairServer is E's end,
-// ask_pair() C's. One thread; lines and waits are bounded.
+// ask_pair() C's. One thread; a line is at most 32 kB, and all of an exchange takes at most 15 s.
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
@@ -21,6 +21,7 @@
 namespace sallyport::zones {
 
 inline constexpr std::string_view pair_protocol = "sallyport-pair/1";
+inline constexpr std::chrono::milliseconds pair_deadline{15'000};  // of a whole exchange
 
 struct PairRequest {
   std::string token_id, secret;  // hex; both empty: renewal
@@ -48,13 +49,14 @@ class PairServer {
  public:
   using Answer = std::function<Outcome<PairAnswer>(const PairRequest& request, const tls::TlsFacts& facts, const tls::SocketAddress& source)>;
 
-  PairServer(boost::asio::io_context& io, Answer answer) : io_(io), answer_(std::move(answer)) {}
+  PairServer(boost::asio::io_context& io, Answer answer, std::chrono::milliseconds deadline = pair_deadline) : io_(io), answer_(std::move(answer)), deadline_(deadline) {}
   void on_stream(tls::StreamPtr stream);
 
  private:
-  static boost::asio::awaitable<void> serve(tls::StreamPtr stream, std::shared_ptr<const Answer> answer);
+  static boost::asio::awaitable<void> serve(tls::StreamPtr stream, std::shared_ptr<const Answer> answer, std::chrono::milliseconds deadline);
   boost::asio::io_context& io_;
   Answer answer_;
+  const std::chrono::milliseconds deadline_;
 };
 
 }  // namespace sallyport::zones

@@ -64,13 +64,13 @@ TEST_F(PairStoreTest, ATokenIsUsedOnceAndInTime) {
   EXPECT_FALSE(pairs->judge_token({"01", "5ec3e7"}, now_s));
 }
 
-TEST_F(PairStoreTest, WhatIsIssuedIsForBothPartsAndForADay) {
+TEST_F(PairStoreTest, A18_WhatIsIssuedIsForCsPartAndForADay) {
   const auto issued = join("c1.inside.example.com", "01");
   ASSERT_TRUE(issued) << issued.fault().text();
   const tls::PeerCertificate said = tls::describe_certificate(issued->get());
   EXPECT_EQ(said.names_text(), "DNS:c1.inside.example.com, DNS:c-cluster.inside.example.com");
   EXPECT_TRUE(said.allows_client_auth);
-  EXPECT_TRUE(said.allows_server_auth);
+  EXPECT_FALSE(said.allows_server_auth) << "a C node must not pass for E before another";
   EXPECT_EQ(said.not_before_s, now_s - 300);
   EXPECT_EQ(said.not_after_s, now_s + 3600);
   const CertificatePtr authority = pairs->snapshot()->authority;
@@ -127,12 +127,24 @@ TEST_F(PairStoreTest, TokensAndNodesAreBounded) {
   EXPECT_TRUE(join("c0.example.com", "n0-again")) << "it is one of them";
 }
 
+TEST_F(PairStoreTest, ANodeThatAsksEverAgainIsGivenNoMore) {
+  ASSERT_TRUE(join("c1.inside.example.com", "01"));
+  for (std::size_t i = 1; i < max_node_certificates; ++i) ASSERT_TRUE(pairs->renew(wish("c1.inside.example.com", now_s + static_cast<std::int64_t>(i))));
+  EXPECT_THAT(pairs->renew(wish("c1.inside.example.com", now_s + 60)).fault().text(), HasSubstr("was given 16 certificates that are valid still"));
+  EXPECT_TRUE(pairs->renew(wish("c1.inside.example.com", now_s + 3600))) << "the first of them is over";
+  // Removed, it may begin anew.
+  ASSERT_TRUE(pairs->withdraw_node("c1.inside.example.com", "uid 0"));
+  EXPECT_TRUE(join("c1.inside.example.com", "02", now_s + 3601));
+}
+
 TEST_F(PairStoreTest, IdentitiesOutliveAStartAndKeysAreSealed) {
   ASSERT_TRUE(pairs->issue_own({"", "", {"edge.example.com", "192.0.2.1"}, *make_key(KeyKind::ecdsa_p256), 3600, now_s}));
   const KeyPtr key = *make_key(KeyKind::ecdsa_p256);
   const auto own = pairs->snapshot()->find("");
   ASSERT_NE(own, nullptr);
   EXPECT_EQ(own->description.names_text(), "DNS:edge.example.com, IP:192.0.2.1");
+  EXPECT_TRUE(own->description.allows_server_auth);
+  EXPECT_FALSE(own->description.allows_client_auth);
   ASSERT_TRUE(pairs->keep_identity("Edge2.example.com", 2222, "Traversal zone", {own->certificate, own->authority}, key, "uid 0"));
   reopen();
   const auto set = pairs->snapshot();

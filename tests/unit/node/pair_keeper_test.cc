@@ -245,6 +245,41 @@ TEST_P(PairKeeperTest, ANodeOfAnotherZoneCannotTakeItsName) {
   EXPECT_EQ(join(token("Other zone")), "");
 }
 
+TEST_P(PairKeeperTest, ANodeCannotTakeTheNameOfE) {
+  core->settings.fqdn = "edge.example.com";
+  make_keeper(*core);
+  EXPECT_THAT(join(token()), HasSubstr("is a name of E itself"));
+}
+
+TEST_P(PairKeeperTest, ENamedAnewShowsItsNewNameSoon) {
+  ASSERT_EQ(join(token()), "");
+  edge->settings.own_names.push_back("edge-new.example.com");
+  make_keeper(*edge);
+  begin_renewals(*edge);
+  run_until([&] { return edge->keeper->counters().renewed == 1; });
+  EXPECT_THAT(edge->pairs->snapshot()->find("")->description.names_text(), HasSubstr("edge-new.example.com"));
+}
+
+TEST_P(PairKeeperTest, WhoSendsNoWholeRequestIsNotWaitedForForever) {
+  token();
+  pair_server = std::make_unique<zones::PairServer>(context, [](const zones::PairRequest&, const tls::TlsFacts&, const tls::SocketAddress&) { return Fault{FaultCode::internal, "test", "was asked", ""}; }, std::chrono::milliseconds(200));
+  tls::TlsPolicyOptions options;
+  options.pairing_protocol = zones::pair_protocol;
+  options.verify_peer = false;
+  std::string ended;
+  run([](PairKeeperTest& test, std::shared_ptr<tls::TlsPolicy> policy, std::string& ended) -> awaitable<void> {
+    tls::ConnectOptions wanted;
+    wanted.remote = test.listener->address();
+    wanted.tls = std::move(policy);
+    const tls::ConnectResult connected = co_await tls::connect(*test.engine, std::move(wanted));
+    if (!connected) co_return;
+    connected.stream->send("{");
+    const auto bytes = co_await connected.stream->receive();
+    ended = !bytes ? "closed" : bytes->empty() ? "ended" : std::string(*bytes);
+  }(*this, policy(tls::TlsRole::client, *tls::CredentialStore::load({}), options), ended));
+  EXPECT_THAT(ended, testing::AnyOf("closed", "ended"));
+}
+
 TEST_P(PairKeeperTest, WhatCannotBeIsSaid) {
   const auto refused_for = [&](const std::string& zone, std::int64_t life_s, const std::string& host) {
     const auto made = edge->keeper->make_token(zone, life_s, host, "uid 0");
