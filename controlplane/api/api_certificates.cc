@@ -22,6 +22,7 @@ namespace certs = sallyport::certificates;
 using config::utc;
 
 constexpr std::size_t default_limit = 1000;
+constexpr std::size_t most_probed_ports = 4;  // each may take ten seconds, and the interface waits for a minute
 
 ApiAnswer answer_text(std::string text) { return {200, "text/plain; charset=utf-8", std::move(text)}; }
 
@@ -369,7 +370,7 @@ void compare_self_signed(std::vector<std::pair<std::uint16_t, ProbedView>>& prob
 CertificateAnswer post_trust_probe(const ApiRequest& request, ApiParts parts) {
   const auto body = Body::read(request, {"host", "ports", "purpose"});
   if (!body) co_return answer_fault(body.fault());
-  const auto ports = body->ports("ports", 8);
+  const auto ports = body->ports("ports", most_probed_ports);
   if (!ports) co_return answer_fault(ports.fault());
   const std::string host = body->text("host");
   if (host.empty() || host.size() > 253 || ports->empty()) co_return answer_fault({FaultCode::invalid, request.path, "needs a host and a list of ports", "give both"});

@@ -83,6 +83,16 @@ json::array json_of(const config::Findings& findings) {
   return list;
 }
 
+// Tests of everything, or of what the argument names; a failed one is the exit code.
+int run_tests(const std::string& path, const std::string& parameter, const Options& options, std::string (*show)(const json::value&)) {
+  const std::string target = path + (options.argument.empty() ? "" : "?" + parameter + "=" + ApiClient::encode(options.argument));
+  const auto reply = ApiClient(options.socket).post(target, "", test_patience_s);
+  if (!reply) return complain_unreachable(reply.fault());
+  json::value tests;
+  const int code = print_reply(*reply, options, show, tests);
+  return code != exit_done || all_tests_passed(tests) ? code : static_cast<int>(exit_negative);
+}
+
 }  // namespace
 
 int run_status(const Options& options) { return print_get("/v1/status", options, show_status); }
@@ -97,23 +107,8 @@ int run_counters(const Options& options) {
   return print_get("/v1/counters", options, [&](const json::value& counters) { return show_counters(counters, options.all); });
 }
 
-int run_traversal_test(const Options& options) {
-  std::string target = "/v1/traversal/test" + (options.argument.empty() ? "" : "?zone=" + ApiClient::encode(options.argument));
-  auto reply = ApiClient(options.socket).post(target, "", test_patience_s);
-  if (!reply) return complain_unreachable(reply.fault());
-  json::value tests;
-  int code = print_reply(*reply, options, show_tests, tests);
-  return code != exit_done || all_tests_passed(tests) ? code : static_cast<int>(exit_negative);
-}
-
-int run_discovery_test(const Options& options) {
-  std::string target = "/v1/discovery/test" + (options.argument.empty() ? "" : "?domain=" + ApiClient::encode(options.argument));
-  auto reply = ApiClient(options.socket).post(target, "", test_patience_s);
-  if (!reply) return complain_unreachable(reply.fault());
-  json::value tests;
-  int code = print_reply(*reply, options, show_discovery, tests);
-  return code != exit_done || all_tests_passed(tests) ? code : static_cast<int>(exit_negative);
-}
+int run_traversal_test(const Options& options) { return run_tests("/v1/traversal/test", "zone", options, show_tests); }
+int run_discovery_test(const Options& options) { return run_tests("/v1/discovery/test", "domain", options, show_discovery); }
 
 int run_apply(const Options& options) {
   std::string document;

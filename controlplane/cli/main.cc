@@ -158,7 +158,7 @@ class CommandLine {
     add_slot(show);
     add_form(show);
     show->add_option("--family", wish.family, "rsa or ecdsa");
-    CLI::App* request = add(*cert, "request", "Makes a key and a signing request with the names that the slot needs", "sallyport cert request server --preview\n         sallyport cert request domain/example.com --key ecdsa-p256 > example.csr", run_request);
+    CLI::App* request = add(*cert, "request", "Makes a key and a signing request with the names that the slot needs", "sallyport cert request server --preview\n         sallyport cert request domain/example.com --key ecdsa-p256, then: sallyport cert requests domain/example.com > example.csr", run_request);
     add_slot(request);
     request->add_option("--key", wish.key_kind, "rsa-2048, rsa-3072, rsa-4096, ecdsa-p256 or ecdsa-p384");
     request->add_option("--digest", wish.digest, "sha256, sha384 or sha512");
@@ -228,7 +228,7 @@ class CommandLine {
     pair->add_option("--host", wish.host, "Name or address of this node that C dials; default its FQDN");
     add(*pair, "list", "Own certificates, nodes that joined, tokens that were not used", "sallyport pair list", run_pair_list);
     add(*pair, "withdraw", "A token can no longer be used", "sallyport pair withdraw 3f2a91bc00112233", run_pair_withdraw)->add_option("ID", wish.id, "As listed")->required();
-    add(*pair, "renew", "Renews a certificate now", "sallyport pair renew edge.example.com", run_pair_renew)->add_option("PEER", wish.node, "On C, as listed; on E nothing: its own");
+    add(*pair, "renew", "Renews a certificate now", "sallyport pair renew edge.example.com", run_pair_renew)->add_option("PEER", wish.node, "As listed; not needed if there is one only");
     CLI::App* remove = add(*pair, "remove", "On E: refuses a node that joined; on C: forgets the certificate for a peer", "sallyport pair remove c1.inside.example.com", run_pair_remove);
     remove->add_option("NODE", wish.node, "As listed")->required();
     remove->add_flag("--yes,-y", options_.yes, "Do not ask");

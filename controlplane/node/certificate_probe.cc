@@ -37,8 +37,8 @@ Outcome<std::shared_ptr<tls::CredentialStore>> trust_of(Node& node, TrustPurpose
 
 }  // namespace
 
-std::vector<std::string> findings_of(const std::vector<CertificatePtr>& chain, const std::string& host, X509_STORE* trust, const std::string& trust_origin, const std::string& purpose) {
-  std::vector<std::string> findings;
+ProbeFindings findings_of(const std::vector<CertificatePtr>& chain, const std::string& host, X509_STORE* trust, const std::string& trust_origin, const std::string& purpose) {
+  ProbeFindings findings;
   const tls::PeerCertificate said = tls::describe_certificate(chain.front().get());
   const ChainStack presented(sk_X509_new_null(), [](stack_st_X509* list) { sk_X509_free(list); });
   for (const CertificatePtr& link : chain) sk_X509_push(presented.get(), link.get());
@@ -47,10 +47,12 @@ std::vector<std::string> findings_of(const std::vector<CertificatePtr>& chain, c
   question.presented_chain = presented.get();
   question.trust = trust;
   question.trust_origin = trust_origin.empty() ? "trust for " + purpose + ", which is empty" : trust_origin;
-  if (const tls::PeerVerdict verdict = tls::judge_peer(question); verdict.failure) findings.push_back("not trusted: " + verdict.failure->text + (verdict.failure->remedy.empty() ? "" : "; " + verdict.failure->remedy));
+  const tls::PeerVerdict verdict = tls::judge_peer(question);
+  findings.is_trusted = !verdict.failure;
+  if (verdict.failure) findings.texts.push_back("not trusted: " + verdict.failure->text + (verdict.failure->remedy.empty() ? "" : "; " + verdict.failure->remedy));
   if (const tls::NameVerdict names = tls::match_name(said, host, tls::WildcardRule::refuse); !names.matched)
-    findings.push_back(fmt::format("{}: the certificate has no SAN for it ({}); have it issued anew with that name, since a common name does not count", host, said.names_text()));
-  if (is_self_signed(said)) findings.push_back(fmt::format("self-signed, subject {}: trusting it means trusting this one certificate, and another one when it is replaced; one of an authority is recommended", said.subject));
+    findings.texts.push_back(fmt::format("{}: the certificate has no SAN for it ({}); have it issued anew with that name, since a common name does not count", host, said.names_text()));
+  if (is_self_signed(said)) findings.texts.push_back(fmt::format("self-signed, subject {}: trusting it means trusting this one certificate, and another one when it is replaced; one of an authority is recommended", said.subject));
   return findings;
 }
 
@@ -86,8 +88,9 @@ boost::asio::awaitable<Outcome<ProbedView>> run_certificate_probe(Node& node, st
     view.chain.push_back({said.subject, said.issuer, said.serial, said.fingerprint_sha256, config::utc(said.not_after_s), said.names_text(), certificates::pem_of(link.get()), is_self_signed(said)});
   }
   const auto snapshot = (*trust)->snapshot();
-  view.findings = findings_of(chain, host, snapshot->trust(), snapshot->trust_origin(), purpose);
-  view.is_trusted = view.findings.empty() || !view.findings.front().starts_with("not trusted");
+  ProbeFindings findings = findings_of(chain, host, snapshot->trust(), snapshot->trust_origin(), purpose);
+  view.is_trusted = findings.is_trusted;
+  view.findings = std::move(findings.texts);
   co_return view;
 }
 

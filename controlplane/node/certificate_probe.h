@@ -14,7 +14,12 @@ namespace sallyport::node {
 
 boost::asio::awaitable<Outcome<api::ProbedView>> run_certificate_probe(Node& node, std::string host, std::uint16_t port, std::string purpose);
 
-// Pure; trust: of the purpose. chain: as it was presented, leaf first.
-std::vector<std::string> findings_of(const std::vector<certificates::CertificatePtr>& chain, const std::string& host, X509_STORE* trust, const std::string& trust_origin, const std::string& purpose);
+struct ProbeFindings {
+  bool is_trusted = false;
+  std::vector<std::string> texts;
+};
+
+// Pure; trust: of the purpose. chain: as it was presented, leaf first, not empty.
+ProbeFindings findings_of(const std::vector<certificates::CertificatePtr>& chain, const std::string& host, X509_STORE* trust, const std::string& trust_origin, const std::string& purpose);
 
 }  // namespace sallyport::node

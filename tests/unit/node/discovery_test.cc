@@ -38,19 +38,23 @@ TEST(CertificateProbe, B04_A12_WhatIsSaidOfACertificate) {
   const auto leaf = authority.issue({.common_name = "cm1.example.com", .names = "DNS:cm1.example.com"}).certificate;
   const Trust known({authority.certificate().get()}), nobody({});
   const std::vector<certificates::CertificatePtr> chain = {leaf};
-  EXPECT_THAT(findings_of(chain, "cm1.example.com", known.store.get(), "ca.pem", "call_control"), ElementsAre());
-  EXPECT_THAT(findings_of(chain, "cm1.example.com", nobody.store.get(), "", "call_control"), ElementsAre(AllOf(HasSubstr("not trusted"), HasSubstr("trust for call_control, which is empty"))));
+  const ProbeFindings good = findings_of(chain, "cm1.example.com", known.store.get(), "ca.pem", "call_control");
+  EXPECT_TRUE(good.is_trusted);
+  EXPECT_THAT(good.texts, ElementsAre());
+  EXPECT_THAT(findings_of(chain, "cm1.example.com", nobody.store.get(), "", "call_control").texts, ElementsAre(AllOf(HasSubstr("not trusted"), HasSubstr("trust for call_control, which is empty"))));
   // B04: the name of the node stands in the CN only.
   const auto nameless = authority.issue({.common_name = "cm1.example.com", .names = "DNS:other.example.com"}).certificate;
-  EXPECT_THAT(findings_of({nameless}, "cm1.example.com", known.store.get(), "ca.pem", "call_control"), ElementsAre(HasSubstr("cm1.example.com: the certificate has no SAN for it (DNS:other.example.com)")));
+  EXPECT_THAT(findings_of({nameless}, "cm1.example.com", known.store.get(), "ca.pem", "call_control").texts, ElementsAre(HasSubstr("cm1.example.com: the certificate has no SAN for it (DNS:other.example.com)")));
 }
 
 TEST(CertificateProbe, B02_A14_ASelfSignedOneIsTrustedByItselfAndSaidToBe) {
   const auto key = certificates::test::new_key();
   const auto own = certificates::test::sign({.common_name = "guest1.example.com", .names = "DNS:guest1.example.com"}, key.get(), nullptr, key.get());
   const Trust itself({own.get()}), nobody({});
-  EXPECT_THAT(findings_of({own}, "guest1.example.com", itself.store.get(), "store", "guests"), ElementsAre(HasSubstr("self-signed, subject")));
-  EXPECT_THAT(findings_of({own}, "guest1.example.com", nobody.store.get(), "", "guests"), ElementsAre(HasSubstr("not trusted"), HasSubstr("self-signed")));
+  EXPECT_TRUE(findings_of({own}, "guest1.example.com", itself.store.get(), "store", "guests").is_trusted);
+  EXPECT_FALSE(findings_of({own}, "guest1.example.com", nobody.store.get(), "", "guests").is_trusted);
+  EXPECT_THAT(findings_of({own}, "guest1.example.com", itself.store.get(), "store", "guests").texts, ElementsAre(HasSubstr("self-signed, subject")));
+  EXPECT_THAT(findings_of({own}, "guest1.example.com", nobody.store.get(), "", "guests").texts, ElementsAre(HasSubstr("not trusted"), HasSubstr("self-signed")));
 }
 
 }  // namespace
