@@ -94,6 +94,57 @@ def served_to_c(stage):
         return _serial_of(ssl.DER_cert_to_PEM_cert(secured.getpeercert(binary_form=True)))
 
 
+def test_c13_c19_c22_c23_c27_what_the_page_of_a_domain_does(stage):
+    """Create, request with its properties, show and download, upload, show, delete: each by command, and a key is never shown (C20, C21)."""
+    lab, edge, name = stage.lab, stage.lab.edge, "100.example-name.com"  # C15
+    slot = f"domain/{name}"
+    edge.sallyport("domain", "add", name)
+    edge.sallyport("cert", "request", slot, "--key", "rsa-2048", "--digest", "sha384", "--organization", "Example", "--country", "DE")
+    pem, decoded = edge.sallyport("cert", "requests", slot), edge.sallyport("cert", "requests", slot, "--form", "decoded")
+    require(pem.startswith("-----BEGIN CERTIFICATE REQUEST-----"), pem[:80])
+    require("sha384" in decoded.lower() and "O=Example" in decoded and f"DNS:collab-edge.{name}" in decoded, decoded)
+    stage.made += 1
+    answer = lab.folder / f"answer{stage.made}.pem"
+    answer.write_text(stage.authority.answer(f"answer{stage.made}", pem, (name, f"collab-edge.{name}")))
+    serial = edge.ask("cert", "upload", slot, answer)["serial"]
+    require(served(lab, name) == serial, "the uploaded certificate does not serve")
+    shown = edge.sallyport("cert", "show", slot, "--form", "decoded")
+    require(f"DNS:{name}" in shown and "Signature Algorithm" in shown, shown[:200])
+    shown = edge.sallyport("cert", "show", slot, "--form", "pem")
+    require(shown.startswith("-----BEGIN CERTIFICATE-----") and "KEY" not in shown, shown[:80])
+    edge.sallyport("cert", "delete", slot, "--yes")
+    require(served(lab, name) == served(lab, plan.EDGE_NAME), "without a certificate of its own the platform's serves (C07)")
+    edge.sallyport("domain", "delete", name, "--yes")
+
+
+def test_b29_c03_c05_c06_what_clients_find_of_a_domain_is_told_step_by_step(stage):
+    edge = stage.lab.edge
+    code, out, complaint = edge.try_sallyport("discovery", "test", plan.DOMAIN, "--json")
+    require(code == 0, f"{out} {complaint}")
+    own, domain = json.loads(out)
+    steps = [(step["layer"], step["verdict"]) for step in domain["steps"]]
+    require(("sips", "passed") in steps and ("collab_edge", "passed") in steps and ("address", "passed") in steps and ("sni", "passed") in steps, f"{steps}")
+    require(own["passed"], f"{own}")
+    code, out, _ = edge.try_sallyport("discovery", "test", "nowhere.example.org")
+    require(code == 1 and "no client finds this node by the domain" in out, out)
+    require("this node is C" in stage.lab.core.try_sallyport("discovery", "test")[2], "C tests what is E's")
+
+
+def test_a12_b01_what_call_control_shows_is_told_before_it_is_trusted(stage):
+    core = stage.lab.core
+    shown = core.ask("trust", "probe", "call_control", plan.CM_NAME, "--port", "5061", "--port", "9")
+    refused, probed = sorted(shown, key=lambda each: each["port"])
+    require("refused" in refused["error"], f"{refused}")
+    require(probed["trusted"] and probed["findings"] == [], f"the authority of the node file vouches for it: {probed}")
+    told = core.ask("trust", "probe", "guests", plan.CM_NAME, "--port", "5061")[0]
+    require(not told["trusted"] and "trust for guests, which is empty" in told["findings"][0], f"{told}")
+    core.sallyport("trust", "add", "guests", stage.lab.wallet.authority.certificate)
+    told = core.ask("trust", "probe", "guests", plan.CM_NAME, "--port", "5061")[0]
+    require(told["trusted"], f"A14: after it was added {told}")
+    entry = core.ask("trust", "list", "--purpose", "guests")[0]
+    core.sallyport("trust", "remove", "guests", entry["fingerprint_sha256"][:16], "--yes")
+
+
 def test_a10_b15_certificates_keys_and_authorities_change_under_calls_and_nothing_ends(stage):
     lab, edge, core = stage.lab, stage.lab.edge, stage.lab.core
     rounds = LONG_ROUNDS if lab.is_long else ROUNDS
@@ -190,7 +241,7 @@ def test_certificates_outlive_the_control_plane(stage):
     require(code == 0 and "PRIVATE KEY" not in out and out.startswith("-----BEGIN CERTIFICATE"), out[:100])
 
 
-def test_b14_b28_b35_what_c_is_told_e_knows_it_needs(stage):
+def test_b14_b25_b28_b34_b35_what_c_is_told_e_knows_it_needs(stage):
     """A chat node alias and a registration domain are set on C; E's alarm and its next request name them."""
     lab = stage.lab
     document = lab.core.site_path.read_text()
