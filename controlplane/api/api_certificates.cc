@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 #include <ctime>
 
+#include "controlplane/api/api_body.h"
 #include "controlplane/api/api_json.h"
 #include "controlplane/certificates/certificate_vault.h"
 #include "controlplane/certificates/key_maker.h"
@@ -23,45 +24,6 @@ using config::utc;
 constexpr std::size_t default_limit = 1000;
 
 ApiAnswer answer_text(std::string text) { return {200, "text/plain; charset=utf-8", std::move(text)}; }
-
-// The body of a request that changes something: one JSON object of strings, flags and lists of strings, with known members only.
-class Body {
- public:
-  static Outcome<Body> read(const ApiRequest& request, std::initializer_list<std::string_view> known) {
-    json::error_code error;
-    json::parse_options options;
-    options.max_depth = 8;
-    json::value value = json::parse(request.body, error, {}, options);
-    if (error || !value.is_object()) return Fault{FaultCode::invalid, request.path, "the body is no JSON object", "send an object; see docs/certificates.md"};
-    std::string list;
-    for (const std::string_view name : known) list += (list.empty() ? "" : ", ") + std::string(name);
-    for (const auto& member : value.get_object()) {
-      if (std::find(known.begin(), known.end(), std::string_view(member.key())) != known.end()) continue;
-      return Fault{FaultCode::invalid, request.path, "does not know the member \"" + std::string(member.key().substr(0, 64)) + "\"", "it knows: " + list};
-    }
-    return Body(std::move(value));
-  }
-  std::string text(std::string_view name) const {
-    const json::value* member = value_.get_object().if_contains(name);
-    return member != nullptr && member->is_string() ? std::string(member->get_string()) : std::string();
-  }
-  bool flag(std::string_view name) const {
-    const json::value* member = value_.get_object().if_contains(name);
-    return member != nullptr && member->is_bool() && member->get_bool();
-  }
-  std::vector<std::string> texts(std::string_view name) const {
-    std::vector<std::string> list;
-    const json::value* member = value_.get_object().if_contains(name);
-    if (member == nullptr || !member->is_array()) return list;
-    for (const json::value& each : member->get_array())
-      if (each.is_string()) list.emplace_back(each.get_string());
-    return list;
-  }
-
- private:
-  explicit Body(json::value value) : value_(std::move(value)) {}
-  json::value value_;
-};
 
 json::array texts(const std::vector<std::string>& list) { return json::array(list.begin(), list.end()); }
 
@@ -171,7 +133,7 @@ CertificateAnswer get_certificates(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_certificate(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"slot", "certificate", "key", "passphrase", "file", "dry_run"});
+  auto body = ApiBody::read(request, {"slot", "certificate", "key", "passphrase", "file", "dry_run"});
   if (!body) co_return answer_fault(body.fault());
   auto slot = certs::Slot::parse(body->text("slot"));
   if (!slot) co_return answer_fault(slot.fault());
@@ -243,7 +205,7 @@ CertificateAnswer get_requests(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_request(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"slot", "key", "digest", "names", "common_name", "organization", "unit", "locality", "state", "country", "preview"});
+  auto body = ApiBody::read(request, {"slot", "key", "digest", "names", "common_name", "organization", "unit", "locality", "state", "country", "preview"});
   if (!body) co_return answer_fault(body.fault());
   auto slot = certs::Slot::parse(body->text("slot"));
   if (!slot) co_return answer_fault(slot.fault());
@@ -329,7 +291,7 @@ CertificateAnswer get_domains(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_domain(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"name"});
+  auto body = ApiBody::read(request, {"name"});
   if (!body) co_return answer_fault(body.fault());
   auto added = parts.vault.add_domain(body->text("name"), request.actor);
   if (!added) co_return answer_fault(added.fault());
@@ -357,7 +319,7 @@ CertificateAnswer get_trust(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_trust(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"purpose", "certificates", "file"});
+  auto body = ApiBody::read(request, {"purpose", "certificates", "file"});
   if (!body) co_return answer_fault(body.fault());
   const auto purpose = certs::trust_purpose_from(body->text("purpose"));
   if (!purpose) co_return answer_fault({FaultCode::invalid, "trust purpose \"" + body->text("purpose").substr(0, 32) + "\"", "is none", "give one of " + certs::trust_purpose_list()});
@@ -408,7 +370,7 @@ CertificateAnswer get_acme(const ApiRequest&, ApiParts parts) {
 }
 
 CertificateAnswer post_acme_authority(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"name", "directory_url", "contacts", "ca_file", "preferred_root", "profile", "agrees_to_terms", "external_key_id", "external_hmac_key"});
+  auto body = ApiBody::read(request, {"name", "directory_url", "contacts", "ca_file", "preferred_root", "profile", "agrees_to_terms", "external_key_id", "external_hmac_key"});
   if (!body) co_return answer_fault(body.fault());
   certs::AcmeAuthority authority{body->text("name"), body->text("directory_url"), body->texts("contacts"), body->text("ca_file"), body->text("preferred_root"), body->text("profile"), body->text("external_key_id"), body->flag("agrees_to_terms"), ""};
   const store::Secret hmac_key(body->text("external_hmac_key"));
@@ -425,8 +387,10 @@ CertificateAnswer delete_acme_authority(const ApiRequest& request, ApiParts part
 }
 
 CertificateAnswer post_acme_setting(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"name", "value"});
+  auto body = ApiBody::read(request, {"name", "value"});
   if (!body) co_return answer_fault(body.fault());
+  // Who administers over the network does not choose which program of the machine is run.
+  if (!request.is_local && body->text("name") == "dns_hook") co_return answer_fault({FaultCode::refused, "ACME setting dns_hook", "names a program, which cannot be done over HTTPS", "use sallyport acme set on the node itself"});
   if (const auto done = parts.acme.set(body->text("name"), body->text("value"), request.actor); !done) co_return answer_fault(done.fault());
   parts.log.info("acme_changed", request.actor + ": setting " + body->text("name"));
   ApiAnswer shown = co_await get_acme(request, parts);
@@ -434,7 +398,7 @@ CertificateAnswer post_acme_setting(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_acme_slot(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"slot", "on"});
+  auto body = ApiBody::read(request, {"slot", "on"});
   if (!body) co_return answer_fault(body.fault());
   auto slot = certs::Slot::parse(body->text("slot"));
   if (!slot) co_return answer_fault(slot.fault());
@@ -445,7 +409,7 @@ CertificateAnswer post_acme_slot(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_acme_key(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"authority"});
+  auto body = ApiBody::read(request, {"authority"});
   if (!body) co_return answer_fault(body.fault());
   std::string name = body->text("authority");
   const auto changed = co_await parts.node.change_acme_key(name);
@@ -455,7 +419,7 @@ CertificateAnswer post_acme_key(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_acme_renewal(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"slot"});
+  auto body = ApiBody::read(request, {"slot"});
   if (!body) co_return answer_fault(body.fault());
   std::string slot = body->text("slot");
   const auto begun = co_await parts.node.renew_by_acme(slot);
@@ -464,7 +428,7 @@ CertificateAnswer post_acme_renewal(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_backup(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"passphrase"});
+  auto body = ApiBody::read(request, {"passphrase"});
   if (!body) co_return answer_fault(body.fault());
   std::string passphrase = body->text("passphrase");
   auto made = co_await parts.node.backup(std::move(passphrase));
@@ -479,7 +443,7 @@ CertificateAnswer get_certificate_settings(const ApiRequest&, ApiParts parts) {
 }
 
 CertificateAnswer post_certificate_setting(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"name", "value"});
+  auto body = ApiBody::read(request, {"name", "value"});
   if (!body) co_return answer_fault(body.fault());
   if (const auto done = parts.vault.set(body->text("name"), body->text("value"), request.actor); !done) co_return answer_fault(done.fault());
   parts.log.info("certificate_setting", request.actor + ": " + body->text("name") + " = " + body->text("value"));

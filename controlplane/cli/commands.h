@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/cli/api_client.h"
+
 namespace sallyport::cli {
 
 enum ExitCode : int {
@@ -35,8 +37,15 @@ struct BackupOptions {
   std::string file, passphrase_file, state_dir;
 };
 
+// Of account and audit.
+struct AccountOptions {
+  std::string name, role, password_file, session;
+  std::string actor, path, since, until, outcome;
+  std::uint64_t before = 0;
+};
+
 struct Options {
-  std::string socket;
+  ApiEndpoint endpoint;
   bool json = false;
   std::string argument;  // FILE, ID, ZONE, SECTION
   bool dry_run = false, yes = false, follow = false, all = false, active = false, markdown = false, once = false;
@@ -49,6 +58,7 @@ struct Options {
   std::uint32_t interval_s = 2;
   CertificateOptions certificate;
   BackupOptions backup;
+  AccountOptions account;
 };
 
 int run_status(const Options& options);

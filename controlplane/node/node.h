@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/accounts/audit_log.h"
+#include "controlplane/accounts/doorkeeper.h"
 #include "controlplane/calls/call_table.h"
 #include "controlplane/certificates/acme_store.h"
 #include "controlplane/certificates/certificate_vault.h"
@@ -75,6 +77,8 @@ class Node final : private media::MediaListener {
   certificates::CertificateVault& vault() { return *vault_; }
   certificates::AcmeStore& acme_store() { return *acme_store_; }
   AcmeKeeper& acme_keeper() { return *acme_keeper_; }
+  accounts::Doorkeeper& doorkeeper() { return *doorkeeper_; }
+  accounts::AuditLog& audit_log() { return *audit_log_; }
   const zones::MultiplexServer* multiplex_server() const { return multiplex_server_.get(); }  // null on C
   const std::vector<std::shared_ptr<zones::MultiplexClient>>& multiplex_clients() const { return multiplex_clients_; }
   const tls::Listener* multiplex_listener() const { return multiplex_listener_.get(); }  // null on C
@@ -93,6 +97,7 @@ class Node final : private media::MediaListener {
   tls::StreamEngine& engine() { return *engine_; }
   dns::Resolver& resolver() { return *resolver_; }
   const tls::CredentialStore& credentials() const { return *credentials_.listeners(); }
+  const std::shared_ptr<tls::CredentialStore>& listener_credentials() const { return credentials_.listeners(); }
   const tls::CredentialStore& call_control_credentials() const { return *credentials_.call_control(); }
   std::vector<certificates::CertificateAlarm> certificate_alarms() const;
   // What decides which names this node's certificates need.
@@ -117,6 +122,7 @@ class Node final : private media::MediaListener {
   // The operator changed the site: zones that did not change keep their connections.
   void apply_site(const store::SiteConfig& before, const store::SiteConfig& after);
   Outcome<> open_store();
+  Outcome<> open_accounts();
   void start_acme();
   // The next handshakes show and trust what the store holds now; nothing that is connected ends.
   void apply_certificates();
@@ -189,6 +195,9 @@ class Node final : private media::MediaListener {
   std::unique_ptr<certificates::CertificateVault> vault_;
   std::unique_ptr<certificates::AcmeStore> acme_store_;
   std::shared_ptr<AcmeKeeper> acme_keeper_;
+  std::unique_ptr<accounts::AccountStore> account_store_;
+  std::unique_ptr<accounts::AuditLog> audit_log_;
+  std::unique_ptr<accounts::Doorkeeper> doorkeeper_;
   uint64_t last_hop_id_ = 0;
 };
 
