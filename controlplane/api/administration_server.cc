@@ -26,6 +26,7 @@ using std::chrono::seconds;
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t write_bytes = 64 << 10;
 constexpr std::uint64_t max_login_bytes = 4096;  // of who is not known yet
+constexpr std::uint64_t max_unwanted_bytes = 64 << 10;  // read although the request is refused, for the sake of the next
 constexpr seconds session_look_interval{1};
 constexpr std::chrono::milliseconds farewell_deadline{2000};
 
@@ -173,8 +174,11 @@ class Server final : public std::enable_shared_from_this<Server> {
     std::optional<ApiAnswer> refused = judge_head(link, head_bytes, head, request);
     if (refused) {
       if (!request.method.empty()) parts_.audit.note(request, refused->status);
-      co_await send(link, head, *refused, false);
-      co_return false;
+      // Who is logged in may go on over the same connection; a stranger pays with a handshake for each guess.
+      bool may_stay = !request.account.empty() && head.keep_alive && !head.expects_continue && head.body_bytes <= max_unwanted_bytes;
+      if (may_stay) may_stay = co_await read_body(link, head, request.body);
+      const bool is_told = co_await send(link, head, *refused, may_stay);
+      co_return is_told && may_stay;
     }
     const bool has_body = co_await read_body(link, head, request.body);
     if (!has_body) co_return false;

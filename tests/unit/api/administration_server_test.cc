@@ -199,6 +199,10 @@ TEST(AdministrationServer, OneConnectionServesManyRequestsOneAfterTheOther) {
   std::size_t answers = 0;
   for (std::size_t at = 0; (at = text.find("HTTP/1.1 200 OK", at)) != std::string::npos; ++at) ++answers;
   EXPECT_EQ(answers, 3u);
+  // Also after one that was refused, whose body nobody wanted.
+  TlsClient other(server.port, server.ca());
+  other.send(server.text_of("POST", "/v1/domains", R"({"name":"b.example.com"})", "Cookie: " + anna.cookie + "\r\n", true) + server.text_of("GET", "/v1/status", "", anna.fields()));
+  EXPECT_THAT(other.read_to_end(), AllOf(StartsWith("HTTP/1.1 403"), HasSubstr("HTTP/1.1 200 OK")));
 }
 
 TEST(AdministrationServer, HeadBodyTimeAndConnectionsAreBounded) {
