@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Administration over HTTPS: operators in namespaces of their own log in at both nodes, while a call runs and strangers knock."""
 import json
+import os
+import pty
 import re
+import select
 import shutil
 import threading
 from types import SimpleNamespace
@@ -171,6 +174,38 @@ def test_the_command_works_over_https(stage):
     path.write_text(sallyport("export"))
     require("nothing to change" in sallyport("apply", "--yes", path), "an export applied again")
     require(not [each for each in json.loads(stage.edge.sallyport("account", "sessions", "--json")) if each["account"] == "anna"], "a session stayed")
+
+
+def test_passwords_are_asked_for_without_being_shown(stage):
+    """At a terminal, twice for a new one; two that differ change nothing."""
+    for typed, wanted, said in ((("seven green bottles 1", "seven green bottles 2"), 1, "not the same"),
+                                (("seven green bottles 1", "seven green bottles 1"), 0, "account vera made")):
+        code, shown = _at_a_terminal((stage.core.program, "--socket", stage.core.socket_path, "account", "add", "vera", "--role", "read"), typed)
+        require(code == wanted and said in shown, f"{code}: {shown}")
+        require("bottles" not in shown, f"the password was shown: {shown}")
+    require(operator(stage).log_in("vera", "seven green bottles 1").status == 201, "vera does not come in")
+
+
+def _at_a_terminal(argv, answers, patience_s=20):
+    """(exit code, what the terminal showed) of a program that has it for itself and is given each answer when it asks."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(argv[0], [str(word) for word in argv])
+    shown, answers = b"", list(answers)
+    asked = 0
+    while select.select([terminal], [], [], patience_s)[0]:
+        try:
+            part = os.read(terminal, 4096)
+        except OSError:  # its end
+            break
+        if not part:
+            break
+        shown += part
+        while answers and shown.count(b": ") > asked:
+            asked += 1
+            os.write(terminal, answers.pop(0).encode() + b"\n")
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown.decode()
 
 
 def test_the_last_administrator_stays_unless_the_node_itself_says_otherwise(stage):
