@@ -134,7 +134,7 @@ CertificateAnswer get_certificates(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_certificate(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"slot", "certificate", "key", "passphrase", "file", "dry_run"});
+  auto body = ApiBody::read(request, {"slot", "certificate", "key", "passphrase", "file", "dry_run"});
   if (!body) co_return answer_fault(body.fault());
   auto slot = certs::Slot::parse(body->text("slot"));
   if (!slot) co_return answer_fault(slot.fault());
@@ -206,7 +206,7 @@ CertificateAnswer get_requests(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_request(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"slot", "key", "digest", "names", "common_name", "organization", "unit", "locality", "state", "country", "preview"});
+  auto body = ApiBody::read(request, {"slot", "key", "digest", "names", "common_name", "organization", "unit", "locality", "state", "country", "preview"});
   if (!body) co_return answer_fault(body.fault());
   auto slot = certs::Slot::parse(body->text("slot"));
   if (!slot) co_return answer_fault(slot.fault());
@@ -292,7 +292,7 @@ CertificateAnswer get_domains(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_domain(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"name"});
+  auto body = ApiBody::read(request, {"name"});
   if (!body) co_return answer_fault(body.fault());
   auto added = parts.vault.add_domain(body->text("name"), request.actor);
   if (!added) co_return answer_fault(added.fault());
@@ -320,7 +320,7 @@ CertificateAnswer get_trust(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_trust(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"purpose", "certificates", "file"});
+  auto body = ApiBody::read(request, {"purpose", "certificates", "file"});
   if (!body) co_return answer_fault(body.fault());
   const auto purpose = certs::trust_purpose_from(body->text("purpose"));
   if (!purpose) co_return answer_fault({FaultCode::invalid, "trust purpose \"" + body->text("purpose").substr(0, 32) + "\"", "is none", "give one of " + certs::trust_purpose_list()});
@@ -368,7 +368,7 @@ void compare_self_signed(std::vector<std::pair<std::uint16_t, ProbedView>>& prob
 }
 
 CertificateAnswer post_trust_probe(const ApiRequest& request, ApiParts parts) {
-  const auto body = Body::read(request, {"host", "ports", "purpose"});
+  const auto body = ApiBody::read(request, {"host", "ports", "purpose"});
   if (!body) co_return answer_fault(body.fault());
   const auto ports = body->ports("ports", most_probed_ports);
   if (!ports) co_return answer_fault(ports.fault());
@@ -408,7 +408,7 @@ CertificateAnswer get_acme(const ApiRequest&, ApiParts parts) {
 }
 
 CertificateAnswer post_acme_authority(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"name", "directory_url", "contacts", "ca_file", "preferred_root", "profile", "agrees_to_terms", "external_key_id", "external_hmac_key"});
+  auto body = ApiBody::read(request, {"name", "directory_url", "contacts", "ca_file", "preferred_root", "profile", "agrees_to_terms", "external_key_id", "external_hmac_key"});
   if (!body) co_return answer_fault(body.fault());
   certs::AcmeAuthority authority{body->text("name"), body->text("directory_url"), body->texts("contacts"), body->text("ca_file"), body->text("preferred_root"), body->text("profile"), body->text("external_key_id"), body->flag("agrees_to_terms"), ""};
   const store::Secret hmac_key(body->text("external_hmac_key"));
@@ -425,8 +425,10 @@ CertificateAnswer delete_acme_authority(const ApiRequest& request, ApiParts part
 }
 
 CertificateAnswer post_acme_setting(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"name", "value"});
+  auto body = ApiBody::read(request, {"name", "value"});
   if (!body) co_return answer_fault(body.fault());
+  // Who administers over the network does not choose which program of the machine is run.
+  if (!request.is_local && body->text("name") == "dns_hook") co_return answer_fault({FaultCode::refused, "ACME setting dns_hook", "names a program, which cannot be done over HTTPS", "use sallyport acme set on the node itself"});
   if (const auto done = parts.acme.set(body->text("name"), body->text("value"), request.actor); !done) co_return answer_fault(done.fault());
   parts.log.info("acme_changed", request.actor + ": setting " + body->text("name"));
   ApiAnswer shown = co_await get_acme(request, parts);
@@ -434,7 +436,7 @@ CertificateAnswer post_acme_setting(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_acme_slot(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"slot", "on"});
+  auto body = ApiBody::read(request, {"slot", "on"});
   if (!body) co_return answer_fault(body.fault());
   auto slot = certs::Slot::parse(body->text("slot"));
   if (!slot) co_return answer_fault(slot.fault());
@@ -445,7 +447,7 @@ CertificateAnswer post_acme_slot(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_acme_key(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"authority"});
+  auto body = ApiBody::read(request, {"authority"});
   if (!body) co_return answer_fault(body.fault());
   std::string name = body->text("authority");
   const auto changed = co_await parts.node.change_acme_key(name);
@@ -455,7 +457,7 @@ CertificateAnswer post_acme_key(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_acme_renewal(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"slot"});
+  auto body = ApiBody::read(request, {"slot"});
   if (!body) co_return answer_fault(body.fault());
   std::string slot = body->text("slot");
   const auto begun = co_await parts.node.renew_by_acme(slot);
@@ -464,7 +466,7 @@ CertificateAnswer post_acme_renewal(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_backup(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"passphrase"});
+  auto body = ApiBody::read(request, {"passphrase"});
   if (!body) co_return answer_fault(body.fault());
   std::string passphrase = body->text("passphrase");
   auto made = co_await parts.node.backup(std::move(passphrase));
@@ -479,7 +481,7 @@ CertificateAnswer get_certificate_settings(const ApiRequest&, ApiParts parts) {
 }
 
 CertificateAnswer post_certificate_setting(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"name", "value"});
+  auto body = ApiBody::read(request, {"name", "value"});
   if (!body) co_return answer_fault(body.fault());
   if (const auto done = parts.vault.set(body->text("name"), body->text("value"), request.actor); !done) co_return answer_fault(done.fault());
   parts.log.info("certificate_setting", request.actor + ": " + body->text("name") + " = " + body->text("value"));

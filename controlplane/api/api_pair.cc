@@ -57,7 +57,7 @@ Answer get_pair(const ApiRequest&, ApiParts parts) {
 }
 
 Answer post_join_token(const ApiRequest& request, ApiParts parts) {
-  const auto body = Body::read(request, {"zone", "seconds", "host"});
+  const auto body = ApiBody::read(request, {"zone", "seconds", "host"});
   if (!body) co_return answer_fault(body.fault());
   std::string zone = body->text("zone"), host = body->text("host"), actor = request.actor;
   const std::int64_t seconds = body->number("seconds", default_token_life_s);
@@ -76,7 +76,7 @@ Answer delete_join_token(const ApiRequest& request, ApiParts parts) {
 }
 
 Answer post_join(const ApiRequest& request, ApiParts parts) {
-  const auto body = Body::read(request, {"token", "password"});
+  const auto body = ApiBody::read(request, {"token", "password"});
   if (!body) co_return answer_fault(body.fault());
   std::string token = body->text("token"), actor = request.actor;
   const auto joined = co_await parts.node.join_pair(std::move(token), std::move(actor));
@@ -91,7 +91,7 @@ Answer post_join(const ApiRequest& request, ApiParts parts) {
 }
 
 Answer post_pair_renewal(const ApiRequest& request, ApiParts parts) {
-  const auto body = Body::read(request, {"peer"});
+  const auto body = ApiBody::read(request, {"peer"});
   if (!body) co_return answer_fault(body.fault());
   std::string peer = body->text("peer");
   const auto begun = co_await parts.node.renew_pair(peer);

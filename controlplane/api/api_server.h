@@ -10,6 +10,8 @@
 #include <memory>
 #include <string>
 
+#include "controlplane/accounts/doorkeeper.h"
+#include "controlplane/api/api_audit.h"
 #include "controlplane/api/event_log.h"
 #include "controlplane/api/metrics.h"
 #include "controlplane/api/node_view.h"
@@ -38,6 +40,8 @@ struct ApiParts {
   certificates::AcmeStore& acme;
   MetricRegistry& metrics;
   EventLog& log;
+  accounts::Doorkeeper& door;
+  AuditTrail& audit;
 };
 
 class ApiServer {

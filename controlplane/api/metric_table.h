@@ -19,6 +19,10 @@ struct MetricInfo {
 inline constexpr MetricInfo metric_table[] = {
     {"api_requests_total", "outcome", "Requests to the administration interface by outcome."},
     {"api_connections_refused_total", "", "Connections to the administration interface above the limit."},
+    {"administration_logins_total", "outcome", "Tries to log in over HTTPS, by what came of them."},
+    {"administration_requests_total", "outcome", "Requests over HTTPS by what was made of their session: admitted, none, too fast, token against forged requests wrong, role too low."},
+    {"administration_sessions", "", "Sessions that are open."},
+    {"audit_entries_total", "outcome", "Requests for changes by what the audit log made of them: a row, a number in a row (strangers beyond two a second), or nothing because it could not be written."},
     {"calls_running", "", "Calls that this node anchors now."},
     {"registrations", "", "Clients registered through this node."},
     {"calls_begun_total", "", "Calls begun, adopted ones not counted."},

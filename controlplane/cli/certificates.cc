@@ -7,6 +7,7 @@
 #include <functional>
 #include <iostream>
 
+#include "controlplane/cli/reply.h"
 #include "controlplane/cli/api_client.h"
 #include "controlplane/cli/dialogue.h"
 #include "controlplane/cli/json_text.h"
@@ -122,7 +123,7 @@ std::string show_acme(const json::value& value) {
 }
 
 int turn_acme(const Options& options, bool on) {
-  return print(ApiClient(options.socket).post("/v1/acme/slots", json::serialize(json::object{{"slot", options.certificate.slot}, {"on", on}})), options, show_acme);
+  return print(ApiClient(options.endpoint).post("/v1/acme/slots", json::serialize(json::object{{"slot", options.certificate.slot}, {"on", on}})), options, show_acme);
 }
 
 std::string show_trust(const json::value& list) {
@@ -133,11 +134,11 @@ std::string show_trust(const json::value& list) {
 
 }  // namespace
 
-int run_certificates(const Options& options) { return print(ApiClient(options.socket).get("/v1/certificates" + query({{"limit", std::to_string(options.limit)}})), options, show_certificates); }
+int run_certificates(const Options& options) { return print(ApiClient(options.endpoint).get("/v1/certificates" + query({{"limit", std::to_string(options.limit)}})), options, show_certificates); }
 
 int run_certificate(const Options& options) {
   const CertificateOptions& wish = options.certificate;
-  const auto reply = ApiClient(options.socket).get("/v1/certificates" + query({{"slot", wish.slot}, {"family", wish.family}, {"form", wish.form}}));
+  const auto reply = ApiClient(options.endpoint).get("/v1/certificates" + query({{"slot", wish.slot}, {"family", wish.family}, {"form", wish.form}}));
   return print(reply, options, wish.form.empty() ? std::function<std::string(const json::value&)>(show_certificate) : nullptr);
 }
 
@@ -156,18 +157,18 @@ int run_upload(const Options& options) {
     body["passphrase"] = text;
   }
   OPENSSL_cleanse(text.data(), text.size());
-  return print(ApiClient(options.socket).post("/v1/certificates", json::serialize(body)), options, show_installed);
+  return print(ApiClient(options.endpoint).post("/v1/certificates", json::serialize(body)), options, show_installed);
 }
 
 int run_delete_certificate(const Options& options) {
   const CertificateOptions& wish = options.certificate;
   if (!options.json && !is_confirmed(options, "delete the certificate of " + wish.slot + "?")) return complain("nothing was changed", exit_negative);
-  return print(ApiClient(options.socket).erase("/v1/certificates" + query({{"slot", wish.slot}, {"family", wish.family}})), options, [&](const json::value&) { return "deleted; effect on connections: none, the next handshake shows what is left\n"; });
+  return print(ApiClient(options.endpoint).erase("/v1/certificates" + query({{"slot", wish.slot}, {"family", wish.family}})), options, [&](const json::value&) { return "deleted; effect on connections: none, the next handshake shows what is left\n"; });
 }
 
 int run_explain(const Options& options) {
   const CertificateOptions& wish = options.certificate;
-  return print(ApiClient(options.socket).get("/v1/certificates/explain" + query({{"sni", wish.sni}, {"port", wish.port == 0 ? "" : std::to_string(wish.port)}})), options,
+  return print(ApiClient(options.endpoint).get("/v1/certificates/explain" + query({{"sni", wish.sni}, {"port", wish.port == 0 ? "" : std::to_string(wish.port)}})), options,
                [](const json::value& value) { return "listener  " + at(value, "listener") + "\nname      " + (at(value, "sni").empty() ? "none (no SNI)" : printable(at(value, "sni"))) + "\n" + at(value, "text") + "\n"; });
 }
 
@@ -175,9 +176,9 @@ int run_requests(const Options& options) {
   const CertificateOptions& wish = options.certificate;
   if (!wish.slot.empty()) {
     const std::string form = wish.form.empty() ? "pem" : wish.form;
-    return print(ApiClient(options.socket).get("/v1/requests" + query({{"slot", wish.slot}, {"form", options.json ? "" : form}})), options, nullptr);
+    return print(ApiClient(options.endpoint).get("/v1/requests" + query({{"slot", wish.slot}, {"form", options.json ? "" : form}})), options, nullptr);
   }
-  return print(ApiClient(options.socket).get("/v1/requests"), options, [](const json::value& list) {
+  return print(ApiClient(options.endpoint).get("/v1/requests"), options, [](const json::value& list) {
     TextTable table({"SLOT", "KEY", "DIGEST", "MADE", "ON", "NAMES"});
     for (const json::value& each : items(list)) table.add({at(each, "slot"), at(each, "key"), at(each, "digest"), at(each, "made"), at(each, "made_on"), at(each, "names")});
     return table.is_empty() ? std::string("no open requests\n") : table.text();
@@ -188,28 +189,28 @@ int run_request(const Options& options) {
   const CertificateOptions& wish = options.certificate;
   json::object body{{"slot", wish.slot}, {"key", wish.key_kind}, {"digest", wish.digest}, {"preview", options.dry_run}, {"names", json::array(wish.names.begin(), wish.names.end())},
                     {"common_name", wish.common_name}, {"organization", wish.organization}, {"unit", wish.unit}, {"locality", wish.locality}, {"state", wish.state}, {"country", wish.country}};
-  return print(ApiClient(options.socket).post("/v1/requests", json::serialize(body)), options, options.dry_run ? show_preview : show_request);
+  return print(ApiClient(options.endpoint).post("/v1/requests", json::serialize(body)), options, options.dry_run ? show_preview : show_request);
 }
 
 int run_discard(const Options& options) {
   const CertificateOptions& wish = options.certificate;
-  return print(ApiClient(options.socket).erase("/v1/requests" + query({{"slot", wish.slot}})), options, [&](const json::value&) { return "request for " + wish.slot + " discarded, its key with it\n"; });
+  return print(ApiClient(options.endpoint).erase("/v1/requests" + query({{"slot", wish.slot}})), options, [&](const json::value&) { return "request for " + wish.slot + " discarded, its key with it\n"; });
 }
 
 int run_certificate_settings(const Options& options) {
   const CertificateOptions& wish = options.certificate;
   const auto show = [](const json::value& value) { return "mode                      " + at(value, "mode") + "\nduplicate_self_signed_cn  " + at(value, "duplicate_self_signed_cn") + "\nweak_keys                 " + at(value, "weak_keys") + "\n"; };
-  if (wish.name.empty()) return print(ApiClient(options.socket).get("/v1/certificate-settings"), options, show);
-  return print(ApiClient(options.socket).post("/v1/certificate-settings", json::serialize(json::object{{"name", wish.name}, {"value", wish.value}})), options, show);
+  if (wish.name.empty()) return print(ApiClient(options.endpoint).get("/v1/certificate-settings"), options, show);
+  return print(ApiClient(options.endpoint).post("/v1/certificate-settings", json::serialize(json::object{{"name", wish.name}, {"value", wish.value}})), options, show);
 }
 
 int run_probe_trust(const Options& options) {
   const CertificateOptions& wish = options.certificate;
   json::object body{{"host", wish.name}, {"ports", json::array(wish.ports.begin(), wish.ports.end())}, {"purpose", wish.purpose}};
-  return print(ApiClient(options.socket).post("/v1/trust/probe", json::serialize(body), 60), options, show_probe);
+  return print(ApiClient(options.endpoint).post("/v1/trust/probe", json::serialize(body), 60), options, show_probe);
 }
 
-int run_acme(const Options& options) { return print(ApiClient(options.socket).get("/v1/acme"), options, show_acme); }
+int run_acme(const Options& options) { return print(ApiClient(options.endpoint).get("/v1/acme"), options, show_acme); }
 int run_acme_on(const Options& options) { return turn_acme(options, true); }
 int run_acme_off(const Options& options) { return turn_acme(options, false); }
 
@@ -222,51 +223,51 @@ int run_acme_authority(const Options& options) {
     body["external_hmac_key"] = text;
     OPENSSL_cleanse(text.data(), text.size());
   }
-  return print(ApiClient(options.socket).post("/v1/acme/authorities", json::serialize(body)), options, [](const json::value& value) { return "authority " + at(value, "name") + " stands; next: sallyport acme on domain/NAME\n"; });
+  return print(ApiClient(options.endpoint).post("/v1/acme/authorities", json::serialize(body)), options, [](const json::value& value) { return "authority " + at(value, "name") + " stands; next: sallyport acme on domain/NAME\n"; });
 }
 
 int run_delete_acme_authority(const Options& options) {
   const std::string& name = options.certificate.name;
-  return print(ApiClient(options.socket).erase("/v1/acme/authorities" + query({{"name", name}})), options, [&](const json::value&) { return "authority " + name + " deleted, its account's key with it\n"; });
+  return print(ApiClient(options.endpoint).erase("/v1/acme/authorities" + query({{"name", name}})), options, [&](const json::value&) { return "authority " + name + " deleted, its account's key with it\n"; });
 }
 
 int run_acme_setting(const Options& options) {
   const CertificateOptions& wish = options.certificate;
   std::string value = wish.value;
   if (wish.name == "dns_key" && !read_secret(wish.value, value)) return complain_unreadable(wish.value);
-  return print(ApiClient(options.socket).post("/v1/acme/settings", json::serialize(json::object{{"name", wish.name}, {"value", value}})), options, show_acme);
+  return print(ApiClient(options.endpoint).post("/v1/acme/settings", json::serialize(json::object{{"name", wish.name}, {"value", value}})), options, show_acme);
 }
 
 int run_acme_renew(const Options& options) {
   const std::string& slot = options.certificate.slot;
-  return print(ApiClient(options.socket).post("/v1/acme/renewals", json::serialize(json::object{{"slot", slot}})), options, [&](const json::value&) { return "ordered for " + slot + "; see sallyport acme status\n"; });
+  return print(ApiClient(options.endpoint).post("/v1/acme/renewals", json::serialize(json::object{{"slot", slot}})), options, [&](const json::value&) { return "ordered for " + slot + "; see sallyport acme status\n"; });
 }
 
 int run_acme_rekey(const Options& options) {
   const std::string& name = options.certificate.name;
-  return print(ApiClient(options.socket).post("/v1/acme/keys", json::serialize(json::object{{"authority", name}}), 60), options, [&](const json::value&) { return "the account at " + name + " has a new key\n"; });
+  return print(ApiClient(options.endpoint).post("/v1/acme/keys", json::serialize(json::object{{"authority", name}}), 60), options, [&](const json::value&) { return "the account at " + name + " has a new key\n"; });
 }
 
-int run_domains(const Options& options) { return print(ApiClient(options.socket).get("/v1/domains" + query({{"limit", std::to_string(options.limit)}})), options, show_domains); }
+int run_domains(const Options& options) { return print(ApiClient(options.endpoint).get("/v1/domains" + query({{"limit", std::to_string(options.limit)}})), options, show_domains); }
 
 int run_add_domain(const Options& options) {
-  return print(ApiClient(options.socket).post("/v1/domains", json::serialize(json::object{{"name", options.certificate.name}})), options,
+  return print(ApiClient(options.endpoint).post("/v1/domains", json::serialize(json::object{{"name", options.certificate.name}})), options,
                [](const json::value& value) { return "domain " + at(value, "name") + " created; next: sallyport cert request domain/" + at(value, "name") + "\n"; });
 }
 
 int run_delete_domain(const Options& options) {
   const std::string& name = options.certificate.name;
   if (!options.json && !is_confirmed(options, "delete domain " + name + " with its certificates?")) return complain("nothing was changed", exit_negative);
-  return print(ApiClient(options.socket).erase("/v1/domains" + query({{"name", name}})), options, [&](const json::value&) { return "domain " + name + " deleted\n"; });
+  return print(ApiClient(options.endpoint).erase("/v1/domains" + query({{"name", name}})), options, [&](const json::value&) { return "domain " + name + " deleted\n"; });
 }
 
-int run_trust(const Options& options) { return print(ApiClient(options.socket).get("/v1/trust" + query({{"purpose", options.certificate.purpose}})), options, show_trust); }
+int run_trust(const Options& options) { return print(ApiClient(options.endpoint).get("/v1/trust" + query({{"purpose", options.certificate.purpose}})), options, show_trust); }
 
 int run_add_trust(const Options& options) {
   const CertificateOptions& wish = options.certificate;
   std::string text;
   if (!read_file(wish.certificate_file, text)) return complain_unreadable(wish.certificate_file);
-  return print(ApiClient(options.socket).post("/v1/trust", json::serialize(json::object{{"purpose", wish.purpose}, {"certificates", text}, {"file", wish.certificate_file}})), options, [](const json::value& value) {
+  return print(ApiClient(options.endpoint).post("/v1/trust", json::serialize(json::object{{"purpose", wish.purpose}, {"certificates", text}, {"file", wish.certificate_file}})), options, [](const json::value& value) {
     std::string shown;
     for (const json::value& each : items(member(value, "added"))) shown += "trusted for " + at(value, "purpose") + ": " + printable(at(each, "subject")) + " (serial " + at(each, "serial") + ")\n";
     for (const json::value& each : items(member(value, "present"))) shown += "was trusted already: " + printable(at(each, "subject")) + "\n";
@@ -284,11 +285,11 @@ int run_remove_trust(const Options& options) {
     return text;
   };
   if (!options.json || options.dry_run) {
-    const int code = print(ApiClient(options.socket).erase(target(true)), options, show);
+    const int code = print(ApiClient(options.endpoint).erase(target(true)), options, show);
     if (code != exit_done || options.dry_run) return code;
     if (!is_confirmed(options, "trust it no more?")) return complain("nothing was changed", exit_negative);
   }
-  return print(ApiClient(options.socket).erase(target(false)), options, [](const json::value&) { return "removed; what is connected stays, the next handshake counts\n"; });
+  return print(ApiClient(options.endpoint).erase(target(false)), options, [](const json::value&) { return "removed; what is connected stays, the next handshake counts\n"; });
 }
 
 }  // namespace sallyport::cli

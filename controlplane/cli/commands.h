@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/cli/api_client.h"
+
 namespace sallyport::cli {
 
 enum ExitCode : int {
@@ -42,8 +44,15 @@ struct PairOptions {
   std::uint32_t seconds = 600;
 };
 
+// Of account and audit.
+struct AccountOptions {
+  std::string name, role, password_file, session;
+  std::string actor, path, since, until, outcome;
+  std::uint64_t before = 0;
+};
+
 struct Options {
-  std::string socket;
+  ApiEndpoint endpoint;
   bool json = false;
   std::string argument;  // FILE, ID, ZONE, SECTION
   bool dry_run = false, yes = false, follow = false, all = false, active = false, markdown = false, once = false;
@@ -57,6 +66,7 @@ struct Options {
   CertificateOptions certificate;
   BackupOptions backup;
   PairOptions pair;
+  AccountOptions account;
 };
 
 int run_status(const Options& options);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// sallyport: the operator's command, a client of the control plane's REST interface on its Unix socket.
+// sallyport: the operator's command, a client of the control plane's REST interface on its Unix socket, or over HTTPS.
+
+#include <openssl/crypto.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -8,9 +10,12 @@
 #include <string_view>
 #include <vector>
 
+#include "controlplane/cli/accounts.h"
 #include "controlplane/cli/certificates.h"
 #include "controlplane/cli/commands.h"
+#include "controlplane/cli/dialogue.h"
 #include "controlplane/cli/pair.h"
+#include "controlplane/cli/remote_access.h"
 #include "controlplane/cli/top.h"
 #include "controlplane/config/near_word.h"
 
@@ -18,6 +23,7 @@ namespace {
 
 using namespace sallyport::cli;
 namespace config = sallyport::config;
+namespace store = sallyport::store;
 
 constexpr const char* exit_codes =
     "Exit codes: 0 done; 1 the answer is no (a test failed, a document was refused); 2 wrong usage;\n"
@@ -27,12 +33,16 @@ class CommandLine {
  public:
   CommandLine() {
     const char* from_environment = std::getenv("SALLYPORT_SOCKET");
-    options_.socket = from_environment && *from_environment ? from_environment : "/run/sallyport/controlplane.sock";
+    options_.endpoint.socket = from_environment && *from_environment ? from_environment : "/run/sallyport/controlplane.sock";
     app_.require_subcommand(1);
     app_.fallthrough();
     app_.footer(exit_codes);
     app_.set_version_flag("--version", SALLYPORT_VERSION);
-    app_.add_option("--socket", options_.socket, "Control plane's socket; default $SALLYPORT_SOCKET or " + options_.socket);
+    app_.add_option("--socket", options_.endpoint.socket, "Control plane's socket; default $SALLYPORT_SOCKET or " + options_.endpoint.socket);
+    CLI::Option* url = app_.add_option("--url", remote_.url, "Instead of the socket: the node's address for administration, https://HOST:PORT");
+    app_.add_option("--account", remote_.account, "Who you are there; the password is asked for")->needs(url);
+    app_.add_option("--ca", remote_.ca_file, "PEM file of who vouches for its certificate; default the system's authorities")->needs(url);
+    app_.add_option("--password-file", password_file_, "File with the password, instead of being asked")->needs(url);
     app_.add_flag("--json", options_.json, "Print JSON");
     add_views();
     add_calls();
@@ -41,6 +51,7 @@ class CommandLine {
     add_acme();
     add_pair();
     add_domains_and_trust();
+    add_accounts();
     add_files();
   }
 
@@ -54,6 +65,9 @@ class CommandLine {
     } catch (const CLI::ParseError& error) {
       return fail(error);
     }
+    if (!remote_.url.empty() && !is_local_command()) {
+      if (const int code = log_in(); code != exit_done) return code;
+    }
     return command_(options_);
   }
 
@@ -61,6 +75,23 @@ class CommandLine {
   int fail(const CLI::ParseError& error) {
     int code = app_.exit(error);
     return code == 0 ? exit_done : exit_usage;
+  }
+
+  // What needs no control plane.
+  bool is_local_command() const { return command_ == run_check_config || command_ == run_keys || command_ == run_restore; }
+
+  int log_in() {
+    if (remote_.account.empty()) return complain("--url needs --account NAME", exit_usage);
+    std::string text;
+    if (!password_file_.empty() && !read_secret(password_file_, text)) return complain_unreadable(password_file_);
+    if (password_file_.empty() && !ask_secret("password of " + remote_.account + " at " + remote_.url, text)) return complain("there is no terminal to ask for the password; give --password-file FILE", exit_usage);
+    store::Secret password(text);
+    OPENSSL_cleanse(text.data(), text.size());
+    auto access = RemoteAccess::make(remote_, std::move(password));
+    if (!access) return complain(access.fault().text(), access.fault().code == sallyport::FaultCode::invalid ? exit_usage : exit_error);
+    if (const auto in = (*access)->log_in(); !in) return complain(in.fault().text(), in.fault().code == sallyport::FaultCode::unreachable ? exit_unreachable : exit_error);
+    options_.endpoint.remote = std::move(*access);
+    return exit_done;
   }
 
   std::string suggestion(const std::string& word) const {
@@ -261,6 +292,36 @@ class CommandLine {
     probe->add_option("--port", wish.ports, "May be repeated; default 5061 (SIP) and 8443 (web)")->check(CLI::Range(1, 65535));
   }
 
+  void add_accounts() {
+    AccountOptions& wish = options_.account;
+    CLI::App* account = add_group("account", "Who may administer this node over HTTPS: read, operate or administer");
+    add(*account, "list", "Accounts, their roles and open sessions", "sallyport account list", run_accounts);
+    CLI::App* put = add(*account, "add", "Makes an account; its password is asked for", "sallyport account add anna --role operate", run_add_account);
+    put->add_option("NAME", wish.name, "a-z, 0-9, dots, dashes, underscores")->required();
+    put->add_option("--role", wish.role, "read: look; operate: also test, capture, renew; administer: also change")->required()->check(CLI::IsMember({"read", "operate", "administer"}));
+    put->add_option("--new-password-file", wish.password_file, "File with its password, instead of being asked");
+    CLI::App* password = add(*account, "password", "Gives an account another password and ends its sessions", "sallyport account password anna", run_account_password);
+    password->add_option("NAME", wish.name, "Account")->required();
+    password->add_option("--new-password-file", wish.password_file, "File with the password, instead of being asked");
+    CLI::App* role = add(*account, "role", "Gives an account another role, at once", "sallyport account role anna administer", run_account_role);
+    role->add_option("NAME", wish.name, "Account")->required();
+    role->add_option("ROLE", wish.role, "read, operate or administer")->required()->check(CLI::IsMember({"read", "operate", "administer"}));
+    CLI::App* remove = add(*account, "remove", "Removes an account and ends its sessions", "sallyport account remove anna", run_remove_account);
+    remove->add_option("NAME", wish.name, "Account")->required();
+    remove->add_flag("--yes,-y", options_.yes, "Do not ask");
+    add(*account, "sessions", "Who is logged in", "sallyport account sessions", run_sessions);
+    add(*account, "end-session", "Ends a session", "sallyport account end-session 3f9a0c11d2e4", run_end_session)->add_option("ID", wish.session, "As listed")->required();
+    CLI::App* audit = add(app_, "audit", "Who asked to change what, from where, and what came of it, newest first", "sallyport audit --actor \"account anna\" --since 2026-11-28\n         sallyport audit --refused --limit 20", run_audit);
+    add_limit(audit);
+    audit->add_option("--before", wish.before, "Only rows with a lower number: the next page");
+    audit->add_option("--actor", wish.actor, "Only who is called so: \"uid 0\", \"account anna\", stranger");
+    audit->add_option("--path", wish.path, "Only paths that begin so: /v1/certificates");
+    audit->add_option("--since", wish.since, "Only from then on: 2026-11-28, or 2026-11-28T13:00:00Z");
+    audit->add_option("--until", wish.until, "Only before then");
+    audit->add_flag_callback("--refused", [&wish] { wish.outcome = "refused"; }, "Only what was refused");
+    audit->add_flag_callback("--done", [&wish] { wish.outcome = "done"; }, "Only what was done");
+  }
+
   void add_files() {
     add(app_, "check-config", "Checks a node file; needs no control plane", "sallyport check-config /etc/sallyport/e1/node.toml", run_check_config)
         ->add_option("FILE", options_.argument, "Node file")
@@ -276,6 +337,8 @@ class CommandLine {
 
   CLI::App app_{"Operates a Sallyport node. Each command has --help with an example.", "sallyport"};
   Options options_;
+  RemoteWish remote_;
+  std::string password_file_;
   int (*command_)(const Options&) = nullptr;
 };
 

@@ -48,22 +48,22 @@ std::string show_joined(const json::value& value) {
 
 int run_pair(const Options& options) {
   json::object body{{"zone", options.pair.zone}, {"seconds", options.pair.seconds}, {"host", options.pair.host}};
-  return print(ApiClient(options.socket).post("/v1/pair/tokens", json::serialize(body)), options, show_token);
+  return print(ApiClient(options.endpoint).post("/v1/pair/tokens", json::serialize(body)), options, show_token);
 }
 
-int run_pair_list(const Options& options) { return print(ApiClient(options.socket).get("/v1/pair"), options, show_pair); }
+int run_pair_list(const Options& options) { return print(ApiClient(options.endpoint).get("/v1/pair"), options, show_pair); }
 
 int run_pair_withdraw(const Options& options) {
-  return print(ApiClient(options.socket).erase("/v1/pair/tokens" + query({{"id", options.pair.id}})), options, [](const json::value& value) { return "token " + at(value, "id") + " can no longer be used\n"; });
+  return print(ApiClient(options.endpoint).erase("/v1/pair/tokens" + query({{"id", options.pair.id}})), options, [](const json::value& value) { return "token " + at(value, "id") + " can no longer be used\n"; });
 }
 
 int run_pair_renew(const Options& options) {
-  return print(ApiClient(options.socket).post("/v1/pair/renewals", json::serialize(json::object{{"peer", options.pair.node}})), options, [](const json::value&) { return std::string("renewal begun; see sallyport pair list\n"); });
+  return print(ApiClient(options.endpoint).post("/v1/pair/renewals", json::serialize(json::object{{"peer", options.pair.node}})), options, [](const json::value&) { return std::string("renewal begun; see sallyport pair list\n"); });
 }
 
 int run_pair_remove(const Options& options) {
   if (!is_confirmed(options, "Certificates of " + options.pair.node + " are refused from its next handshake on; a connection that stands goes on. Remove it?")) return complain("nothing was changed", exit_negative);
-  return print(ApiClient(options.socket).erase("/v1/pair" + query({{"node", options.pair.node}})), options, [](const json::value& value) { return at(value, "node") + " is paired no more\n"; });
+  return print(ApiClient(options.endpoint).erase("/v1/pair" + query({{"node", options.pair.node}})), options, [](const json::value& value) { return at(value, "node") + " is paired no more\n"; });
 }
 
 int run_join(const Options& options) {
@@ -72,7 +72,7 @@ int run_join(const Options& options) {
   if (!options.pair.password_file.empty() && !read_secret(options.pair.password_file, password)) return complain_unreadable(options.pair.password_file);
   std::string body = json::serialize(json::object{{"token", token}, {"password", password}});
   OPENSSL_cleanse(password.data(), password.size());
-  const int code = print(ApiClient(options.socket).post("/v1/pair/join", body, join_patience_s), options, show_joined);
+  const int code = print(ApiClient(options.endpoint).post("/v1/pair/join", body, join_patience_s), options, show_joined);
   OPENSSL_cleanse(body.data(), body.size());
   return code;
 }

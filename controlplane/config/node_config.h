@@ -129,6 +129,16 @@ struct ApiSection {
   std::uint32_t connections = 0, max_body_bytes = 0, idle_s = 0;
 };
 
+// The REST interface over HTTPS.
+struct AdministrationSection {
+  std::string listen;  // "192.0.2.10:8443"; empty: off
+  std::vector<std::string> names;  // by which it is reached, beside node.fqdn and its address
+  std::uint32_t session_idle_s = 0, session_s = 0, sessions = 0;
+  std::uint32_t requests_per_s = 0;  // of a session
+  std::uint32_t connections = 0, connections_per_source = 0;
+  std::uint32_t audit_rows = 0;
+};
+
 struct NodeConfig {
   std::string file;  // as named by the operator
   NodeSection node;
@@ -142,6 +152,7 @@ struct NodeConfig {
   TlsSection tls;
   DnsSection dns;
   ApiSection api;
+  AdministrationSection administration;
 
   bool is_e() const { return node.role == Role::edge; }
   const AddressSection* address(std::string_view name) const;  // nullptr: none

@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "controlplane/accounts/doorkeeper.h"
 #include "controlplane/api/metric_table.h"
 #include "controlplane/media/media_counters.h"
 #include "controlplane/node/quality_census.h"
@@ -65,7 +66,7 @@ std::vector<LabelValues> label_values() {
           {"`call_directions`", "quality", ticked(texts(census_qualities))},
           {"`call_directions_beyond_limit`", "limit", ticked(texts(census_limits))},
           {"`media_refused_total`", "reason", ticked(refusals)},
-          {"`tls_*`", "listener", "`clients`, `traversal`, `multiplex`"},
+          {"`tls_*`", "listener", "`clients`, `traversal`, `multiplex`, `administration`"},
           {"`tls_admissions_total`", "result", ticked(names_of<tls::Admission>(tls::admissions))},
           {"`tls_handshake_failures_total`", "reason", ticked(names_of<tls::HandshakeReason>(tls::handshake_reasons))},
           {"`certificates`, `certificate_expiry_seconds`", "slot", "`server`, `client`, `domain`"},
@@ -75,7 +76,10 @@ std::vector<LabelValues> label_values() {
           {"`trusted_authorities`", "purpose", "`traversal`, `call_control`, `presence`, `endpoints`, `federation`, `guests`"},
           {"`multiplex_refused_total`", "reason", "`wrong_credential`, `certificate_name`, `no_answer`"},
           {"`zone_refused_total`", "reason", "`wrong_credential`, `unknown_user`, `not_authenticated`, `certificate_name`"},
-          {"`api_requests_total`", "outcome", "`answered`, `refused`, `broken`"}};
+          {"`api_requests_total`", "outcome", "`answered`, `refused`, `broken`"},
+          {"`administration_logins_total`", "outcome", ticked(texts(accounts::login_verdicts))},
+          {"`administration_requests_total`", "outcome", ticked(texts(accounts::judgements))},
+          {"`audit_entries_total`", "outcome", "`written`, `summed_up`, `failed`"}};
 }
 
 }  // namespace

@@ -139,6 +139,24 @@ Outcome<> Node::open_store() {
   auto pairs = certificates::PairStore::open(config_.node.state_dir, config_.node.fqdn);
   if (!pairs) return pairs.fault();
   pair_store_ = std::move(*pairs);
+  return open_accounts();
+}
+
+Outcome<> Node::open_accounts() {
+  const config::AdministrationSection& section = config_.administration;
+  auto accounts = accounts::AccountStore::open(config_.node.state_dir);
+  if (!accounts) return accounts.fault();
+  account_store_ = std::move(*accounts);
+  auto audit = accounts::AuditLog::open(config_.node.state_dir, section.audit_rows);
+  if (!audit) return audit.fault();
+  audit_log_ = std::move(*audit);
+  accounts::DoorkeeperOptions options;
+  options.sessions.idle = std::chrono::seconds(section.session_idle_s);
+  options.sessions.lifetime = std::chrono::seconds(section.session_s);
+  options.sessions.sessions = section.sessions;
+  options.sessions.requests_per_s = section.requests_per_s;
+  options.sessions.burst = 3.0 * section.requests_per_s;
+  doorkeeper_ = std::make_unique<accounts::Doorkeeper>(*account_store_, options);
   return Done{};
 }
 

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/accounts/audit_log.h"
+#include "controlplane/accounts/doorkeeper.h"
 #include "controlplane/calls/call_table.h"
 #include "controlplane/certificates/acme_store.h"
 #include "controlplane/certificates/certificate_vault.h"
@@ -79,6 +81,8 @@ class Node final : private media::MediaListener {
   AcmeKeeper& acme_keeper() { return *acme_keeper_; }
   certificates::PairStore& pair_store() { return *pair_store_; }
   PairKeeper& pair_keeper() { return *pair_keeper_; }
+  accounts::Doorkeeper& doorkeeper() { return *doorkeeper_; }
+  accounts::AuditLog& audit_log() { return *audit_log_; }
   const zones::MultiplexServer* multiplex_server() const { return multiplex_server_.get(); }  // null on C
   const std::vector<std::shared_ptr<zones::MultiplexClient>>& multiplex_clients() const { return multiplex_clients_; }
   const tls::Listener* multiplex_listener() const { return multiplex_listener_.get(); }  // null on C
@@ -97,6 +101,7 @@ class Node final : private media::MediaListener {
   tls::StreamEngine& engine() { return *engine_; }
   dns::Resolver& resolver() { return *resolver_; }
   const tls::CredentialStore& credentials() const { return *credentials_.listeners(); }
+  const std::shared_ptr<tls::CredentialStore>& listener_credentials() const { return credentials_.listeners(); }
   const tls::CredentialStore& call_control_credentials() const { return *credentials_.call_control(); }
   std::vector<certificates::CertificateAlarm> certificate_alarms() const;
   // What decides which names this node's certificates need.
@@ -121,6 +126,7 @@ class Node final : private media::MediaListener {
   // The operator changed the site: zones that did not change keep their connections.
   void apply_site(const store::SiteConfig& before, const store::SiteConfig& after);
   Outcome<> open_store();
+  Outcome<> open_accounts();
   void start_acme();
   // The pair's certificates (node_pairing.cc).
   struct ZonePolicies {
@@ -205,6 +211,9 @@ class Node final : private media::MediaListener {
   std::shared_ptr<PairKeeper> pair_keeper_;
   std::unique_ptr<zones::PairServer> pair_server_;  // E
   std::map<std::string, ZonePolicies> paired_policies_;  // C, by peer
+  std::unique_ptr<accounts::AccountStore> account_store_;
+  std::unique_ptr<accounts::AuditLog> audit_log_;
+  std::unique_ptr<accounts::Doorkeeper> doorkeeper_;
   uint64_t last_hop_id_ = 0;
 };
 

@@ -118,6 +118,7 @@ NodeFacts::Awaitable<Outcome<ServedView>> NodeFacts::explain_sni(std::string sni
   const auto& zones = node_.zone_listeners();
   for (size_t number = 0; number < zones.size(); ++number) look(zones[number].get(), "traversal zone " + node_.zone_servers()[number]->settings().zone);
   look(node_.multiplex_listener(), "stream multiplex");
+  look(administration, "administration");
   if (view.listener.empty() && (port != 0 || ports.empty())) {
     co_return Fault{FaultCode::missing, fmt::format("port {}", port), "no TLS listener of this node has it", ports.empty() ? "this node only dials" : "those are: " + ports};
   }

@@ -129,7 +129,7 @@ void add_sip(std::vector<CounterView>& out, Node& node) {
   }
 }
 
-// Sums over listeners of one kind: `listener` is "clients" or "traversal".
+// Sums over listeners of one kind: `listener` is "clients", "traversal", "multiplex" or "administration".
 void add_listeners(std::vector<CounterView>& out, const char* listener, const std::vector<const tls::Listener*>& listeners) {
   tls::ListenerCounters sum;
   for (const tls::Listener* each : listeners) {
@@ -166,6 +166,14 @@ void add_multiplex(std::vector<CounterView>& out, const Node& node) {
   }
   add(out, "multiplex_sessions", sessions);
   add(out, "multiplex_channels", channels);
+}
+
+void add_administration(std::vector<CounterView>& out, Node& node, const tls::Listener* listener) {
+  const accounts::DoorkeeperCounters& counters = node.doorkeeper().counters();
+  for (size_t at = 0; at < std::size(accounts::login_verdicts); ++at) add(out, "administration_logins_total", counters.logins[at], {{"outcome", accounts::login_verdicts[at]}});
+  for (size_t at = 0; at < std::size(accounts::judgements); ++at) add(out, "administration_requests_total", counters.requests[at], {{"outcome", accounts::judgements[at]}});
+  add(out, "administration_sessions", uint64_t{node.doorkeeper().sessions().list().size()});
+  if (listener != nullptr) add_listeners(out, "administration", {listener});
 }
 
 void add_certificates(std::vector<CounterView>& out, Node& node) {
@@ -238,6 +246,7 @@ api::NodeView::Awaitable<std::vector<CounterView>> NodeFacts::counters() {
     add(out, "zone_refused_total", names, {{"reason", "certificate_name"}});
   }
   add_multiplex(out, node_);
+  add_administration(out, node_, administration);
   add_certificates(out, node_);
   const api::StatusView status_now = co_await status();
   add(out, "alarms", uint64_t{status_now.alarms.size()});

@@ -43,6 +43,8 @@ class NodeFacts final : public api::NodeView {
   Awaitable<Outcome<std::string>> backup(std::string passphrase) override;
   Awaitable<Outcome<api::UpgradeView>> upgrade(std::string binary) override;
 
+  // Of the HTTPS administration address, as long as there is one.
+  const tls::Listener* administration = nullptr;
   // Set while SIGTERM is being obeyed.
   bool draining = false;
   // Gives way to a program that was found fit.

@@ -162,6 +162,34 @@ CREATE TABLE pair_identity (
   authority BLOB NOT NULL,
   sealed_key BLOB NOT NULL
 ) STRICT;
+)sql",
+                                      R"sql(
+CREATE TABLE account (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  role TEXT NOT NULL CHECK (role IN ('read', 'operate', 'administer')),
+  revision INTEGER NOT NULL,
+  salt BLOB NOT NULL,
+  hash BLOB NOT NULL,
+  scrypt_n INTEGER NOT NULL,
+  scrypt_r INTEGER NOT NULL,
+  scrypt_p INTEGER NOT NULL,
+  made_s INTEGER NOT NULL,
+  password_s INTEGER NOT NULL
+) STRICT;
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  at TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  source TEXT NOT NULL,
+  method TEXT NOT NULL,
+  path TEXT NOT NULL,
+  object TEXT NOT NULL,
+  status INTEGER NOT NULL,
+  is_refused INTEGER NOT NULL,
+  more INTEGER NOT NULL
+) STRICT;
+CREATE INDEX audit_by_refusal ON audit (is_refused, id);
 )sql"};
 
 }  // namespace

@@ -1,87 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command `sallyport` as a process against a server with a fake node.
 #include <gmock/gmock.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
 #include <fstream>
 
+#include "tests/unit/api/command_process.h"
 #include "tests/unit/api/fake_node.h"
 #include "tests/unit/certificates/authority.h"
-
-extern char** environ;
 
 namespace sallyport::api {
 namespace {
 
 using testing::HasSubstr;
-
-struct Finished {
-  int code = -1;
-  std::string out, err;
-};
-
-std::string drain(int descriptor) {
-  std::string text;
-  char chunk[4096];
-  for (ssize_t count; (count = ::read(descriptor, chunk, sizeof chunk)) > 0;) text.append(chunk, static_cast<std::size_t>(count));
-  ::close(descriptor);
-  return text;
-}
-
-// A process with its standard streams in pipes.
-class Command {
- public:
-  explicit Command(std::vector<std::string> words) {
-    int out[2], err[2];
-    EXPECT_EQ(::pipe(out), 0);
-    EXPECT_EQ(::pipe(err), 0);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-    posix_spawn_file_actions_adddup2(&actions, err[1], 2);
-    for (int descriptor : {out[0], out[1], err[0], err[1]}) posix_spawn_file_actions_addclose(&actions, descriptor);
-    words.insert(words.begin(), SALLYPORT_COMMAND);
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    EXPECT_EQ(::posix_spawn(&pid_, SALLYPORT_COMMAND, &actions, nullptr, argv.data(), environ), 0);
-    posix_spawn_file_actions_destroy(&actions);
-    ::close(out[1]);
-    ::close(err[1]);
-    out_ = out[0];
-    err_ = err[0];
-  }
-  // Blocks until the text was printed or the process ended.
-  bool prints(const std::string& text) {
-    char chunk[4096];
-    while (seen_.find(text) == std::string::npos) {
-      ssize_t count = ::read(out_, chunk, sizeof chunk);
-      if (count <= 0) return false;
-      seen_.append(chunk, static_cast<std::size_t>(count));
-    }
-    return true;
-  }
-  Finished wait() {
-    Finished run;
-    run.out = seen_ + drain(out_);
-    run.err = drain(err_);
-    int status = 0;
-    ::waitpid(pid_, &status, 0);
-    run.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    return run;
-  }
-
- private:
-  pid_t pid_ = -1;
-  int out_ = -1, err_ = -1;
-  std::string seen_;
-};
-
-Finished run(std::vector<std::string> words) { return Command(std::move(words)).wait(); }
 
 class CommandTest : public testing::Test {
  protected:

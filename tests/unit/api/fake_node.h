@@ -223,7 +223,7 @@ class FakeNode final : public NodeView {
 
 class RunningApi {
  public:
-  explicit RunningApi(ApiServerOptions options = {}) {
+  explicit RunningApi(ApiServerOptions options = {}, accounts::DoorkeeperOptions door_options = cheap_door()) {
     char pattern[] = "/tmp/sallyport-api-XXXXXX";
     folder_ = ::mkdtemp(pattern);
     auto opened = store::SiteStore::open({.state_dir = folder_ + "/state", .role = config::Role::core, .node_name = "c1"});
@@ -236,9 +236,17 @@ class RunningApi {
     auto acme_opened = certificates::AcmeStore::open(folder_ + "/state", config::Role::core);
     EXPECT_TRUE(acme_opened) << acme_opened.fault().text();
     acme = std::move(*acme_opened);
+    auto accounts_opened = accounts::AccountStore::open(folder_ + "/state");
+    EXPECT_TRUE(accounts_opened) << accounts_opened.fault().text();
+    accounts = std::move(*accounts_opened);
+    auto audit_opened = accounts::AuditLog::open(folder_ + "/state", 1000);
+    EXPECT_TRUE(audit_opened) << audit_opened.fault().text();
+    audit_log = std::move(*audit_opened);
+    door = std::make_unique<accounts::Doorkeeper>(*accounts, door_options);
     auto events = EventLog::open({.file = folder_ + "/events.log", .level = LogLevel::debug});
     EXPECT_TRUE(events) << events.fault().text();
     log = std::move(*events);
+    audit = std::make_unique<AuditTrail>(*audit_log, *log, metrics);
     options_ = options;
     options_.socket_path = socket();
     auto started = ApiServer::start(io_.get_executor(), options_, parts());
@@ -261,7 +269,27 @@ class RunningApi {
     work_.reset();
     thread_.join();
   }
-  ApiParts parts() { return {node, *site, *vault, *acme, metrics, *log}; }
+  ApiParts parts() { return {node, *site, *vault, *acme, metrics, *log, *door, *audit}; }
+  // With the metrics of another server.
+  ApiParts parts(MetricRegistry& other) { return {node, *site, *vault, *acme, other, *log, *door, *audit}; }
+  // Runs it on the thread of the API, and waits for it.
+  template <class Work>
+  void on_thread(Work work) {
+    std::promise<void> done;
+    boost::asio::post(io_, [&] {
+      work();
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+  boost::asio::io_context& io() { return io_; }
+  // Passwords that cost little, and sessions that may ask as often as they like, so that a test may do both.
+  static accounts::DoorkeeperOptions cheap_door() {
+    accounts::DoorkeeperOptions options;
+    options.passwords.cost = {16, 8, 1};
+    options.sessions.requests_per_s = options.sessions.burst = 1e6;
+    return options;
+  }
   std::string socket() const { return folder_ + "/api.sock"; }
   std::string folder() const { return folder_; }
 
@@ -271,6 +299,10 @@ class RunningApi {
   std::unique_ptr<certificates::CertificateVault> vault;
   std::unique_ptr<certificates::AcmeStore> acme;
   std::unique_ptr<EventLog> log;
+  std::unique_ptr<accounts::AccountStore> accounts;
+  std::unique_ptr<accounts::AuditLog> audit_log;
+  std::unique_ptr<accounts::Doorkeeper> door;
+  std::unique_ptr<AuditTrail> audit;
   std::uint16_t metrics_port = 0;
 
  private:
