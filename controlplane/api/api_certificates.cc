@@ -176,6 +176,13 @@ CertificateAnswer delete_certificate(const ApiRequest& request, ApiParts parts) 
   co_return answer_json(json::object{{"deleted", slot->text()}});
 }
 
+CertificateAnswer get_refusals(const ApiRequest&, ApiParts parts) {
+  json::array list;
+  for (const RefusedNameView& each : co_await parts.node.refused_names())
+    list.push_back(json::object{{"name", each.name}, {"times", each.times}, {"sources", each.sources}, {"alert", each.alert}, {"text", each.text}, {"source", each.source}, {"at", each.at}});
+  co_return answer_json(list);
+}
+
 CertificateAnswer get_explanation(const ApiRequest& request, ApiParts parts) {
   const std::string port_text = parameter(request, "port");
   const std::size_t port = number_parameter(request, "port", port_text.empty() ? 0 : 65536);

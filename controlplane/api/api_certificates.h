@@ -15,6 +15,7 @@ CertificateAnswer get_certificates(const ApiRequest& request, ApiParts parts);
 CertificateAnswer post_certificate(const ApiRequest& request, ApiParts parts);
 CertificateAnswer delete_certificate(const ApiRequest& request, ApiParts parts);
 CertificateAnswer get_explanation(const ApiRequest& request, ApiParts parts);
+CertificateAnswer get_refusals(const ApiRequest& request, ApiParts parts);
 CertificateAnswer get_requests(const ApiRequest& request, ApiParts parts);
 CertificateAnswer post_request(const ApiRequest& request, ApiParts parts);
 CertificateAnswer delete_request(const ApiRequest& request, ApiParts parts);

@@ -197,6 +197,7 @@ constexpr Route routes[] = {
     {{"POST", "/v1/certificates", Role::administer, "Judges a certificate and installs it unless dry_run", "", "slot,certificate,key,passphrase,file,dry_run", "slot,dry_run"}, post_certificate},
     {{"DELETE", "/v1/certificates", Role::administer, "Deletes the certificates of a slot", "slot,family", ""}, delete_certificate},
     {{"GET", "/v1/certificates/explain", Role::read, "Which certificate is served for a name, and why", "sni,port", ""}, get_explanation},
+    {{"GET", "/v1/certificates/refusals", Role::read, "Names whose certificate clients refused, with the alert they sent", "", ""}, get_refusals},
     {{"GET", "/v1/requests", Role::read, "Open signing requests; of one slot, or as text", "slot,form", ""}, get_requests},
     {{"POST", "/v1/requests", Role::administer, "Makes a key and a signing request, or only previews its names", "", "slot,key,digest,names,common_name,organization,unit,locality,state,country,preview", "slot,key,preview"}, post_request},
     {{"DELETE", "/v1/requests", Role::administer, "Discards a request and its key", "slot", ""}, delete_request},

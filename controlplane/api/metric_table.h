@@ -88,6 +88,7 @@ inline constexpr MetricInfo metric_table[] = {
     {"tls_established_total", "listener", "TLS handshakes that succeeded."},
     {"tls_admissions_total", "listener,result", "Connections by what the limits of their source said."},
     {"tls_handshake_failures_total", "listener,reason", "TLS handshakes that failed."},
+    {"tls_certificate_refusals_total", "name", "Handshakes of clients that ended because they refused the certificate of this node, by the name they asked for."},
     {"tls_uncovered_names_total", "", "Handshakes that asked for a name which no certificate covers."},
     {"tls_certificate_failures_total", "", "Times a certificate of the store could not be read when a handshake asked for it."},
     {"certificates", "slot", "Certificates in the store."},

@@ -219,6 +219,17 @@ struct ServedView {
   std::string text;                 // the same as a sentence
 };
 
+// A name whose certificate clients refused (C08).
+struct RefusedNameView {
+  std::string name;  // empty: none was asked for
+  std::uint64_t times = 0;
+  std::size_t sources = 0;  // addresses within the last hour, at most 8
+  int alert = -1;           // of the latest
+  std::string text;
+  std::string source;       // "203.0.113.9:40312"
+  std::string at;
+};
+
 // A name that a certificate of a slot needs (B06 to B36), in the order in which a request carries them.
 struct NeededNameView {
   std::string name;    // "DNS:edge.example.com"; empty: no request can be made, for the reason
@@ -309,6 +320,7 @@ class NodeView {
   virtual Awaitable<std::vector<FlowView>> flows(std::size_t limit) = 0;
   // port 0: any listener, all show the same. Fault missing: no TLS listener has that port.
   virtual Awaitable<Outcome<ServedView>> explain_sni(std::string sni, std::uint16_t port) = 0;
+  virtual Awaitable<std::vector<RefusedNameView>> refused_names() = 0;  // most refused first
   virtual Awaitable<std::vector<NeededNameView>> needed_names(std::string slot) = 0;
   virtual Awaitable<std::vector<TrustFileView>> trust_files() = 0;
   virtual Awaitable<std::vector<AcmeView>> acme() = 0;

@@ -172,6 +172,18 @@ int run_explain(const Options& options) {
                [](const json::value& value) { return "listener  " + at(value, "listener") + "\nname      " + (at(value, "sni").empty() ? "none (no SNI)" : printable(at(value, "sni"))) + "\n" + at(value, "text") + "\n"; });
 }
 
+int run_refusals(const Options& options) {
+  return print(ApiClient(options.endpoint).get("/v1/certificates/refusals"), options, [](const json::value& value) {
+    TextTable table({"NAME", "TIMES", "SOURCES/h", "ALERT", "LAST FROM", "AT"});
+    std::string latest;
+    for (const json::value& each : items(value)) {
+      table.add({at(each, "name").empty() ? "(none)" : printable(at(each, "name")), at(each, "times"), at(each, "sources"), at(each, "alert"), at(each, "source"), at(each, "at")});
+      if (latest.empty()) latest = printable(at(each, "text"));
+    }
+    return table.is_empty() ? std::string("no client refused a certificate of this node since its start\n") : table.text() + latest + "\n";
+  });
+}
+
 int run_requests(const Options& options) {
   const CertificateOptions& wish = options.certificate;
   if (!wish.slot.empty()) {

@@ -11,6 +11,7 @@
 #include "controlplane/node/quality_census.h"
 #include "controlplane/node/steering_name.h"
 #include "controlplane/tls/listener.h"
+#include "controlplane/tls/refused_names.h"
 #include "dataplane/abi/region.h"
 
 namespace sallyport::node {
@@ -69,6 +70,7 @@ std::vector<LabelValues> label_values() {
           {"`tls_*`", "listener", "`clients`, `traversal`, `multiplex`, `administration`"},
           {"`tls_admissions_total`", "result", ticked(names_of<tls::Admission>(tls::admissions))},
           {"`tls_handshake_failures_total`", "reason", ticked(names_of<tls::HandshakeReason>(tls::handshake_reasons))},
+          {"`tls_certificate_refusals_total`", "name", fmt::format("`(none)`, the first {} names asked for, `(others)`", tls::RefusedNames::most_names)},
           {"`certificates`, `certificate_expiry_seconds`", "slot", "`server`, `client`, `domain`"},
           {"`pair_certificates_total`", "outcome", "`token`, `joined`, `renewed`, `refused`, `failed`"},
           {"`acme_orders_total`", "outcome", "`begun`, `issued`, `failed`"},

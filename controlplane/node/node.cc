@@ -241,7 +241,9 @@ Outcome<> Node::start_edge() {
   limits.handshakes_per_source_per_s = config_.sip.handshakes_per_source_per_s;
   limits.handshake_burst = 2.0 * config_.sip.handshakes_per_source_per_s;
   options.limits = std::make_shared<tls::SourceLimits>(limits);
-  auto listener = tls::Listener::open(*engine_, std::move(options), [this](tls::StreamPtr stream) { clients_->on_stream(next_hop_id(), std::move(stream)); });
+  auto listener = tls::Listener::open(
+      *engine_, std::move(options), [this](tls::StreamPtr stream) { clients_->on_stream(next_hop_id(), std::move(stream)); },
+      [this](const tls::SocketAddress& source, const tls::HandshakeFailure& failure) { on_client_handshake_failure(source, failure); });
   if (!listener) return listener.fault();
   client_listener_ = std::move(*listener);
   const auto site = store_->snapshot();

@@ -32,6 +32,7 @@
 #include "controlplane/proxy/proxy.h"
 #include "controlplane/store/site_store.h"
 #include "controlplane/tls/listener.h"
+#include "controlplane/tls/refused_names.h"
 #include "controlplane/zones/multiplex_client.h"
 #include "controlplane/zones/multiplex_server.h"
 #include "controlplane/zones/traversal_client.h"
@@ -83,6 +84,7 @@ class Node final : private media::MediaListener {
   PairKeeper& pair_keeper() { return *pair_keeper_; }
   accounts::Doorkeeper& doorkeeper() { return *doorkeeper_; }
   accounts::AuditLog& audit_log() { return *audit_log_; }
+  const tls::RefusedNames& refused_names() const { return refused_names_; }
   const zones::MultiplexServer* multiplex_server() const { return multiplex_server_.get(); }  // null on C
   const std::vector<std::shared_ptr<zones::MultiplexClient>>& multiplex_clients() const { return multiplex_clients_; }
   const tls::Listener* multiplex_listener() const { return multiplex_listener_.get(); }  // null on C
@@ -128,6 +130,7 @@ class Node final : private media::MediaListener {
   Outcome<> open_store();
   Outcome<> open_accounts();
   void start_acme();
+  void on_client_handshake_failure(const tls::SocketAddress& source, const tls::HandshakeFailure& failure);
   // The pair's certificates (node_pairing.cc).
   struct ZonePolicies {
     std::shared_ptr<tls::TlsPolicy> zone, multiplex;
@@ -214,6 +217,7 @@ class Node final : private media::MediaListener {
   std::unique_ptr<accounts::AccountStore> account_store_;
   std::unique_ptr<accounts::AuditLog> audit_log_;
   std::unique_ptr<accounts::Doorkeeper> doorkeeper_;
+  tls::RefusedNames refused_names_;  // by clients of E
   uint64_t last_hop_id_ = 0;
 };
 

@@ -62,6 +62,12 @@ certificates::NameFacts Node::name_facts() const {
   return facts;
 }
 
+void Node::on_client_handshake_failure(const tls::SocketAddress& source, const tls::HandshakeFailure& failure) {
+  // C08. Anyone can open connections that fail otherwise: those are counters only.
+  if (!refused_names_.note(source, failure, std::time(nullptr))) return;
+  log_(fmt::format("tls: client {} asked for {} and refused what it was shown: {}; {}", source.text(), failure.sni.empty() ? "no name" : failure.sni, failure.text, failure.remedy));
+}
+
 std::vector<certificates::CertificateAlarm> Node::certificate_alarms() const {
   certificates::WatchInput input;
   input.now_s = std::time(nullptr);
@@ -96,6 +102,7 @@ std::vector<certificates::CertificateAlarm> Node::certificate_alarms() const {
       break;
     }
   }
+  for (const tls::RefusedName& each : refused_names_.list(input.now_s)) input.refused.push_back({each.name, each.sources, each.text, each.source.ip()});
   std::vector<certificates::CertificateAlarm> alarms = certificates::watch_certificates(input);
   if (!credentials_fault_.empty()) alarms.push_back({"certificates_not_applied", "the latest change of certificates or trust is stored and not served, because " + credentials_fault_ + "; mend it, then reload (SIGHUP)", true});
   for (const auto& [slot, status] : acme_keeper_->status())
@@ -103,6 +110,13 @@ std::vector<certificates::CertificateAlarm> Node::certificate_alarms() const {
   const std::vector<certificates::CertificateAlarm> of_pairs = pair_keeper_->alarms();
   alarms.insert(alarms.end(), of_pairs.begin(), of_pairs.end());
   return alarms;
+}
+
+NodeFacts::Awaitable<std::vector<RefusedNameView>> NodeFacts::refused_names() {
+  std::vector<RefusedNameView> list;
+  for (const tls::RefusedName& each : node_.refused_names().list(std::time(nullptr)))
+    list.push_back({each.name, each.times, each.sources, each.alert, each.text, each.source.text(), utc(each.at_s)});
+  co_return list;
 }
 
 NodeFacts::Awaitable<Outcome<ServedView>> NodeFacts::explain_sni(std::string sni, std::uint16_t port) {

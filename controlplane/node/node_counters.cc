@@ -210,6 +210,10 @@ void add_certificates(std::vector<CounterView>& out, Node& node) {
   }
   add(out, "certificate_requests", uint64_t{set->requests.size()});
   add(out, "tls_certificate_failures_total", failures);
+  // The first line is there from the beginning, so that a rate can be taken of it.
+  const auto refused = node.refused_names().list(0);
+  if (std::none_of(refused.begin(), refused.end(), [](const tls::RefusedName& each) { return each.name.empty(); })) add(out, "tls_certificate_refusals_total", uint64_t{0}, {{"name", "(none)"}});
+  for (const tls::RefusedName& each : refused) add(out, "tls_certificate_refusals_total", each.times, {{"name", each.name.empty() ? "(none)" : each.name}});
   add(out, "tls_uncovered_names_total", node.credentials().uncovered().total());
   for (size_t purpose = 0; purpose < certificates::trust_purposes; ++purpose) {
     const auto wanted = static_cast<certificates::TrustPurpose>(purpose);

@@ -55,6 +55,8 @@ struct HandshakeFailure {
   std::string remedy;
   int alert = -1;      // TLS alert number received from the peer, -1: none
   std::optional<PeerCertificate> certificate;  // what the peer presented
+  bool refuses_our_certificate = false;        // what the alert says
+  std::string sni;     // server: the name the client asked for, lower case; empty: none, or what cannot be one
 };
 
 // What a finished handshake agreed on.

@@ -276,6 +276,26 @@ def test_b27_a_name_that_no_certificate_covers_raises_an_alarm_with_how_often(st
     require(not alarm["impairs"], f"told {alarm}")
 
 
+def test_c08_a_client_that_refuses_the_certificate_is_told_with_its_address_and_alert(stage):
+    edge, home = stage.lab.edge, stage.lab.spaces["home"]
+    context = ssl.create_default_context()  # the authorities of this machine; ours is none of them
+    for name in (f"mra.{DOMAIN}", f"MRA.{DOMAIN}"):
+        link = home.connect(plan.EDGE_OUTSIDE.host4, plan.SIP_TLS_PORT)
+        try:
+            context.wrap_socket(link, server_hostname=name)
+            require(False, "a certificate of an unknown authority was accepted")
+        except ssl.SSLCertVerificationError:
+            link.close()
+
+    def counts(told):
+        return any(each["name"] == f"mra.{DOMAIN}" and each["times"] == 2 for each in told)
+
+    told = edge.wait_answer(counts, "the two refusals", 10, ("cert", "refusals"))
+    entry = next(each for each in told if each["name"] == f"mra.{DOMAIN}")
+    require(entry["alert"] in (46, 48) and entry["source"].startswith(plan.HOME_ROUTER_WAN.host4 + ":") and entry["sources"] == 1, f"told {entry}")
+    require(not [alarm for alarm in edge.ask("status")["alarms"] if alarm["kind"] == "certificate_refused"], "one address alone raised an alarm")
+
+
 def test_a_backup_restores_an_empty_node(stage):
     """E loses its state folder; from the backup it comes back with zone, certificates and keys, and C connects as before."""
     lab, edge = stage.lab, stage.lab.edge

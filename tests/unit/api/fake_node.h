@@ -59,6 +59,11 @@ class FakeNode final : public NodeView {
     ServedView view{.sni = sni, .listener = "SIP over TLS, clients", .match = "platform", .served = {"server (rsa)"}, .text = "server (rsa) is served"};
     co_return view;
   }
+  Awaitable<std::vector<RefusedNameView>> refused_names() override {
+    std::vector<RefusedNameView> list{{"mra.example.org", 3, 2, 48, "the peer refused our certificate: unknown CA (alert 48)", "203.0.113.9:40312", "2026-11-28T13:00:00Z"}};
+    list.push_back({.times = 1, .sources = 1, .alert = 42, .text = "bad certificate", .source = "203.0.113.9:40313", .at = "2026-11-28T13:00:01Z"});
+    co_return list;
+  }
   Awaitable<std::vector<NeededNameView>> needed_names(std::string slot) override {
     std::vector<NeededNameView> names{{slot == "server" ? "DNS:c1.example.com" : "DNS:" + slot.substr(slot.find('/') + 1), "this node"}};
     co_return names;
