@@ -5,7 +5,9 @@
 
 #include <boost/json.hpp>
 #include <ctime>
+#include <map>
 
+#include "controlplane/api/api_body.h"
 #include "controlplane/api/api_json.h"
 #include "controlplane/certificates/certificate_vault.h"
 #include "controlplane/certificates/key_maker.h"
@@ -23,45 +25,6 @@ using config::utc;
 constexpr std::size_t default_limit = 1000;
 
 ApiAnswer answer_text(std::string text) { return {200, "text/plain; charset=utf-8", std::move(text)}; }
-
-// The body of a request that changes something: one JSON object of strings, flags and lists of strings, with known members only.
-class Body {
- public:
-  static Outcome<Body> read(const ApiRequest& request, std::initializer_list<std::string_view> known) {
-    json::error_code error;
-    json::parse_options options;
-    options.max_depth = 8;
-    json::value value = json::parse(request.body, error, {}, options);
-    if (error || !value.is_object()) return Fault{FaultCode::invalid, request.path, "the body is no JSON object", "send an object; see docs/certificates.md"};
-    std::string list;
-    for (const std::string_view name : known) list += (list.empty() ? "" : ", ") + std::string(name);
-    for (const auto& member : value.get_object()) {
-      if (std::find(known.begin(), known.end(), std::string_view(member.key())) != known.end()) continue;
-      return Fault{FaultCode::invalid, request.path, "does not know the member \"" + std::string(member.key().substr(0, 64)) + "\"", "it knows: " + list};
-    }
-    return Body(std::move(value));
-  }
-  std::string text(std::string_view name) const {
-    const json::value* member = value_.get_object().if_contains(name);
-    return member != nullptr && member->is_string() ? std::string(member->get_string()) : std::string();
-  }
-  bool flag(std::string_view name) const {
-    const json::value* member = value_.get_object().if_contains(name);
-    return member != nullptr && member->is_bool() && member->get_bool();
-  }
-  std::vector<std::string> texts(std::string_view name) const {
-    std::vector<std::string> list;
-    const json::value* member = value_.get_object().if_contains(name);
-    if (member == nullptr || !member->is_array()) return list;
-    for (const json::value& each : member->get_array())
-      if (each.is_string()) list.emplace_back(each.get_string());
-    return list;
-  }
-
- private:
-  explicit Body(json::value value) : value_(std::move(value)) {}
-  json::value value_;
-};
 
 json::array texts(const std::vector<std::string>& list) { return json::array(list.begin(), list.end()); }
 
@@ -98,6 +61,24 @@ json::object of(const certs::TrustedAuthority& authority) {
   value["added"] = utc(authority.added_s);
   value["source"] = "store";
   return value;
+}
+
+json::object of(const RevocationView& view) {
+  json::object value{{"state", view.state}, {"source", view.source}, {"url", view.url}, {"text", view.text}, {"told", view.told}, {"valid_until", view.valid_until}, {"revoked_at", view.revoked_at}, {"reason", view.reason},
+                     {"next_check", view.next_check}, {"staple_until", view.staple_until}, {"must_staple", view.must_staple}, {"problem", view.problem}};
+  if (view.staple_age_s) value["staple_age_s"] = *view.staple_age_s;
+  return value;
+}
+
+// Adds what is known of revocation to the certificates of a list; null where a certificate names nobody who tells.
+void add_revocation(json::array& list, const std::vector<RevocationView>& views) {
+  std::map<std::pair<std::string, std::string>, const RevocationView*> known;
+  for (const RevocationView& view : views) known[{view.slot, view.serial}] = &view;
+  for (json::value& each : list) {
+    json::object& value = each.get_object();
+    const auto found = known.find({std::string(value["slot"].get_string()), std::string(value["serial"].get_string())});
+    value["revocation"] = found == known.end() ? json::value(nullptr) : json::value(of(*found->second));
+  }
 }
 
 Outcome<tls::KeyFamily> family_from(const std::string& name) {
@@ -142,6 +123,8 @@ CertificateAnswer show_one(const ApiRequest& request, ApiParts parts, const cert
   if (list.empty()) co_return answer_fault({FaultCode::missing, "certificate slot " + slot.text(), "holds no such certificate", "see sallyport cert list"});
   if (form == "pem") co_return answer_text(std::move(pem));
   if (form == "decoded") co_return answer_text(std::move(decoded));
+  std::vector<RevocationView> views = co_await parts.node.revocation();
+  add_revocation(list, views);
   co_return answer_json(list);
 }
 
@@ -167,7 +150,18 @@ CertificateAnswer get_certificates(const ApiRequest& request, ApiParts parts) {
     if (list.size() >= limit) break;
     list.emplace_back(of(stored));
   }
+  std::vector<RevocationView> views = co_await parts.node.revocation();
+  add_revocation(list, views);
   co_return answer_json(list);
+}
+
+CertificateAnswer post_certificate_check(const ApiRequest& request, ApiParts parts) {
+  auto body = Body::read(request, {"slot"});
+  if (!body) co_return answer_fault(body.fault());
+  std::string slot = body->text("slot");
+  const auto begun = co_await parts.node.check_revocation(slot);
+  if (!begun) co_return answer_fault(begun.fault());
+  co_return answer_json(json::object{{"slot", slot}, {"asked", true}}, 202);
 }
 
 CertificateAnswer post_certificate(const ApiRequest& request, ApiParts parts) {
@@ -222,7 +216,7 @@ CertificateAnswer get_explanation(const ApiRequest& request, ApiParts parts) {
   if (!explained) co_return answer_fault(explained.fault());
   json::array served;
   for (const std::string& label : explained->served) served.emplace_back(label);
-  co_return answer_json(json::object{{"sni", explained->sni}, {"listener", explained->listener}, {"match", explained->match}, {"served", std::move(served)}, {"text", explained->text}});
+  co_return answer_json(json::object{{"sni", explained->sni}, {"listener", explained->listener}, {"match", explained->match}, {"served", std::move(served)}, {"text", explained->text}, {"revocation", texts(explained->revocation)}});
 }
 
 CertificateAnswer get_requests(const ApiRequest& request, ApiParts parts) {

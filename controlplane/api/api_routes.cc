@@ -183,6 +183,7 @@ constexpr Route routes[] = {
     {{"GET", "/v1/certificates", "Certificates; of one slot with its chain, or as text", "slot,family,form,limit", ""}, get_certificates},
     {{"POST", "/v1/certificates", "Judges a certificate and installs it unless dry_run", "", "slot,certificate,key,passphrase,file,dry_run"}, post_certificate},
     {{"DELETE", "/v1/certificates", "Deletes the certificates of a slot", "slot,family", ""}, delete_certificate},
+    {{"POST", "/v1/certificates/checks", "Asks the authority now whether the certificates of a slot were revoked", "", "slot"}, post_certificate_check},
     {{"GET", "/v1/certificates/explain", "Which certificate is served for a name, and why", "sni,port", ""}, get_explanation},
     {{"GET", "/v1/requests", "Open signing requests; of one slot, or as text", "slot,form", ""}, get_requests},
     {{"POST", "/v1/requests", "Makes a key and a signing request, or only previews its names", "", "slot,key,digest,names,common_name,organization,unit,locality,state,country,preview"}, post_request},

@@ -21,6 +21,7 @@
 #include "controlplane/node/acme_keeper.h"
 #include "controlplane/node/handover.h"
 #include "controlplane/node/node_credentials.h"
+#include "controlplane/node/revocation_keeper.h"
 #include "controlplane/proxy/call_control_access.h"
 #include "controlplane/proxy/client_access.h"
 #include "controlplane/proxy/edge_router.h"
@@ -75,6 +76,8 @@ class Node final : private media::MediaListener {
   certificates::CertificateVault& vault() { return *vault_; }
   certificates::AcmeStore& acme_store() { return *acme_store_; }
   AcmeKeeper& acme_keeper() { return *acme_keeper_; }
+  RevocationKeeper& revocation_keeper() { return *revocation_keeper_; }
+  const tls::StapleBook& staples() const { return *staples_; }
   const zones::MultiplexServer* multiplex_server() const { return multiplex_server_.get(); }  // null on C
   const std::vector<std::shared_ptr<zones::MultiplexClient>>& multiplex_clients() const { return multiplex_clients_; }
   const tls::Listener* multiplex_listener() const { return multiplex_listener_.get(); }  // null on C
@@ -118,6 +121,10 @@ class Node final : private media::MediaListener {
   void apply_site(const store::SiteConfig& before, const store::SiteConfig& after);
   Outcome<> open_store();
   void start_acme();
+  // What serves from files, and every authority known here, for who asks about revocation.
+  std::vector<ServedFile> served_files() const;
+  std::vector<std::shared_ptr<X509>> known_authorities() const;
+  Outcome<> make_revocation_keeper();
   // The next handshakes show and trust what the store holds now; nothing that is connected ends.
   void apply_certificates();
   std::string ha1_of(std::string_view user, sip::DigestAlgorithm algorithm) const;
@@ -189,6 +196,8 @@ class Node final : private media::MediaListener {
   std::unique_ptr<certificates::CertificateVault> vault_;
   std::unique_ptr<certificates::AcmeStore> acme_store_;
   std::shared_ptr<AcmeKeeper> acme_keeper_;
+  const std::shared_ptr<tls::StapleBook> staples_ = std::make_shared<tls::StapleBook>();
+  std::shared_ptr<RevocationKeeper> revocation_keeper_;
   uint64_t last_hop_id_ = 0;
 };
 

@@ -27,6 +27,8 @@ class NodeFacts final : public api::NodeView {
   Awaitable<std::vector<api::AcmeView>> acme() override;
   Awaitable<Outcome<>> renew_by_acme(std::string slot) override;
   Awaitable<Outcome<>> change_acme_key(std::string authority) override;
+  Awaitable<std::vector<api::RevocationView>> revocation() override;
+  Awaitable<Outcome<>> check_revocation(std::string slot) override;
   Awaitable<std::vector<std::string>> depends_on_authority(std::string purpose, std::string fingerprint) override;
   Awaitable<Outcome<std::vector<api::TraversalTestView>>> test_traversal(std::string zone) override;
   Awaitable<Outcome<std::unique_ptr<api::CaptureFeed>>> capture(api::CaptureQuery query) override;

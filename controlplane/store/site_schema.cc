@@ -130,6 +130,18 @@ CREATE TABLE certificate_setting (
   name TEXT PRIMARY KEY,
   value TEXT NOT NULL
 ) STRICT;
+)sql",
+                                      R"sql(
+CREATE TABLE revocation (
+  fingerprint TEXT PRIMARY KEY,
+  state TEXT NOT NULL CHECK (state IN ('good', 'revoked', 'unknown')),
+  this_update_s INTEGER NOT NULL,
+  next_update_s INTEGER NOT NULL,
+  revoked_s INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  staple BLOB NOT NULL,
+  staple_until_s INTEGER NOT NULL
+) STRICT;
 )sql"};
 
 }  // namespace

@@ -186,6 +186,19 @@ std::string PeerCertificate::names_text() const {
   return text.empty() ? "none" : text;
 }
 
+std::string fingerprint_of(X509* certificate) {
+  static constexpr char hex[] = "0123456789abcdef";
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned length = 0;
+  std::string text;
+  if (X509_digest(certificate, EVP_sha256(), digest, &length) != 1) return text;
+  for (unsigned i = 0; i < length; ++i) {
+    text += hex[digest[i] >> 4];
+    text += hex[digest[i] & 15];
+  }
+  return text;
+}
+
 PeerCertificate describe_certificate(X509* certificate) {
   PeerCertificate result;
   result.subject = name_text(X509_get_subject_name(certificate));
@@ -194,15 +207,7 @@ PeerCertificate describe_certificate(X509* certificate) {
   result.serial = serial_text(certificate);
   result.not_before_s = unix_time(X509_get0_notBefore(certificate));
   result.not_after_s = unix_time(X509_get0_notAfter(certificate));
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned digest_length = 0;
-  if (X509_digest(certificate, EVP_sha256(), digest, &digest_length) == 1) {
-    static constexpr char hex[] = "0123456789abcdef";
-    for (unsigned i = 0; i < digest_length; ++i) {
-      result.fingerprint_sha256 += hex[digest[i] >> 4];
-      result.fingerprint_sha256 += hex[digest[i] & 15];
-    }
-  }
+  result.fingerprint_sha256 = fingerprint_of(certificate);
   if (auto* names = static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr))) {
     for (int i = 0; i < sk_GENERAL_NAME_num(names); ++i) {
       if (auto name = one_name(*sk_GENERAL_NAME_value(names, i))) result.names.push_back(std::move(*name));

@@ -38,6 +38,7 @@ struct PeerCertificate {
 };
 
 PeerCertificate describe_certificate(X509* certificate);
+std::string fingerprint_of(X509* certificate);  // SHA-256, hex, lower case
 
 enum class WildcardRule : uint8_t { refuse, one_label };
 
