@@ -36,12 +36,23 @@ Outcome<std::uint64_t> bounded(const ApiRequest& request, const std::string& nam
 
 }  // namespace
 
-bool is_capture(const ApiRequest& request) {
-  const std::string_view path = request.path;
-  return request.method == "POST" && path.size() > path_head.size() + path_end.size() && path.starts_with(path_head) && path.ends_with(path_end);
+const RouteInfo& capture_route() {
+  static constexpr RouteInfo route{"POST", "/v1/calls/{id}/capture", accounts::Role::operate, "The packets of a call as pcapng, as they come; decrypted for who administers", "seconds,packets,decrypted", ""};
+  return route;
 }
 
+bool is_capture_path(std::string_view path) {
+  if (path.size() <= path_head.size() + path_end.size() || !path.starts_with(path_head) || !path.ends_with(path_end)) return false;
+  return path.substr(path_head.size(), path.size() - path_head.size() - path_end.size()).find('/') == std::string_view::npos;
+}
+
+bool is_capture(const ApiRequest& request) { return request.method == "POST" && is_capture_path(request.path); }
+
 boost::asio::awaitable<Outcome<std::unique_ptr<CaptureFeed>>> begin_capture(const ApiRequest& request, ApiParts parts) {
+  if (is_decrypted(request) && !accounts::includes(request.role, accounts::Role::administer)) {
+    parts.log.warn(event_kind, sentence(request, "may not capture") + ": its role is " + accounts::name_of(request.role));
+    co_return Fault{FaultCode::refused, request.path, "what is said in a call is for who administers", "capture it as it is on the wire, without decrypted"};
+  }
   const auto seconds = bounded(request, "seconds", 60, max_seconds);
   if (!seconds) co_return seconds.fault();
   const auto packets = bounded(request, "packets", max_packets, max_packets);

@@ -23,6 +23,7 @@ namespace certs = sallyport::certificates;
 using config::utc;
 
 constexpr std::size_t default_limit = 1000;
+constexpr std::size_t most_probed_ports = 4;  // each may take ten seconds, and the interface waits for a minute
 
 ApiAnswer answer_text(std::string text) { return {200, "text/plain; charset=utf-8", std::move(text)}; }
 
@@ -156,7 +157,7 @@ CertificateAnswer get_certificates(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_certificate_check(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"slot"});
+  auto body = ApiBody::read(request, {"slot"});
   if (!body) co_return answer_fault(body.fault());
   std::string slot = body->text("slot");
   const auto begun = co_await parts.node.check_revocation(slot);
@@ -165,7 +166,7 @@ CertificateAnswer post_certificate_check(const ApiRequest& request, ApiParts par
 }
 
 CertificateAnswer post_certificate(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"slot", "certificate", "key", "passphrase", "file", "dry_run"});
+  auto body = ApiBody::read(request, {"slot", "certificate", "key", "passphrase", "file", "dry_run"});
   if (!body) co_return answer_fault(body.fault());
   auto slot = certs::Slot::parse(body->text("slot"));
   if (!slot) co_return answer_fault(slot.fault());
@@ -207,6 +208,13 @@ CertificateAnswer delete_certificate(const ApiRequest& request, ApiParts parts) 
   co_return answer_json(json::object{{"deleted", slot->text()}});
 }
 
+CertificateAnswer get_refusals(const ApiRequest&, ApiParts parts) {
+  json::array list;
+  for (const RefusedNameView& each : co_await parts.node.refused_names())
+    list.push_back(json::object{{"name", each.name}, {"times", each.times}, {"sources", each.sources}, {"alert", each.alert}, {"text", each.text}, {"source", each.source}, {"at", each.at}});
+  co_return answer_json(list);
+}
+
 CertificateAnswer get_explanation(const ApiRequest& request, ApiParts parts) {
   const std::string port_text = parameter(request, "port");
   const std::size_t port = number_parameter(request, "port", port_text.empty() ? 0 : 65536);
@@ -237,7 +245,7 @@ CertificateAnswer get_requests(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_request(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"slot", "key", "digest", "names", "common_name", "organization", "unit", "locality", "state", "country", "preview"});
+  auto body = ApiBody::read(request, {"slot", "key", "digest", "names", "common_name", "organization", "unit", "locality", "state", "country", "preview"});
   if (!body) co_return answer_fault(body.fault());
   auto slot = certs::Slot::parse(body->text("slot"));
   if (!slot) co_return answer_fault(slot.fault());
@@ -323,7 +331,7 @@ CertificateAnswer get_domains(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_domain(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"name"});
+  auto body = ApiBody::read(request, {"name"});
   if (!body) co_return answer_fault(body.fault());
   auto added = parts.vault.add_domain(body->text("name"), request.actor);
   if (!added) co_return answer_fault(added.fault());
@@ -351,7 +359,7 @@ CertificateAnswer get_trust(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_trust(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"purpose", "certificates", "file"});
+  auto body = ApiBody::read(request, {"purpose", "certificates", "file"});
   if (!body) co_return answer_fault(body.fault());
   const auto purpose = certs::trust_purpose_from(body->text("purpose"));
   if (!purpose) co_return answer_fault({FaultCode::invalid, "trust purpose \"" + body->text("purpose").substr(0, 32) + "\"", "is none", "give one of " + certs::trust_purpose_list()});
@@ -386,6 +394,43 @@ CertificateAnswer delete_trust(const ApiRequest& request, ApiParts parts) {
   co_return answer_json(value);
 }
 
+// B03, B05: of two self-signed certificates with one name only one would be found by those who look for it by name.
+void compare_self_signed(std::vector<std::pair<std::uint16_t, ProbedView>>& probed) {
+  for (std::size_t one = 0; one < probed.size(); ++one) {
+    for (std::size_t other = 0; other < one; ++other) {
+      const ProbedCertificateView &a = probed[one].second.chain.front(), &b = probed[other].second.chain.front();
+      if (!a.is_self_signed || !b.is_self_signed || a.subject != b.subject || a.fingerprint == b.fingerprint) continue;
+      probed[one].second.findings.push_back("the certificates on ports " + std::to_string(probed[other].first) + " (serial " + b.serial + ") and " + std::to_string(probed[one].first) + " (serial " + a.serial +
+                                            ") are both self-signed and have one subject, " + a.subject + "; give them different names, or have an authority sign them");
+    }
+  }
+}
+
+CertificateAnswer post_trust_probe(const ApiRequest& request, ApiParts parts) {
+  const auto body = ApiBody::read(request, {"host", "ports", "purpose"});
+  if (!body) co_return answer_fault(body.fault());
+  const auto ports = body->ports("ports", most_probed_ports);
+  if (!ports) co_return answer_fault(ports.fault());
+  const std::string host = body->text("host");
+  if (host.empty() || host.size() > 253 || ports->empty()) co_return answer_fault({FaultCode::invalid, request.path, "needs a host and a list of ports", "give both"});
+  json::array answers;
+  std::vector<std::pair<std::uint16_t, ProbedView>> probed;
+  for (const std::uint16_t port : *ports) {
+    std::string dialled = host, purpose = body->text("purpose");
+    auto view = co_await parts.node.probe_certificate(std::move(dialled), port, std::move(purpose));
+    if (view) probed.emplace_back(port, std::move(*view));
+    else answers.emplace_back(json::object{{"port", port}, {"error", view.fault().text()}});
+  }
+  compare_self_signed(probed);
+  for (const auto& [port, view] : probed) {
+    json::value value = to_json(view);
+    value.get_object()["port"] = port;
+    answers.push_back(std::move(value));
+  }
+  parts.log.info("trust_probe", request.actor + ": " + host);
+  co_return answer_json(answers, probed.empty() ? 502 : 200);
+}
+
 CertificateAnswer get_acme(const ApiRequest&, ApiParts parts) {
   std::vector<AcmeView> views = co_await parts.node.acme();
   const auto config = parts.acme.snapshot();
@@ -402,7 +447,7 @@ CertificateAnswer get_acme(const ApiRequest&, ApiParts parts) {
 }
 
 CertificateAnswer post_acme_authority(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"name", "directory_url", "contacts", "ca_file", "preferred_root", "profile", "agrees_to_terms", "external_key_id", "external_hmac_key"});
+  auto body = ApiBody::read(request, {"name", "directory_url", "contacts", "ca_file", "preferred_root", "profile", "agrees_to_terms", "external_key_id", "external_hmac_key"});
   if (!body) co_return answer_fault(body.fault());
   certs::AcmeAuthority authority{body->text("name"), body->text("directory_url"), body->texts("contacts"), body->text("ca_file"), body->text("preferred_root"), body->text("profile"), body->text("external_key_id"), body->flag("agrees_to_terms"), ""};
   const store::Secret hmac_key(body->text("external_hmac_key"));
@@ -419,8 +464,10 @@ CertificateAnswer delete_acme_authority(const ApiRequest& request, ApiParts part
 }
 
 CertificateAnswer post_acme_setting(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"name", "value"});
+  auto body = ApiBody::read(request, {"name", "value"});
   if (!body) co_return answer_fault(body.fault());
+  // Who administers over the network does not choose which program of the machine is run.
+  if (!request.is_local && body->text("name") == "dns_hook") co_return answer_fault({FaultCode::refused, "ACME setting dns_hook", "names a program, which cannot be done over HTTPS", "use sallyport acme set on the node itself"});
   if (const auto done = parts.acme.set(body->text("name"), body->text("value"), request.actor); !done) co_return answer_fault(done.fault());
   parts.log.info("acme_changed", request.actor + ": setting " + body->text("name"));
   ApiAnswer shown = co_await get_acme(request, parts);
@@ -428,7 +475,7 @@ CertificateAnswer post_acme_setting(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_acme_slot(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"slot", "on"});
+  auto body = ApiBody::read(request, {"slot", "on"});
   if (!body) co_return answer_fault(body.fault());
   auto slot = certs::Slot::parse(body->text("slot"));
   if (!slot) co_return answer_fault(slot.fault());
@@ -439,7 +486,7 @@ CertificateAnswer post_acme_slot(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_acme_key(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"authority"});
+  auto body = ApiBody::read(request, {"authority"});
   if (!body) co_return answer_fault(body.fault());
   std::string name = body->text("authority");
   const auto changed = co_await parts.node.change_acme_key(name);
@@ -449,7 +496,7 @@ CertificateAnswer post_acme_key(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_acme_renewal(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"slot"});
+  auto body = ApiBody::read(request, {"slot"});
   if (!body) co_return answer_fault(body.fault());
   std::string slot = body->text("slot");
   const auto begun = co_await parts.node.renew_by_acme(slot);
@@ -458,7 +505,7 @@ CertificateAnswer post_acme_renewal(const ApiRequest& request, ApiParts parts) {
 }
 
 CertificateAnswer post_backup(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"passphrase"});
+  auto body = ApiBody::read(request, {"passphrase"});
   if (!body) co_return answer_fault(body.fault());
   std::string passphrase = body->text("passphrase");
   auto made = co_await parts.node.backup(std::move(passphrase));
@@ -473,7 +520,7 @@ CertificateAnswer get_certificate_settings(const ApiRequest&, ApiParts parts) {
 }
 
 CertificateAnswer post_certificate_setting(const ApiRequest& request, ApiParts parts) {
-  auto body = Body::read(request, {"name", "value"});
+  auto body = ApiBody::read(request, {"name", "value"});
   if (!body) co_return answer_fault(body.fault());
   if (const auto done = parts.vault.set(body->text("name"), body->text("value"), request.actor); !done) co_return answer_fault(done.fault());
   parts.log.info("certificate_setting", request.actor + ": " + body->text("name") + " = " + body->text("value"));

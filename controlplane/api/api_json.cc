@@ -125,6 +125,15 @@ json::value to_json(const TraversalTestView& view) {
   return json::object{{"zone", view.zone}, {"passed", view.passed}, {"summary", view.summary}, {"steps", list_of(view.steps)}};
 }
 
+json::value to_json(const DiscoveryView& view) { return json::object{{"domain", view.domain}, {"passed", view.passed}, {"steps", list_of(view.steps)}}; }
+
+json::value to_json(const ProbedView& view) {
+  json::array chain;
+  for (const ProbedCertificateView& each : view.chain)
+    chain.emplace_back(json::object{{"subject", each.subject}, {"issuer", each.issuer}, {"serial", each.serial}, {"fingerprint_sha256", each.fingerprint}, {"not_after", each.not_after}, {"names", each.names}, {"self_signed", each.is_self_signed}, {"pem", each.pem}});
+  return json::object{{"address", view.address}, {"tls_version", view.tls_version}, {"tls_cipher", view.tls_cipher}, {"trusted", view.is_trusted}, {"chain", std::move(chain)}, {"findings", json::array(view.findings.begin(), view.findings.end())}};
+}
+
 json::value to_json(const UpgradeView& view) { return json::object{{"from", view.from}, {"to", view.to}, {"binary", view.binary}}; }
 
 json::value to_json(const LogLine& line) {
@@ -166,6 +175,7 @@ template json::value to_json_list(const std::vector<RegistrationView>&);
 template json::value to_json_list(const std::vector<CallView>&);
 template json::value to_json_list(const std::vector<FlowView>&);
 template json::value to_json_list(const std::vector<TraversalTestView>&);
+template json::value to_json_list(const std::vector<DiscoveryView>&);
 template json::value to_json_list(const std::vector<LogLine>&);
 template json::value to_json_list(const std::vector<store::HistoryEntry>&);
 

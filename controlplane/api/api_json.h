@@ -20,6 +20,8 @@ boost::json::value to_json(const RegistrationView& registration);
 boost::json::value to_json(const CallView& call);
 boost::json::value to_json(const FlowView& flow);
 boost::json::value to_json(const TraversalTestView& test);
+boost::json::value to_json(const DiscoveryView& view);
+boost::json::value to_json(const ProbedView& view);
 boost::json::value to_json(const UpgradeView& upgrade);
 boost::json::value to_json(const LogLine& line);
 boost::json::value to_json(const store::SitePlan& plan);

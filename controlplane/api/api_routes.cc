@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <charconv>
 
+#include "controlplane/api/api_accounts.h"
+#include "controlplane/api/api_capture.h"
 #include "controlplane/api/api_certificates.h"
 #include "controlplane/api/api_json.h"
+#include "controlplane/api/api_pair.h"
 #include "controlplane/api/openapi.h"
 
 namespace sallyport::api {
@@ -137,6 +140,12 @@ Answer post_traversal_test(const ApiRequest& request, ApiParts parts) {
   co_return tests ? answer_json(to_json_list(*tests)) : answer_fault(tests.fault());
 }
 
+Answer post_discovery_test(const ApiRequest& request, ApiParts parts) {
+  std::string domain = parameter(request, "domain");
+  auto views = co_await parts.node.test_discovery(std::move(domain));
+  co_return views ? answer_json(to_json_list(*views)) : answer_fault(views.fault());
+}
+
 Answer post_apply(const ApiRequest& request, ApiParts parts) {
   std::string file = parameter(request, "file");
   if (file.empty()) file = "site document";
@@ -156,6 +165,8 @@ Answer post_apply(const ApiRequest& request, ApiParts parts) {
 
 Answer post_upgrade(const ApiRequest& request, ApiParts parts) {
   std::string binary = parameter(request, "binary");
+  // Who administers over the network does not choose which program of the machine is run.
+  if (!request.is_local && !binary.empty()) co_return answer_fault({FaultCode::refused, request.path, "takes no program over HTTPS", "use sallyport upgrade on the node itself, or leave it out for the installed one"});
   auto upgrade = co_await parts.node.upgrade(binary);
   if (!upgrade) {
     parts.log.warn("upgrade_refused", request.actor + ": " + upgrade.fault().text());
@@ -171,46 +182,69 @@ struct Route : RouteInfo {
 
 Answer get_openapi(const ApiRequest&, ApiParts) { co_return ApiAnswer{200, "application/json", openapi_document()}; }
 
+using accounts::Role;
+
 constexpr Route routes[] = {
-    {{"GET", "/v1/status", "What the node is and how it does", "", ""}, get_status},
-    {{"GET", "/v1/zones", "Traversal zones and the state of each peer", "", ""}, get_zones},
-    {{"GET", "/v1/registrations", "Clients registered through this node", "limit", ""}, get_registrations},
-    {{"GET", "/v1/calls", "Calls, also those that ended lately", "active,limit,quality", ""}, get_calls},
-    {{"GET", "/v1/calls/", "One call with its legs and streams", "", ""}, get_call},
-    {{"GET", "/v1/flows", "Flows of the dataplane", "limit", ""}, get_flows},
-    {{"GET", "/v1/counters", "Every counter and gauge", "", ""}, get_counters},
-    {{"GET", "/v1/logs", "Newest events; with follow=1 a line each as they come", "lines,follow", ""}, get_logs},
-    {{"GET", "/v1/certificates", "Certificates; of one slot with its chain, or as text", "slot,family,form,limit", ""}, get_certificates},
-    {{"POST", "/v1/certificates", "Judges a certificate and installs it unless dry_run", "", "slot,certificate,key,passphrase,file,dry_run"}, post_certificate},
-    {{"DELETE", "/v1/certificates", "Deletes the certificates of a slot", "slot,family", ""}, delete_certificate},
-    {{"POST", "/v1/certificates/checks", "Asks the authority now whether the certificates of a slot were revoked", "", "slot"}, post_certificate_check},
-    {{"GET", "/v1/certificates/explain", "Which certificate is served for a name, and why", "sni,port", ""}, get_explanation},
-    {{"GET", "/v1/requests", "Open signing requests; of one slot, or as text", "slot,form", ""}, get_requests},
-    {{"POST", "/v1/requests", "Makes a key and a signing request, or only previews its names", "", "slot,key,digest,names,common_name,organization,unit,locality,state,country,preview"}, post_request},
-    {{"DELETE", "/v1/requests", "Discards a request and its key", "slot", ""}, delete_request},
-    {{"GET", "/v1/domains", "Domains with certificates of their own", "limit", ""}, get_domains},
-    {{"POST", "/v1/domains", "Creates a domain", "", "name"}, post_domain},
-    {{"DELETE", "/v1/domains", "Deletes a domain with its certificates", "name", ""}, delete_domain},
-    {{"GET", "/v1/trust", "Trusted authorities", "purpose", ""}, get_trust},
-    {{"POST", "/v1/trust", "Trusts the authorities of a PEM text", "", "purpose,certificates,file"}, post_trust},
-    {{"DELETE", "/v1/trust", "Trusts an authority no more; with preview=1 only tells what depends on it", "purpose,fingerprint,preview", ""}, delete_trust},
-    {{"GET", "/v1/acme", "Slots kept by ACME, authorities and settings", "", ""}, get_acme},
-    {{"POST", "/v1/acme/authorities", "Adds or changes an authority", "", "name,directory_url,contacts,ca_file,preferred_root,profile,agrees_to_terms,external_key_id,external_hmac_key"}, post_acme_authority},
-    {{"DELETE", "/v1/acme/authorities", "Deletes an authority and the account there", "name", ""}, delete_acme_authority},
-    {{"POST", "/v1/acme/settings", "Changes a setting", "", "name,value"}, post_acme_setting},
-    {{"POST", "/v1/acme/slots", "Switches ACME on or off for a slot", "", "slot,on"}, post_acme_slot},
-    {{"POST", "/v1/acme/keys", "Gives the account at an authority a new key", "", "authority"}, post_acme_key},
-    {{"POST", "/v1/acme/renewals", "Orders a certificate now", "", "slot"}, post_acme_renewal},
-    {{"GET", "/v1/certificate-settings", "How certificates are judged", "", ""}, get_certificate_settings},
-    {{"POST", "/v1/certificate-settings", "Changes how certificates are judged", "", "name,value"}, post_certificate_setting},
-    {{"GET", "/v1/history", "Who changed the site, newest first", "limit", ""}, get_history},
-    {{"GET", "/v1/export", "The site as a TOML document", "", ""}, get_export},
-    {{"GET", "/metrics", "Every counter and gauge as Prometheus text", "", ""}, get_metrics},
-    {{"POST", "/v1/traversal/test", "Tries the layers between C and E one by one", "zone", ""}, post_traversal_test},
-    {{"POST", "/v1/apply", "Plans a site document (the body, TOML) and applies it unless dry_run=1", "file,dry_run", "*"}, post_apply},
-    {{"POST", "/v1/backup", "The store with its keys, sealed by a passphrase", "", "passphrase"}, post_backup},
-    {{"POST", "/v1/upgrade", "Replaces the running control plane by another program", "binary", ""}, post_upgrade},
-    {{"GET", "/v1/openapi", "This description", "", ""}, get_openapi},
+    {{"GET", "/v1/status", Role::read, "What the node is and how it does", "", ""}, get_status},
+    {{"GET", "/v1/zones", Role::read, "Traversal zones and the state of each peer", "", ""}, get_zones},
+    {{"GET", "/v1/registrations", Role::read, "Clients registered through this node", "limit", ""}, get_registrations},
+    {{"GET", "/v1/calls", Role::read, "Calls, also those that ended lately", "active,limit,quality", ""}, get_calls},
+    {{"GET", "/v1/calls/", Role::read, "One call with its legs and streams", "", ""}, get_call},
+    {{"GET", "/v1/flows", Role::read, "Flows of the dataplane", "limit", ""}, get_flows},
+    {{"GET", "/v1/counters", Role::read, "Every counter and gauge", "", ""}, get_counters},
+    {{"GET", "/v1/logs", Role::read, "Newest events; with follow=1 a line each as they come", "lines,follow", ""}, get_logs},
+    {{"GET", "/v1/certificates", Role::read, "Certificates; of one slot with its chain, or as text", "slot,family,form,limit", ""}, get_certificates},
+    {{"POST", "/v1/certificates", Role::administer, "Judges a certificate and installs it unless dry_run", "", "slot,certificate,key,passphrase,file,dry_run", "slot,dry_run"}, post_certificate},
+    {{"DELETE", "/v1/certificates", Role::administer, "Deletes the certificates of a slot", "slot,family", ""}, delete_certificate},
+    {{"POST", "/v1/certificates/checks", Role::operate, "Asks the authority now whether the certificates of a slot were revoked", "", "slot", "slot"}, post_certificate_check},
+    {{"GET", "/v1/certificates/explain", Role::read, "Which certificate is served for a name, and why", "sni,port", ""}, get_explanation},
+    {{"GET", "/v1/certificates/refusals", Role::read, "Names whose certificate clients refused, with the alert they sent", "", ""}, get_refusals},
+    {{"GET", "/v1/requests", Role::read, "Open signing requests; of one slot, or as text", "slot,form", ""}, get_requests},
+    {{"POST", "/v1/requests", Role::administer, "Makes a key and a signing request, or only previews its names", "", "slot,key,digest,names,common_name,organization,unit,locality,state,country,preview", "slot,key,preview"}, post_request},
+    {{"DELETE", "/v1/requests", Role::administer, "Discards a request and its key", "slot", ""}, delete_request},
+    {{"GET", "/v1/domains", Role::read, "Domains with certificates of their own", "limit", ""}, get_domains},
+    {{"POST", "/v1/domains", Role::administer, "Creates a domain", "", "name", "name"}, post_domain},
+    {{"DELETE", "/v1/domains", Role::administer, "Deletes a domain with its certificates", "name", ""}, delete_domain},
+    {{"GET", "/v1/trust", Role::read, "Trusted authorities", "purpose", ""}, get_trust},
+    {{"POST", "/v1/trust", Role::administer, "Trusts the authorities of a PEM text", "", "purpose,certificates,file", "purpose,file"}, post_trust},
+    {{"DELETE", "/v1/trust", Role::administer, "Trusts an authority no more; with preview=1 only tells what depends on it", "purpose,fingerprint,preview", ""}, delete_trust},
+    {{"POST", "/v1/trust/probe", Role::operate, "What a TLS server shows on some ports, and what is to be said of it; trusts nothing", "", "host,ports,purpose", "host,ports,purpose"}, post_trust_probe},
+    {{"GET", "/v1/acme", Role::read, "Slots kept by ACME, authorities and settings", "", ""}, get_acme},
+    {{"POST", "/v1/acme/authorities", Role::administer, "Adds or changes an authority", "", "name,directory_url,contacts,ca_file,preferred_root,profile,agrees_to_terms,external_key_id,external_hmac_key", "name,directory_url"}, post_acme_authority},
+    {{"DELETE", "/v1/acme/authorities", Role::administer, "Deletes an authority and the account there", "name", ""}, delete_acme_authority},
+    {{"POST", "/v1/acme/settings", Role::administer, "Changes a setting", "", "name,value", "name"}, post_acme_setting},
+    {{"POST", "/v1/acme/slots", Role::administer, "Switches ACME on or off for a slot", "", "slot,on", "slot,on"}, post_acme_slot},
+    {{"POST", "/v1/acme/keys", Role::administer, "Gives the account at an authority a new key", "", "authority", "authority"}, post_acme_key},
+    {{"POST", "/v1/acme/renewals", Role::operate, "Orders a certificate now", "", "slot", "slot"}, post_acme_renewal},
+    {{"GET", "/v1/pair", Role::read, "Pair authority, paired nodes, open join tokens, and this node's own pair certificates", "", ""}, get_pair},
+    {{"POST", "/v1/pair/tokens", Role::administer, "On E: makes a join token for a C node; shown once", "", "zone,seconds,host", "zone,seconds,host"}, post_join_token},
+    {{"DELETE", "/v1/pair/tokens", Role::administer, "Withdraws a join token that was not used", "id", ""}, delete_join_token},
+    {{"POST", "/v1/pair/join", Role::administer, "On C: redeems a join token, and makes the zone if there is none and the password of its user comes along", "", "token,password"}, post_join},
+    {{"POST", "/v1/pair/renewals", Role::operate, "Renews a pair certificate now", "", "peer", "peer"}, post_pair_renewal},
+    {{"DELETE", "/v1/pair", Role::administer, "On E: refuses a node that joined from its next handshake on; on C: forgets a pair certificate", "node", ""}, delete_pair},
+    {{"GET", "/v1/certificate-settings", Role::read, "How certificates are judged", "", ""}, get_certificate_settings},
+    {{"POST", "/v1/certificate-settings", Role::administer, "Changes how certificates are judged", "", "name,value", "name,value"}, post_certificate_setting},
+    {{"GET", "/v1/history", Role::read, "Who changed the site, newest first", "limit", ""}, get_history},
+    {{"GET", "/v1/export", Role::read, "The site as a TOML document", "", ""}, get_export},
+    {{"GET", "/metrics", Role::read, "Every counter and gauge as Prometheus text", "", ""}, get_metrics},
+    {{"POST", "/v1/traversal/test", Role::operate, "Tries the layers between C and E one by one", "zone", ""}, post_traversal_test},
+    {{"POST", "/v1/discovery/test", Role::operate, "On E: what clients outside find of its domains by DNS and TLS", "domain", ""}, post_discovery_test},
+    {{"POST", "/v1/apply", Role::administer, "Plans a site document (the body, TOML) and applies it unless dry_run=1", "file,dry_run", "*"}, post_apply},
+    {{"POST", "/v1/backup", Role::administer, "The store with its keys, sealed by a passphrase", "", "passphrase"}, post_backup},
+    {{"POST", "/v1/upgrade", Role::administer, "Replaces the running control plane by another program", "binary", ""}, post_upgrade},
+    {{"POST", "/v1/session", Role::read, "Logs in: a cookie and a token against forged requests; HTTPS only", "", "name,password"}, post_session},
+    {{"GET", "/v1/session", Role::read, "The session of this request; HTTPS only", "", ""}, get_session},
+    {{"DELETE", "/v1/session", Role::read, "Logs out; HTTPS only", "", ""}, delete_session},
+    {{"POST", "/v1/session/password", Role::read, "Changes the password of one's own account and ends its other sessions; HTTPS only", "", "old_password,password"}, post_session_password},
+    {{"GET", "/v1/sessions", Role::read, "Sessions: one's own, or all of them for who administers", "", ""}, get_sessions},
+    {{"DELETE", "/v1/sessions", Role::read, "Ends a session: one's own, or any for who administers", "id", ""}, delete_sessions},
+    {{"GET", "/v1/accounts", Role::administer, "Accounts and their roles", "", ""}, get_accounts},
+    {{"POST", "/v1/accounts", Role::administer, "Makes an account", "", "name,role,password", "name,role"}, post_account},
+    {{"DELETE", "/v1/accounts", Role::administer, "Removes an account and ends its sessions", "name", ""}, delete_account},
+    {{"POST", "/v1/accounts/password", Role::administer, "Gives an account another password and ends its sessions", "", "name,password", "name"}, post_account_password},
+    {{"POST", "/v1/accounts/role", Role::administer, "Gives an account another role, at once", "", "name,role", "name,role"}, post_account_role},
+    {{"GET", "/v1/audit", Role::administer, "Who asked to change what, and what came of it, newest first", "limit,before,actor,path,since,until,outcome", ""}, get_audit},
+    {{"GET", "/v1/openapi", Role::read, "This description", "", ""}, get_openapi},
 };
 
 bool fits(const Route& route, std::string_view path) {
@@ -247,7 +281,22 @@ std::size_t number_parameter(const ApiRequest& request, const std::string& name,
 
 ApiAnswer answer_json(const json::value& value, unsigned status) { return {status, "application/json", json::serialize(value) + "\n"}; }
 
-std::vector<RouteInfo> route_list() { return {std::begin(routes), std::end(routes)}; }
+std::vector<RouteInfo> route_list() {
+  std::vector<RouteInfo> list(std::begin(routes), std::end(routes));
+  list.push_back(capture_route());
+  return list;
+}
+
+RouteMatch find_route(std::string_view method, std::string_view path) {
+  if (is_capture_path(path)) return {method == capture_route().method ? &capture_route() : nullptr, true};
+  RouteMatch match;
+  for (const Route& route : routes) {
+    if (!fits(route, path)) continue;
+    match.is_path_known = true;
+    if (method == route.method) match.route = &route;
+  }
+  return match;
+}
 
 Outcome<ApiRequest> parse_target(std::string_view target) {
   Fault malformed{FaultCode::invalid, "request target", "is malformed", "use a path like /v1/status"};
@@ -267,28 +316,26 @@ Outcome<ApiRequest> parse_target(std::string_view target) {
   return request;
 }
 
-bool is_traversal_test(const ApiRequest& request) { return request.path == "/v1/traversal/test"; }
+bool may_take_long(const ApiRequest& request) { return request.path == "/v1/traversal/test" || request.path == "/v1/pair/join" || request.path == "/v1/discovery/test" || request.path == "/v1/trust/probe"; }
 bool is_log_stream(const ApiRequest& request) { return request.method == "GET" && request.path == "/v1/logs" && is_set(request, "follow"); }
 std::size_t log_lines_wanted(const ApiRequest& request) { return number_parameter(request, "lines", default_log_lines); }
 
 ApiAnswer answer_fault(const Fault& fault) { return answer_json(to_json(fault), status_of(fault.code)); }
 
 boost::asio::awaitable<ApiAnswer> answer_request(ApiRequest request, ApiParts parts) {
-  bool path_known = false;
-  for (const Route& route : routes) {
-    if (!fits(route, request.path)) continue;
-    path_known = true;
-    if (request.method != route.method) continue;
-    if (const std::string odd = unknown_parameter(route, request); !odd.empty()) {
-      co_return answer_fault({FaultCode::invalid, request.path, "does not know the parameter \"" + odd.substr(0, 64) + "\"", route.query.empty() ? "it takes none" : "it knows: " + std::string(route.query)});
-    }
-    ApiAnswer answer = co_await route.answer(request, parts);
-    co_return answer;
+  const RouteMatch match = find_route(request.method, request.path);
+  if (!match.is_path_known) co_return answer_fault({FaultCode::missing, request.path, "there is no such path", "see docs/openapi.json, or GET /v1/openapi"});
+  if (match.route == nullptr) {
+    ApiAnswer wrong_method = answer_fault({FaultCode::invalid, request.path, "does not take " + request.method, "use the method the path is for"});
+    wrong_method.status = 405;
+    co_return wrong_method;
   }
-  if (!path_known) co_return answer_fault({FaultCode::missing, request.path, "there is no such path", "see docs/openapi.json, or GET /v1/openapi"});
-  ApiAnswer wrong_method = answer_fault({FaultCode::invalid, request.path, "does not take " + request.method, "use the method the path is for"});
-  wrong_method.status = 405;
-  co_return wrong_method;
+  const auto& route = static_cast<const Route&>(*match.route);  // captures do not come here
+  if (const std::string odd = unknown_parameter(route, request); !odd.empty()) {
+    co_return answer_fault({FaultCode::invalid, request.path, "does not know the parameter \"" + odd.substr(0, 64) + "\"", route.query.empty() ? "it takes none" : "it knows: " + std::string(route.query)});
+  }
+  ApiAnswer answer = co_await route.answer(request, parts);
+  co_return answer;
 }
 
 }  // namespace sallyport::api

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one translation unit that includes Beast.
+// Beast's sockets are here and nowhere else; its parser alone is in request_head.cc too.
 #include "controlplane/api/api_server.h"
 
+#include <openssl/crypto.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,16 +15,14 @@
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
-#include <boost/json.hpp>
 #include <set>
 
-#include "controlplane/api/api_capture.h"
-#include "controlplane/api/api_json.h"
+#include "controlplane/api/api_audit.h"
+#include "controlplane/api/api_exchange.h"
 #include "controlplane/api/api_routes.h"
 #include "controlplane/api/metric_table.h"
 
@@ -38,9 +37,6 @@ using boost::system::error_code;
 using Stream = beast::basic_stream<asio::generic::stream_protocol>;
 using std::chrono::seconds;
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
-constexpr std::size_t log_chunk_lines = 200;
-// A word that comes between looking and waiting is made good by then.
-constexpr std::chrono::milliseconds feed_look_interval{200};
 
 // One connection; alive as long as its coroutine.
 struct Connection {
@@ -48,6 +44,27 @@ struct Connection {
   Stream stream;
   bool metrics_only;  // reached over TCP: /metrics and nothing else
   std::string actor;
+};
+
+// A streamed answer on its way to a connection.
+class ConnectionSink final : public AnswerSink {
+ public:
+  ConnectionSink(Connection& connection, std::uint32_t idle_timeout_s) : connection_(connection), idle_timeout_s_(idle_timeout_s) {}
+  asio::awaitable<bool> write(std::string bytes) override {
+    connection_.stream.expires_after(seconds(idle_timeout_s_));
+    auto buffer = asio::buffer(bytes);
+    auto [error, count] = co_await asio::async_write(connection_.stream, buffer, as_result);
+    co_return !error;
+  }
+  asio::awaitable<bool> rest(asio::steady_timer& wake) override {
+    connection_.stream.expires_never();
+    auto first = co_await (wake.async_wait(as_result) || connection_.stream.socket().async_wait(asio::socket_base::wait_read, as_result));
+    co_return first.index() == 0;
+  }
+
+ private:
+  Connection& connection_;
+  std::uint32_t idle_timeout_s_;
 };
 
 std::string actor_of(asio::local::stream_protocol::socket& socket) {
@@ -66,6 +83,7 @@ class Server final : public std::enable_shared_from_this<Server> {
         local_(executor),
         tcp_(executor),
         requests_(parts.metrics.counters("api_requests_total", MetricRow("api_requests_total").help(), "outcome", {"answered", "refused", "broken"})),
+        watchers_(parts.log),
         refused_connections_(parts.metrics.counter("api_connections_refused_total", MetricRow("api_connections_refused_total").help())) {}
 
   Outcome<> listen() {
@@ -84,7 +102,7 @@ class Server final : public std::enable_shared_from_this<Server> {
     local_.close(ignored);
     tcp_.close(ignored);
     for (Connection* connection : connections_) connection->stream.close();
-    for (std::uint64_t watcher : log_watchers_) parts_.log.remove_watcher(watcher);
+    watchers_.stop();
     // Only if it is still ours: a successor may have bound the path already.
     struct stat status {};
     if (::stat(options_.socket_path.c_str(), &status) == 0 && status.st_ino == socket_inode_) ::unlink(options_.socket_path.c_str());
@@ -237,38 +255,36 @@ class Server final : public std::enable_shared_from_this<Server> {
     request.method = std::string(message.method_string());
     request.body = std::move(message.body());
     request.actor = connection.actor;
-    if (connection.metrics_only && request.path != "/metrics") {
+    if (connection.metrics_only && (request.path != "/metrics" || request.method != "GET")) {
       requests_.of("refused").add();
       ApiAnswer answer = answer_fault({FaultCode::refused, request.path, "is not served over TCP", "use the Unix socket"});
       co_return co_await send(connection, answer, message.version(), false);
     }
-    if (is_log_stream(request)) {
-      co_await stream_logs(connection, log_lines_wanted(request), message.version());
-      co_return false;
+    ApiAnswer answer;
+    if (is_stream(request)) {
+      ConnectionSink sink(connection, options_.idle_timeout_s);
+      asio::awaitable<std::optional<ApiAnswer>> streaming = stream_answer(std::move(request), parts_, sink, watchers_);
+      std::optional<ApiAnswer> refused = co_await std::move(streaming);
+      requests_.of(refused ? "refused" : "answered").add();
+      if (!refused) co_return false;
+      answer = std::move(*refused);
+      co_return co_await send(connection, answer, message.version(), false);
     }
-    if (is_capture(request)) {
-      co_await stream_capture(connection, request, message.version());
-      co_return false;
-    }
-    ApiAnswer answer = co_await answer_in_time(request);
+    const AnswerPatience patience{options_.answer_timeout_s, options_.test_timeout_s};
+    asio::awaitable<ApiAnswer> answering = answer_in_time(request, parts_, patience);
+    answer = co_await std::move(answering);
     requests_.of(answer.status < 400 ? "answered" : "refused").add();
+    parts_.audit.note(request, answer.status);
+    OPENSSL_cleanse(request.body.data(), request.body.size());
     bool kept = co_await send(connection, answer, message.version(), message.keep_alive());
     co_return kept;
-  }
-
-  asio::awaitable<ApiAnswer> answer_in_time(const ApiRequest& request) {
-    std::uint32_t patience_s = is_traversal_test(request) ? options_.test_timeout_s : options_.answer_timeout_s;
-    asio::steady_timer deadline(executor_, seconds(patience_s));
-    asio::awaitable<ApiAnswer> answering = answer_request(request, parts_);
-    auto first = co_await (std::move(answering) || deadline.async_wait(as_result));
-    if (first.index() == 0) co_return std::get<0>(std::move(first));
-    co_return answer_fault({FaultCode::timeout, request.path, "the node took longer than " + std::to_string(patience_s) + " s", "look at its log"});
   }
 
   asio::awaitable<bool> send(Connection& connection, ApiAnswer& answer, unsigned version, bool keep_alive) {
     http::response<http::string_body> message(static_cast<http::status>(answer.status), version);
     message.set(http::field::content_type, answer.content_type);
     message.set(http::field::cache_control, "no-store");
+    for (const auto& [name, value] : answer.fields) message.set(name, value);
     message.keep_alive(keep_alive);
     message.body() = std::move(answer.body);
     message.prepare_payload();
@@ -277,101 +293,15 @@ class Server final : public std::enable_shared_from_this<Server> {
     co_return !error && keep_alive;
   }
 
-  // Chunked, a JSON object a line, until the peer goes or the server stops.
-  asio::awaitable<void> stream_logs(Connection& connection, std::size_t lines, unsigned version) {
-    http::response<http::empty_body> head(http::status::ok, version);
-    head.set(http::field::content_type, "application/x-ndjson");
-    head.chunked(true);
-    http::response_serializer<http::empty_body> serializer(head);
-    auto [error, bytes] = co_await http::async_write_header(connection.stream, serializer, as_result);
-    if (error) co_return;
-    // Shared with the watcher, which may fire on another thread while this coroutine ends.
-    auto wake = std::make_shared<asio::steady_timer>(executor_, asio::steady_timer::time_point::max());
-    std::uint64_t watcher = parts_.log.add_watcher([wake, executor = executor_] { asio::post(executor, [wake] { wake->cancel(); }); });
-    log_watchers_.insert(watcher);
-    std::uint64_t newest = parts_.log.newest_sequence();
-    std::uint64_t sent = newest > lines ? newest - lines : 0;
-    while (!stopped_ && co_await send_log_lines(connection, sent)) {
-      connection.stream.expires_never();
-      // No line came between sending and waiting: otherwise its wake-up would be lost.
-      if (parts_.log.newest_sequence() > sent) continue;
-      auto first = co_await (wake->async_wait(as_result) || connection.stream.socket().async_wait(asio::socket_base::wait_read, as_result));
-      if (first.index() == 1) break;  // the peer closed, or speaks out of turn
-    }
-    if (!stopped_ && log_watchers_.erase(watcher) != 0) parts_.log.remove_watcher(watcher);
-  }
-
-  asio::awaitable<bool> send_log_lines(Connection& connection, std::uint64_t& sent) {
-    for (;;) {
-      std::vector<LogLine> lines = parts_.log.lines_after(sent, log_chunk_lines);
-      if (lines.empty()) co_return true;
-      std::string text;
-      for (const LogLine& line : lines) text += boost::json::serialize(to_json(line)) + "\n";
-      sent = lines.back().sequence;
-      connection.stream.expires_after(seconds(options_.idle_timeout_s));
-      auto chunk = http::make_chunk(asio::buffer(text));
-      auto [error, bytes] = co_await asio::async_write(connection.stream, chunk, as_result);
-      if (error) co_return false;
-    }
-  }
-
-  // Chunked, a pcapng file in parts, until it has ended or the peer goes.
-  asio::awaitable<void> stream_capture(Connection& connection, const ApiRequest& request, unsigned version) {
-    auto begun = co_await begin_capture(request, parts_);
-    requests_.of(begun ? "answered" : "refused").add();
-    if (!begun) {
-      ApiAnswer answer = answer_fault(begun.fault());
-      co_await send(connection, answer, version, false);
-      co_return;
-    }
-    const std::unique_ptr<CaptureFeed> feed = std::move(*begun);
-    co_await stream_feed(connection, *feed, version);
-    note_capture_end(request, parts_, *feed);
-  }
-
-  asio::awaitable<void> stream_feed(Connection& connection, CaptureFeed& feed, unsigned version) {
-    http::response<http::empty_body> head(http::status::ok, version);
-    head.set(http::field::content_type, "application/x-pcapng");
-    head.set(http::field::cache_control, "no-store");
-    head.chunked(true);
-    http::response_serializer<http::empty_body> serializer(head);
-    auto [error, bytes] = co_await http::async_write_header(connection.stream, serializer, as_result);
-    if (error) co_return;
-    auto wake = std::make_shared<asio::steady_timer>(executor_);
-    feed.on_ready([wake, executor = executor_] { asio::post(executor, [wake] { wake->cancel(); }); });
-    while (!stopped_ && co_await send_feed(connection, feed)) {
-      connection.stream.expires_never();
-      wake->expires_after(feed_look_interval);
-      auto first = co_await (wake->async_wait(as_result) || connection.stream.socket().async_wait(asio::socket_base::wait_read, as_result));
-      if (first.index() == 1) break;  // the peer closed, or speaks out of turn
-    }
-    feed.on_ready({});
-  }
-
-  // All that waits; false when nothing more will come, or cannot be sent.
-  asio::awaitable<bool> send_feed(Connection& connection, CaptureFeed& feed) {
-    while (feed.has_waiting()) {
-      const std::string blocks = feed.take();
-      connection.stream.expires_after(seconds(options_.idle_timeout_s));
-      auto chunk = http::make_chunk(asio::buffer(blocks));
-      auto [error, bytes] = co_await asio::async_write(connection.stream, chunk, as_result);
-      if (error) co_return false;
-    }
-    if (!feed.has_ended()) co_return true;
-    auto last = http::make_chunk_last();
-    co_await asio::async_write(connection.stream, last, as_result);
-    co_return false;
-  }
-
   asio::any_io_executor executor_;
   ApiServerOptions options_;
   ApiParts parts_;
   asio::local::stream_protocol::acceptor local_;
   asio::ip::tcp::acceptor tcp_;
   CounterFamily& requests_;
+  LogWatchers watchers_;
   Counter& refused_connections_;
   std::set<Connection*> connections_;
-  std::set<std::uint64_t> log_watchers_;
   ino_t socket_inode_ = 0;
   bool stopped_ = false;
 };

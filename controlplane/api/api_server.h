@@ -10,6 +10,8 @@
 #include <memory>
 #include <string>
 
+#include "controlplane/accounts/doorkeeper.h"
+#include "controlplane/api/api_audit.h"
 #include "controlplane/api/event_log.h"
 #include "controlplane/api/metrics.h"
 #include "controlplane/api/node_view.h"
@@ -28,7 +30,7 @@ struct ApiServerOptions {
   std::uint32_t max_body_bytes = 1 << 20;
   std::uint32_t idle_timeout_s = 30;
   std::uint32_t answer_timeout_s = 10;  // what NodeView may take
-  std::uint32_t test_timeout_s = 60;    // likewise, for POST /v1/traversal/test
+  std::uint32_t test_timeout_s = 60;    // likewise, for what dials another node
 };
 
 struct ApiParts {
@@ -38,6 +40,8 @@ struct ApiParts {
   certificates::AcmeStore& acme;
   MetricRegistry& metrics;
   EventLog& log;
+  accounts::Doorkeeper& door;
+  AuditTrail& audit;
 };
 
 class ApiServer {

@@ -172,6 +172,13 @@ struct TestStepView {
   std::uint32_t took_us = 0;
 };
 
+// What a client outside finds of a domain.
+struct DiscoveryView {
+  std::string domain;  // or the node's own name
+  bool passed = false;
+  std::vector<TestStepView> steps;  // layers "collab_edge", "sips", "address", "sni", "node", "inside", "own_name"
+};
+
 struct TraversalTestView {
   std::string zone;
   bool passed = false;
@@ -213,6 +220,17 @@ struct ServedView {
   std::vector<std::string> revocation;  // of each that is served: what its authority says, and its staple
 };
 
+// A name whose certificate clients refused (C08).
+struct RefusedNameView {
+  std::string name;  // empty: none was asked for
+  std::uint64_t times = 0;
+  std::size_t sources = 0;  // addresses within the last hour, at most 8
+  int alert = -1;           // of the latest
+  std::string text;
+  std::string source;       // "203.0.113.9:40312"
+  std::string at;
+};
+
 // A name that a certificate of a slot needs (B06 to B36), in the order in which a request carries them.
 struct NeededNameView {
   std::string name;    // "DNS:edge.example.com"; empty: no request can be made, for the reason
@@ -244,6 +262,57 @@ struct RevocationView {
   bool must_staple = false;
 };
 
+// A certificate of this node for the traversal link.
+struct PairIdentityView {
+  std::string peer;  // of C: E's host; of E: empty
+  std::string zone, serial, names, not_after, next_renewal;
+  std::string failure;  // of the last attempt to renew; empty: none
+};
+
+// E: a C node that joined.
+struct PairedNodeView {
+  std::string fqdn, zone, serial, joined, issued, not_after;
+};
+
+struct OpenTokenView {
+  std::string id, zone, expires;
+};
+
+struct PairView {
+  std::string role;
+  std::string authority, authority_fingerprint, authority_not_after;  // E
+  std::vector<PairIdentityView> identities;
+  std::vector<PairedNodeView> nodes;
+  std::vector<OpenTokenView> tokens;
+};
+
+struct JoinTokenView {
+  std::string token;  // a secret: shown once
+  std::string id, zone, expires, host;
+  std::uint16_t port = 0;
+};
+
+// What C was told when it joined.
+struct JoinedView {
+  std::string peer, serial, not_after;
+  std::string zone, user;
+  std::uint16_t zone_port = 0;
+  std::vector<std::string> sip_domains;
+};
+
+struct ProbedCertificateView {
+  std::string subject, issuer, serial, fingerprint, not_after, names, pem;
+  bool is_self_signed = false;
+};
+
+// What a TLS server showed, and what is to be said of it.
+struct ProbedView {
+  std::string address, tls_version, tls_cipher;
+  bool is_trusted = false;  // by the authorities of the purpose
+  std::vector<ProbedCertificateView> chain;  // leaf first
+  std::vector<std::string> findings;
+};
+
 struct UpgradeView {
   std::string from, to;  // versions
   std::string binary;
@@ -263,6 +332,7 @@ class NodeView {
   virtual Awaitable<std::vector<FlowView>> flows(std::size_t limit) = 0;
   // port 0: any listener, all show the same. Fault missing: no TLS listener has that port.
   virtual Awaitable<Outcome<ServedView>> explain_sni(std::string sni, std::uint16_t port) = 0;
+  virtual Awaitable<std::vector<RefusedNameView>> refused_names() = 0;  // most refused first
   virtual Awaitable<std::vector<NeededNameView>> needed_names(std::string slot) = 0;
   virtual Awaitable<std::vector<TrustFileView>> trust_files() = 0;
   virtual Awaitable<std::vector<AcmeView>> acme() = 0;
@@ -272,10 +342,23 @@ class NodeView {
   virtual Awaitable<std::vector<RevocationView>> revocation() = 0;
   // Asks the authority now. Fault missing: nothing of the slot names who tells; refused: it is switched off.
   virtual Awaitable<Outcome<>> check_revocation(std::string slot) = 0;
+  virtual Awaitable<PairView> pair() = 0;
+  // E. zone empty: the only one; host empty: the node's FQDN.
+  virtual Awaitable<Outcome<JoinTokenView>> make_join_token(std::string zone, std::int64_t seconds, std::string host, std::string actor) = 0;
+  // C. May take as long as dialling E does.
+  virtual Awaitable<Outcome<JoinedView>> join_pair(std::string token, std::string actor) = 0;
+  virtual Awaitable<Outcome<>> renew_pair(std::string peer) = 0;
+  // E: a node that joined; C: a peer it joined. Fault missing: no such.
+  virtual Awaitable<Outcome<>> remove_pair(std::string node, std::string actor) = 0;
+  virtual Awaitable<Outcome<>> withdraw_join_token(std::string id, std::string actor) = 0;
   // What would no longer connect without that authority: "zone Traversal zone, peer e1.example.com".
   virtual Awaitable<std::vector<std::string>> depends_on_authority(std::string purpose, std::string fingerprint) = 0;
   // Counters that are not in the MetricRegistry, e.g. those of the shared region.
   virtual Awaitable<std::vector<CounterView>> counters() = 0;
+  // E. domain empty: every domain that clients use here.
+  virtual Awaitable<Outcome<std::vector<DiscoveryView>>> test_discovery(std::string domain) = 0;
+  // What a TLS server shows, whoever vouches for it. Fault: it cannot be reached, or speaks no TLS.
+  virtual Awaitable<Outcome<ProbedView>> probe_certificate(std::string host, std::uint16_t port, std::string purpose) = 0;
   // zone empty: every zone. Fault missing: no such zone.
   virtual Awaitable<Outcome<std::vector<TraversalTestView>>> test_traversal(std::string zone) = 0;
   // Replaces the running control plane by that program (empty: the file it was started from), once it was found fit; media goes on.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "controlplane/api/api_accounts.h"
 #include "controlplane/api/api_routes.h"
 
 namespace sallyport::api {
@@ -13,11 +14,7 @@ namespace json = boost::json;
 
 std::vector<std::string> names_of(std::string_view list) {
   std::vector<std::string> names;
-  for (std::size_t from = 0; from < list.size();) {
-    const std::size_t end = std::min(list.find(',', from), list.size());
-    names.emplace_back(list.substr(from, end - from));
-    from = end + 1;
-  }
+  for_each_name(list, [&](std::string_view name) { names.emplace_back(name); });
   return names;
 }
 
@@ -28,11 +25,27 @@ json::object schema_of(std::string_view name) {
   return {{"type", is_flag ? "boolean" : "string"}};
 }
 
+// Over HTTPS; the Unix socket asks for nothing.
+json::array security_of(const RouteInfo& route) {
+  if (is_login(route.method, route.path)) return {};
+  json::object needed{{"session", json::array()}};
+  if (route.method != "GET") needed["csrf"] = json::array();
+  json::array either;
+  either.push_back(std::move(needed));
+  return either;
+}
+
+json::object security_schemes() {
+  return {{"session", json::object{{"type", "apiKey"}, {"in", "cookie"}, {"name", session_cookie}, {"description", "Of POST /v1/session, over HTTPS only. x-sallyport-role tells which role an operation needs: read, operate or administer."}}},
+          {"csrf", json::object{{"type", "apiKey"}, {"in", "header"}, {"name", csrf_field}, {"description", "csrf_token of POST or GET /v1/session."}}}};
+}
+
 json::object operation_of(const RouteInfo& route) {
   json::array parameters;
-  if (route.path.ends_with('/')) parameters.push_back(json::object{{"name", "id"}, {"in", "path"}, {"required", true}, {"schema", json::object{{"type", "string"}}}});
+  if (route.path.ends_with('/') || route.path.find("{id}") != std::string_view::npos) parameters.push_back(json::object{{"name", "id"}, {"in", "path"}, {"required", true}, {"schema", json::object{{"type", "string"}}}});
   for (const std::string& name : names_of(route.query)) parameters.push_back(json::object{{"name", name}, {"in", "query"}, {"schema", json::object{{"type", "string"}}}});
-  json::object operation{{"summary", route.about}, {"parameters", std::move(parameters)}};
+  json::object operation{{"summary", route.about}, {"parameters", std::move(parameters)}, {"security", security_of(route)}};
+  if (!is_login(route.method, route.path)) operation["x-sallyport-role"] = accounts::name_of(route.role);
   if (route.body == "*") {
     operation["requestBody"] = json::object{{"required", true}, {"content", json::object{{"application/toml", json::object{{"schema", json::object{{"type", "string"}}}}}}}};
   } else if (!route.body.empty()) {
@@ -93,10 +106,8 @@ std::string openapi_document() {
     if (!paths.contains(path)) paths[path] = json::object();
     paths[path].as_object()[method] = operation_of(route);
   }
-  // Not in the table, since its answer is a stream (api_capture.cc).
-  paths["/v1/calls/{id}/capture"] = json::object{{"post", operation_of({"POST", "/v1/calls/", "The packets of a call as pcapng, as they come", "seconds,packets,decrypted", ""})}};
   const json::object document{{"openapi", "3.0.3"}, {"info", json::object{{"title", "Sallyport administration"}, {"version", "1"}}}, {"paths", std::move(paths)},
-                              {"components", json::object{{"schemas", json::object{{"Fault", fault_schema()}}}}}};
+                              {"components", json::object{{"schemas", json::object{{"Fault", fault_schema()}}}, {"securitySchemes", security_schemes()}}}};
   std::string out;
   write(out, document, 0);
   return out + "\n";

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "controlplane/store/node_key.h"
+#include "controlplane/store/published.h"
 #include "controlplane/store/site_tables.h"
 #include "controlplane/store/sqlite_database.h"
 
@@ -63,17 +64,14 @@ class SqliteAcmeStore final : public AcmeStore {
   Outcome<> start() {
     return guarded([&]() -> Outcome<> {
       SqliteTransaction transaction(database_);
-      publish(read());
+      published_.publish(read());
       transaction.commit();
       return Done{};
     });
   }
 
-  std::shared_ptr<const AcmeConfig> snapshot() const override {
-    const std::lock_guard lock(snapshot_mutex_);
-    return snapshot_;
-  }
-  void set_listener(Listener listener) override { listener_ = std::move(listener); }
+  std::shared_ptr<const AcmeConfig> snapshot() const override { return published_.get(); }
+  void set_listener(Listener listener) override { published_.set_listener(std::move(listener)); }
 
   Outcome<> put_authority(const AcmeAuthority& authority, const Secret& hmac_key, const std::string& actor) override {
     if (const Outcome<> fine = judge(authority, !hmac_key.is_empty()); !fine) return fine;
@@ -142,7 +140,7 @@ class SqliteAcmeStore final : public AcmeStore {
       AcmeConfig config = read();
       transaction.commit();
       const bool differs = config.slots != snapshot()->slots;
-      publish(std::move(config));
+      published_.publish(std::move(config));
       return differs;
     });
   }
@@ -159,7 +157,7 @@ class SqliteAcmeStore final : public AcmeStore {
       database_.prepare("UPDATE acme_authority SET account_url = ? WHERE name = ?").bind(1, account_url).bind(2, authority).run();
       AcmeConfig config = read();
       transaction.commit();
-      publish(std::move(config));
+      published_.publish(std::move(config));
       return Done{};
     });
   }
@@ -243,35 +241,20 @@ class SqliteAcmeStore final : public AcmeStore {
     store::write_history(database_, {line}, actor);
     AcmeConfig config = read();
     transaction.commit();
-    publish(std::move(config));
-    has_news_ = true;
+    published_.publish(std::move(config));
     return Done{};
-  }
-
-  void publish(AcmeConfig config) {
-    const std::lock_guard lock(snapshot_mutex_);
-    snapshot_ = std::make_shared<const AcmeConfig>(std::move(config));
   }
 
   template <class Work>
   auto change(Work work) -> decltype(work()) {
-    auto outcome = [&] {
-      const std::lock_guard lock(mutex_);
-      has_news_ = false;
-      return guarded(work);
-    }();
-    if (has_news_ && listener_) listener_();
-    return outcome;
+    return published_.change(mutex_, std::move(work));
   }
 
   std::mutex mutex_;
   SqliteDatabase database_;
   NodeKey key_;
   const config::Role role_;
-  mutable std::mutex snapshot_mutex_;
-  std::shared_ptr<const AcmeConfig> snapshot_;
-  bool has_news_ = false;
-  Listener listener_;
+  store::Published<AcmeConfig> published_;
 };
 
 }  // namespace

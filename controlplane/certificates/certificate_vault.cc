@@ -6,11 +6,11 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
-#include <atomic>
 #include <ctime>
 #include <mutex>
 
 #include "controlplane/certificates/certificate_tables.h"
+#include "controlplane/store/published.h"
 #include "controlplane/store/site_tables.h"
 
 namespace sallyport::certificates {
@@ -62,16 +62,13 @@ class SqliteCertificateVault final : public CertificateVault {
       CertificateSet set = read();
       transaction.commit();
       data_version_ = vault_->database.pragma("data_version");
-      publish(std::move(set));
+      published_.publish(std::move(set));
       return Done{};
     });
   }
 
-  Snapshot snapshot() const override {
-    const std::lock_guard lock(snapshot_mutex_);
-    return snapshot_;
-  }
-  void set_listener(Listener listener) override { listener_ = std::move(listener); }
+  Snapshot snapshot() const override { return published_.get(); }
+  void set_listener(Listener listener) override { published_.set_listener(std::move(listener)); }
   void set_unified_communications(std::function<bool()> is_used) override { uses_unified_communications_ = std::move(is_used); }
 
   Outcome<Installed> install(const InstallWish& wish, const std::string& actor) override {
@@ -245,7 +242,7 @@ class SqliteCertificateVault final : public CertificateVault {
       SqliteTransaction transaction(vault_->database);
       CertificateSet set = read();
       data_version_ = version;
-      publish(std::move(set));
+      published_.publish(std::move(set));
       return true;
     });
   }
@@ -347,34 +344,19 @@ class SqliteCertificateVault final : public CertificateVault {
     const std::uint64_t revision = set.revision;
     transaction.commit();
     data_version_ = vault_->database.pragma("data_version");
-    publish(std::move(set));
+    published_.publish(std::move(set));
     return revision;
-  }
-
-  void publish(CertificateSet set) {
-    const std::lock_guard lock(snapshot_mutex_);
-    snapshot_ = std::make_shared<const CertificateSet>(std::move(set));
-    has_news_ = true;
   }
 
   template <class Work>
   auto change(Work work) -> decltype(work()) {
-    auto outcome = [&] {
-      const std::lock_guard lock(vault_->mutex);
-      has_news_ = false;
-      return guarded(work);
-    }();
-    if (has_news_ && listener_) listener_();
-    return outcome;
+    return published_.change(vault_->mutex, std::move(work));
   }
 
   const VaultOptions options_;
   std::shared_ptr<OpenVault> vault_;
   std::int64_t data_version_ = 0;
-  mutable std::mutex snapshot_mutex_;
-  Snapshot snapshot_;
-  std::atomic<bool> has_news_{false};
-  Listener listener_;
+  store::Published<CertificateSet> published_;
   std::function<bool()> uses_unified_communications_;
 };
 

@@ -76,6 +76,11 @@ std::vector<CertificateAlarm> watch_certificates(const WatchInput& input) {
     alarms.push_back({"certificate_uncovered_name", "clients ask for " + some_of(input.uncovered, [](const UncoveredName& each) { return each.name + " (" + std::to_string(each.asked) + " times)"; }) + ", which no certificate covers; add the name to a certificate"});
   }
   watch_status(input, alarms);
+  for (const RefusedByClients& each : input.refused) {
+    if (each.sources < refusing_sources) continue;
+    alarms.push_back({"certificate_refused", "clients at " + std::to_string(each.sources) + " addresses or more refused the certificate for " + (each.name.empty() ? "connections without a name" : each.name) + " within the last hour, the latest at " + each.source + ": " + each.text + "; see sallyport cert refusals"});
+    break;  // the most refused is enough: the rest is in the list
+  }
   if (input.newest_installed_s > input.now_s + tolerated_skew_s) {
     alarms.push_back({"clock_skew", "this node's clock stands before the time at which a certificate was installed, " + tls::date_text(input.newest_installed_s) + "; set it: validity is judged by it"});
   }

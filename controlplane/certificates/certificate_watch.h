@@ -33,6 +33,12 @@ struct RevocationNews {
   std::string problem;  // of the last attempt
 };
 
+struct RefusedByClients {
+  std::string name;  // empty: none was asked for
+  std::size_t sources = 0;
+  std::string text, source;
+};
+
 struct WatchInput {
   std::vector<ServingCertificate> serving;
   bool is_server_missing = false;   // no platform certificate at all
@@ -41,17 +47,21 @@ struct WatchInput {
   std::vector<std::string> incomplete, unreadable;  // slots
   std::vector<UncoveredName> uncovered;             // in domains of ours
   std::vector<RevocationNews> revoked, unknown, unchecked, without_staple;
+  std::vector<RefusedByClients> refused;            // within the last hour
   std::int64_t newest_installed_s = 0;
   std::int64_t now_s = 0;
 };
 
 struct CertificateAlarm {
   std::string kind;  // stable: certificate_expired, certificate_expiring, certificate_not_yet_valid, certificate_missing, certificate_drift,
-                     // certificate_chain_incomplete, certificate_unreadable, certificate_uncovered_name, clock_skew, certificate_revoked,
-                     // certificate_status_unknown, certificate_staple_missing, revocation_unchecked
+                     // certificate_chain_incomplete, certificate_unreadable, certificate_uncovered_name, certificate_refused, clock_skew,
+                     // certificate_revoked, certificate_status_unknown, certificate_staple_missing, revocation_unchecked
   std::string text;
   bool impairs = false;  // clients or peers are refused because of it now
 };
+
+// C08: fewer addresses may be a stranger's tests, or one phone with an old list of authorities.
+inline constexpr std::size_t refusing_sources = 3;
 
 // C14: the levels at which an expiring certificate is told anew.
 inline constexpr int expiry_days[] = {30, 14, 7, 1};

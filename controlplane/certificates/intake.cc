@@ -315,6 +315,6 @@ std::string public_key_digest(EVP_PKEY* key) {
   return digest;
 }
 
-std::string authority_key_digest(X509* certificate) { return public_key_digest(X509_get0_pubkey(certificate)); }
+std::string authority_key_digest(X509* certificate) { return tls::key_digest(certificate); }
 
 }  // namespace sallyport::certificates

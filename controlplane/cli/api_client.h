@@ -1,25 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// ApiClient: one HTTP request over the control plane's Unix socket, blocking, with a deadline for silence. A new connection each time.
-// Every failure to talk is a Fault with code unreachable that names the socket, the cause and the remedy. One thread.
+// ApiClient: one HTTP request to the control plane, over its Unix socket or over HTTPS as an account, blocking, with a deadline for
+// silence. A new connection each time. Every failure to talk is a Fault with code unreachable that names the other side, the cause and
+// the remedy. One thread.
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "controlplane/cli/http_exchange.h"
 #include "dataplane/abi/fault.h"
 
 namespace sallyport::cli {
 
-struct ApiReply {
-  unsigned status = 0;
-  std::string body;
+class RemoteAccess;
+
+// Which control plane.
+struct ApiEndpoint {
+  std::string socket;
+  std::shared_ptr<RemoteAccess> remote = {};  // over HTTPS instead, logged in for as long as somebody holds it
 };
 
 class ApiClient {
  public:
-  explicit ApiClient(std::string socket_path) : socket_path_(std::move(socket_path)) {}
+  explicit ApiClient(ApiEndpoint endpoint) : endpoint_(std::move(endpoint)) {}
 
   Outcome<ApiReply> get(const std::string& target) const { return request("GET", target, "", patience_s_); }
   // patience_s: how long the node may be silent, 0 for the usual.
@@ -37,8 +43,10 @@ class ApiClient {
   static std::string encode(std::string_view text);  // for a part of a target
 
  private:
+  using Talk = std::function<Outcome<ApiReply>(Transport&, const HttpRequest&)>;
   Outcome<ApiReply> request(const std::string& method, const std::string& target, const std::string& body, std::uint32_t patience_s) const;
-  std::string socket_path_;
+  Outcome<ApiReply> talk(HttpRequest request, std::uint32_t patience_s, const Talk& talk) const;
+  ApiEndpoint endpoint_;
   std::uint32_t patience_s_ = 20;
 };
 

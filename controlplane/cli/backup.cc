@@ -29,7 +29,7 @@ int run_backup(const Options& options) {
   const int file = ::open(wish.file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (file < 0) return complain(wish.file + ": cannot be made: " + std::strerror(errno) + "; name a new file", exit_error);
   std::string body = boost::json::serialize(boost::json::object{{"passphrase", passphrase}});
-  const auto reply = ApiClient(options.socket).post("/v1/backup", body, patience_s);
+  const auto reply = ApiClient(options.endpoint).post("/v1/backup", body, patience_s);
   OPENSSL_cleanse(passphrase.data(), passphrase.size());
   OPENSSL_cleanse(body.data(), body.size());
   int code = exit_done;

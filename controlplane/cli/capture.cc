@@ -107,7 +107,7 @@ int run_capture(const Options& options) {
   if (file.has_failed()) return complain(file.complaint(), exit_error);
   CaptureTally tally;
   bool is_sound = true;
-  const auto reply = ApiClient(options.socket).stream("POST", target_of(options), [&](std::string_view chunk) {
+  const auto reply = ApiClient(options.endpoint).stream("POST", target_of(options), [&](std::string_view chunk) {
     is_sound = tally.take(chunk);
     return is_sound && file.write(chunk);
   });

@@ -7,9 +7,11 @@
 #include <functional>
 #include <iostream>
 
+#include "controlplane/cli/reply.h"
 #include "controlplane/cli/api_client.h"
 #include "controlplane/cli/dialogue.h"
 #include "controlplane/cli/json_text.h"
+#include "controlplane/cli/reply.h"
 #include "controlplane/cli/show.h"
 #include "controlplane/cli/text_table.h"
 
@@ -17,32 +19,6 @@ namespace sallyport::cli {
 namespace {
 
 namespace json = boost::json;
-
-std::string query(const std::vector<std::pair<std::string, std::string>>& parameters) {
-  std::string text;
-  for (const auto& [name, value] : parameters)
-    if (!value.empty()) text += (text.empty() ? "?" : "&") + name + "=" + ApiClient::encode(value);
-  return text;
-}
-
-// Prints the answer as it is, or as `show` makes it of its JSON.
-int print(const Outcome<ApiReply>& reply, const Options& options, const std::function<std::string(const json::value&)>& show) {
-  if (!reply) return complain(reply.fault().text(), exit_unreachable);
-  if (reply->status >= 400) {
-    if (options.json) std::cout << reply->body;
-    const bool is_refusal = reply->status != 404 && reply->status < 500;
-    return complain(error_text(reply->body, reply->status), is_refusal ? exit_negative : exit_error);
-  }
-  if (options.json || show == nullptr) {
-    std::cout << reply->body;
-    return exit_done;
-  }
-  json::error_code error;
-  const json::value value = json::parse(reply->body, error);
-  if (error) return complain("the control plane's answer is not JSON: " + error.message() + "; are both of the same version?", exit_error);
-  std::cout << show(value);
-  return exit_done;
-}
 
 std::string listed(const json::value& list, const std::string& indent) {
   std::string text;
@@ -127,6 +103,22 @@ std::string show_domains(const json::value& list) {
   return table.is_empty() ? "no domains; create one: sallyport domain add example.com\n" : table.text();
 }
 
+std::string show_probe(const json::value& list) {
+  std::string text;
+  for (const json::value& each : items(list)) {
+    if (!at(each, "error").empty()) {
+      text += "port " + at(each, "port") + ": " + printable(at(each, "error")) + "\n";
+      continue;
+    }
+    text += "port " + at(each, "port") + ", " + at(each, "address") + ", " + at(each, "tls_version") + ": " + (at(each, "trusted") == "yes" ? "trusted" : "not trusted") + "\n";
+    for (const json::value& link : items(member(each, "chain")))
+      text += "  subject  " + printable(at(link, "subject")) + "\n    issuer   " + printable(at(link, "issuer")) + "\n    serial   " + at(link, "serial") + "\n    SHA-256  " + at(link, "fingerprint_sha256") + "\n    until    " +
+              at(link, "not_after") + "\n    names    " + printable(at(link, "names")) + "\n";
+    for (const json::value& finding : items(member(each, "findings"))) text += "  ! " + printable(text_of(finding)) + "\n";
+  }
+  return text + "To trust what is shown, compare its SHA-256 with its owner's, then: sallyport trust probe ... --json, and its pem to sallyport trust add PURPOSE -\n";
+}
+
 std::string show_acme(const json::value& value) {
   std::string text;
   TextTable slots({"SLOT", "STATE", "AUTHORITY", "WHAT"});
@@ -143,7 +135,7 @@ std::string show_acme(const json::value& value) {
 }
 
 int turn_acme(const Options& options, bool on) {
-  return print(ApiClient(options.socket).post("/v1/acme/slots", json::serialize(json::object{{"slot", options.certificate.slot}, {"on", on}})), options, show_acme);
+  return print(ApiClient(options.endpoint).post("/v1/acme/slots", json::serialize(json::object{{"slot", options.certificate.slot}, {"on", on}})), options, show_acme);
 }
 
 std::string show_trust(const json::value& list) {
@@ -154,11 +146,11 @@ std::string show_trust(const json::value& list) {
 
 }  // namespace
 
-int run_certificates(const Options& options) { return print(ApiClient(options.socket).get("/v1/certificates" + query({{"limit", std::to_string(options.limit)}})), options, show_certificates); }
+int run_certificates(const Options& options) { return print(ApiClient(options.endpoint).get("/v1/certificates" + query({{"limit", std::to_string(options.limit)}})), options, show_certificates); }
 
 int run_certificate(const Options& options) {
   const CertificateOptions& wish = options.certificate;
-  const auto reply = ApiClient(options.socket).get("/v1/certificates" + query({{"slot", wish.slot}, {"family", wish.family}, {"form", wish.form}}));
+  const auto reply = ApiClient(options.endpoint).get("/v1/certificates" + query({{"slot", wish.slot}, {"family", wish.family}, {"form", wish.form}}));
   return print(reply, options, wish.form.empty() ? std::function<std::string(const json::value&)>(show_certificate) : nullptr);
 }
 
@@ -177,33 +169,45 @@ int run_upload(const Options& options) {
     body["passphrase"] = text;
   }
   OPENSSL_cleanse(text.data(), text.size());
-  return print(ApiClient(options.socket).post("/v1/certificates", json::serialize(body)), options, show_installed);
+  return print(ApiClient(options.endpoint).post("/v1/certificates", json::serialize(body)), options, show_installed);
 }
 
 int run_delete_certificate(const Options& options) {
   const CertificateOptions& wish = options.certificate;
   if (!options.json && !is_confirmed(options, "delete the certificate of " + wish.slot + "?")) return complain("nothing was changed", exit_negative);
-  return print(ApiClient(options.socket).erase("/v1/certificates" + query({{"slot", wish.slot}, {"family", wish.family}})), options, [&](const json::value&) { return "deleted; effect on connections: none, the next handshake shows what is left\n"; });
+  return print(ApiClient(options.endpoint).erase("/v1/certificates" + query({{"slot", wish.slot}, {"family", wish.family}})), options, [&](const json::value&) { return "deleted; effect on connections: none, the next handshake shows what is left\n"; });
 }
 
 int run_explain(const Options& options) {
   const CertificateOptions& wish = options.certificate;
-  return print(ApiClient(options.socket).get("/v1/certificates/explain" + query({{"sni", wish.sni}, {"port", wish.port == 0 ? "" : std::to_string(wish.port)}})), options,
+  return print(ApiClient(options.endpoint).get("/v1/certificates/explain" + query({{"sni", wish.sni}, {"port", wish.port == 0 ? "" : std::to_string(wish.port)}})), options,
                [](const json::value& value) { return "listener  " + at(value, "listener") + "\nname      " + (at(value, "sni").empty() ? "none (no SNI)" : printable(at(value, "sni"))) + "\n" + at(value, "text") + "\n" + listed(member(value, "revocation"), ""); });
 }
 
 int run_check_certificate(const Options& options) {
   const std::string& slot = options.certificate.slot;
-  return print(ApiClient(options.socket).post("/v1/certificates/checks", json::serialize(json::object{{"slot", slot}})), options, [&](const json::value&) { return "the authority of " + slot + " is asked; see sallyport cert show " + slot + "\n"; });
+  return print(ApiClient(options.endpoint).post("/v1/certificates/checks", json::serialize(json::object{{"slot", slot}})), options, [&](const json::value&) { return "the authority of " + slot + " is asked; see sallyport cert show " + slot + "\n"; });
+}
+
+int run_refusals(const Options& options) {
+  return print(ApiClient(options.endpoint).get("/v1/certificates/refusals"), options, [](const json::value& value) {
+    TextTable table({"NAME", "TIMES", "SOURCES/h", "ALERT", "LAST FROM", "AT"});
+    std::string latest;
+    for (const json::value& each : items(value)) {
+      table.add({at(each, "name").empty() ? "(none)" : printable(at(each, "name")), at(each, "times"), at(each, "sources"), at(each, "alert"), at(each, "source"), at(each, "at")});
+      if (latest.empty()) latest = printable(at(each, "text"));
+    }
+    return table.is_empty() ? std::string("no client refused a certificate of this node since its start\n") : table.text() + latest + "\n";
+  });
 }
 
 int run_requests(const Options& options) {
   const CertificateOptions& wish = options.certificate;
   if (!wish.slot.empty()) {
     const std::string form = wish.form.empty() ? "pem" : wish.form;
-    return print(ApiClient(options.socket).get("/v1/requests" + query({{"slot", wish.slot}, {"form", options.json ? "" : form}})), options, nullptr);
+    return print(ApiClient(options.endpoint).get("/v1/requests" + query({{"slot", wish.slot}, {"form", options.json ? "" : form}})), options, nullptr);
   }
-  return print(ApiClient(options.socket).get("/v1/requests"), options, [](const json::value& list) {
+  return print(ApiClient(options.endpoint).get("/v1/requests"), options, [](const json::value& list) {
     TextTable table({"SLOT", "KEY", "DIGEST", "MADE", "ON", "NAMES"});
     for (const json::value& each : items(list)) table.add({at(each, "slot"), at(each, "key"), at(each, "digest"), at(each, "made"), at(each, "made_on"), at(each, "names")});
     return table.is_empty() ? std::string("no open requests\n") : table.text();
@@ -214,22 +218,28 @@ int run_request(const Options& options) {
   const CertificateOptions& wish = options.certificate;
   json::object body{{"slot", wish.slot}, {"key", wish.key_kind}, {"digest", wish.digest}, {"preview", options.dry_run}, {"names", json::array(wish.names.begin(), wish.names.end())},
                     {"common_name", wish.common_name}, {"organization", wish.organization}, {"unit", wish.unit}, {"locality", wish.locality}, {"state", wish.state}, {"country", wish.country}};
-  return print(ApiClient(options.socket).post("/v1/requests", json::serialize(body)), options, options.dry_run ? show_preview : show_request);
+  return print(ApiClient(options.endpoint).post("/v1/requests", json::serialize(body)), options, options.dry_run ? show_preview : show_request);
 }
 
 int run_discard(const Options& options) {
   const CertificateOptions& wish = options.certificate;
-  return print(ApiClient(options.socket).erase("/v1/requests" + query({{"slot", wish.slot}})), options, [&](const json::value&) { return "request for " + wish.slot + " discarded, its key with it\n"; });
+  return print(ApiClient(options.endpoint).erase("/v1/requests" + query({{"slot", wish.slot}})), options, [&](const json::value&) { return "request for " + wish.slot + " discarded, its key with it\n"; });
 }
 
 int run_certificate_settings(const Options& options) {
   const CertificateOptions& wish = options.certificate;
   const auto show = [](const json::value& value) { return "mode                      " + at(value, "mode") + "\nduplicate_self_signed_cn  " + at(value, "duplicate_self_signed_cn") + "\nweak_keys                 " + at(value, "weak_keys") + "\n"; };
-  if (wish.name.empty()) return print(ApiClient(options.socket).get("/v1/certificate-settings"), options, show);
-  return print(ApiClient(options.socket).post("/v1/certificate-settings", json::serialize(json::object{{"name", wish.name}, {"value", wish.value}})), options, show);
+  if (wish.name.empty()) return print(ApiClient(options.endpoint).get("/v1/certificate-settings"), options, show);
+  return print(ApiClient(options.endpoint).post("/v1/certificate-settings", json::serialize(json::object{{"name", wish.name}, {"value", wish.value}})), options, show);
 }
 
-int run_acme(const Options& options) { return print(ApiClient(options.socket).get("/v1/acme"), options, show_acme); }
+int run_probe_trust(const Options& options) {
+  const CertificateOptions& wish = options.certificate;
+  json::object body{{"host", wish.name}, {"ports", json::array(wish.ports.begin(), wish.ports.end())}, {"purpose", wish.purpose}};
+  return print(ApiClient(options.endpoint).post("/v1/trust/probe", json::serialize(body), 60), options, show_probe);
+}
+
+int run_acme(const Options& options) { return print(ApiClient(options.endpoint).get("/v1/acme"), options, show_acme); }
 int run_acme_on(const Options& options) { return turn_acme(options, true); }
 int run_acme_off(const Options& options) { return turn_acme(options, false); }
 
@@ -242,51 +252,51 @@ int run_acme_authority(const Options& options) {
     body["external_hmac_key"] = text;
     OPENSSL_cleanse(text.data(), text.size());
   }
-  return print(ApiClient(options.socket).post("/v1/acme/authorities", json::serialize(body)), options, [](const json::value& value) { return "authority " + at(value, "name") + " stands; next: sallyport acme on domain/NAME\n"; });
+  return print(ApiClient(options.endpoint).post("/v1/acme/authorities", json::serialize(body)), options, [](const json::value& value) { return "authority " + at(value, "name") + " stands; next: sallyport acme on domain/NAME\n"; });
 }
 
 int run_delete_acme_authority(const Options& options) {
   const std::string& name = options.certificate.name;
-  return print(ApiClient(options.socket).erase("/v1/acme/authorities" + query({{"name", name}})), options, [&](const json::value&) { return "authority " + name + " deleted, its account's key with it\n"; });
+  return print(ApiClient(options.endpoint).erase("/v1/acme/authorities" + query({{"name", name}})), options, [&](const json::value&) { return "authority " + name + " deleted, its account's key with it\n"; });
 }
 
 int run_acme_setting(const Options& options) {
   const CertificateOptions& wish = options.certificate;
   std::string value = wish.value;
   if (wish.name == "dns_key" && !read_secret(wish.value, value)) return complain_unreadable(wish.value);
-  return print(ApiClient(options.socket).post("/v1/acme/settings", json::serialize(json::object{{"name", wish.name}, {"value", value}})), options, show_acme);
+  return print(ApiClient(options.endpoint).post("/v1/acme/settings", json::serialize(json::object{{"name", wish.name}, {"value", value}})), options, show_acme);
 }
 
 int run_acme_renew(const Options& options) {
   const std::string& slot = options.certificate.slot;
-  return print(ApiClient(options.socket).post("/v1/acme/renewals", json::serialize(json::object{{"slot", slot}})), options, [&](const json::value&) { return "ordered for " + slot + "; see sallyport acme status\n"; });
+  return print(ApiClient(options.endpoint).post("/v1/acme/renewals", json::serialize(json::object{{"slot", slot}})), options, [&](const json::value&) { return "ordered for " + slot + "; see sallyport acme status\n"; });
 }
 
 int run_acme_rekey(const Options& options) {
   const std::string& name = options.certificate.name;
-  return print(ApiClient(options.socket).post("/v1/acme/keys", json::serialize(json::object{{"authority", name}}), 60), options, [&](const json::value&) { return "the account at " + name + " has a new key\n"; });
+  return print(ApiClient(options.endpoint).post("/v1/acme/keys", json::serialize(json::object{{"authority", name}}), 60), options, [&](const json::value&) { return "the account at " + name + " has a new key\n"; });
 }
 
-int run_domains(const Options& options) { return print(ApiClient(options.socket).get("/v1/domains" + query({{"limit", std::to_string(options.limit)}})), options, show_domains); }
+int run_domains(const Options& options) { return print(ApiClient(options.endpoint).get("/v1/domains" + query({{"limit", std::to_string(options.limit)}})), options, show_domains); }
 
 int run_add_domain(const Options& options) {
-  return print(ApiClient(options.socket).post("/v1/domains", json::serialize(json::object{{"name", options.certificate.name}})), options,
+  return print(ApiClient(options.endpoint).post("/v1/domains", json::serialize(json::object{{"name", options.certificate.name}})), options,
                [](const json::value& value) { return "domain " + at(value, "name") + " created; next: sallyport cert request domain/" + at(value, "name") + "\n"; });
 }
 
 int run_delete_domain(const Options& options) {
   const std::string& name = options.certificate.name;
   if (!options.json && !is_confirmed(options, "delete domain " + name + " with its certificates?")) return complain("nothing was changed", exit_negative);
-  return print(ApiClient(options.socket).erase("/v1/domains" + query({{"name", name}})), options, [&](const json::value&) { return "domain " + name + " deleted\n"; });
+  return print(ApiClient(options.endpoint).erase("/v1/domains" + query({{"name", name}})), options, [&](const json::value&) { return "domain " + name + " deleted\n"; });
 }
 
-int run_trust(const Options& options) { return print(ApiClient(options.socket).get("/v1/trust" + query({{"purpose", options.certificate.purpose}})), options, show_trust); }
+int run_trust(const Options& options) { return print(ApiClient(options.endpoint).get("/v1/trust" + query({{"purpose", options.certificate.purpose}})), options, show_trust); }
 
 int run_add_trust(const Options& options) {
   const CertificateOptions& wish = options.certificate;
   std::string text;
   if (!read_file(wish.certificate_file, text)) return complain_unreadable(wish.certificate_file);
-  return print(ApiClient(options.socket).post("/v1/trust", json::serialize(json::object{{"purpose", wish.purpose}, {"certificates", text}, {"file", wish.certificate_file}})), options, [](const json::value& value) {
+  return print(ApiClient(options.endpoint).post("/v1/trust", json::serialize(json::object{{"purpose", wish.purpose}, {"certificates", text}, {"file", wish.certificate_file}})), options, [](const json::value& value) {
     std::string shown;
     for (const json::value& each : items(member(value, "added"))) shown += "trusted for " + at(value, "purpose") + ": " + printable(at(each, "subject")) + " (serial " + at(each, "serial") + ")\n";
     for (const json::value& each : items(member(value, "present"))) shown += "was trusted already: " + printable(at(each, "subject")) + "\n";
@@ -304,11 +314,11 @@ int run_remove_trust(const Options& options) {
     return text;
   };
   if (!options.json || options.dry_run) {
-    const int code = print(ApiClient(options.socket).erase(target(true)), options, show);
+    const int code = print(ApiClient(options.endpoint).erase(target(true)), options, show);
     if (code != exit_done || options.dry_run) return code;
     if (!is_confirmed(options, "trust it no more?")) return complain("nothing was changed", exit_negative);
   }
-  return print(ApiClient(options.socket).erase(target(false)), options, [](const json::value&) { return "removed; what is connected stays, the next handshake counts\n"; });
+  return print(ApiClient(options.endpoint).erase(target(false)), options, [](const json::value&) { return "removed; what is connected stays, the next handshake counts\n"; });
 }
 
 }  // namespace sallyport::cli

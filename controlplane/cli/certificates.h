@@ -12,6 +12,7 @@ int run_upload(const Options& options);
 int run_delete_certificate(const Options& options);
 int run_explain(const Options& options);
 int run_check_certificate(const Options& options);
+int run_refusals(const Options& options);
 int run_requests(const Options& options);
 int run_request(const Options& options);
 int run_discard(const Options& options);
@@ -30,5 +31,6 @@ int run_delete_domain(const Options& options);
 int run_trust(const Options& options);
 int run_add_trust(const Options& options);
 int run_remove_trust(const Options& options);
+int run_probe_trust(const Options& options);
 
 }  // namespace sallyport::cli

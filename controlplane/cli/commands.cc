@@ -34,7 +34,7 @@ int print_reply(const ApiReply& reply, const Options& options, const Show& show,
 }
 
 int print_get(const std::string& target, const Options& options, const Show& show) {
-  auto reply = ApiClient(options.socket).get(target);
+  auto reply = ApiClient(options.endpoint).get(target);
   if (!reply) return complain_unreachable(reply.fault());
   json::value parsed;
   return print_reply(*reply, options, show, parsed);
@@ -53,7 +53,7 @@ struct PlanReply {
 PlanReply ask_for_plan(const Options& options, const std::string& document, bool dry_run) {
   PlanReply result;
   std::string target = "/v1/apply?file=" + ApiClient::encode(options.argument) + (dry_run ? "&dry_run=1" : "");
-  auto reply = ApiClient(options.socket).post(target, document);
+  auto reply = ApiClient(options.endpoint).post(target, document);
   if (!reply) {
     result.code = complain_unreachable(reply.fault());
     return result;
@@ -83,6 +83,16 @@ json::array json_of(const config::Findings& findings) {
   return list;
 }
 
+// Tests of everything, or of what the argument names; a failed one is the exit code.
+int run_tests(const std::string& path, const std::string& parameter, const Options& options, std::string (*show)(const json::value&)) {
+  const std::string target = path + (options.argument.empty() ? "" : "?" + parameter + "=" + ApiClient::encode(options.argument));
+  const auto reply = ApiClient(options.endpoint).post(target, "", test_patience_s);
+  if (!reply) return complain_unreachable(reply.fault());
+  json::value tests;
+  const int code = print_reply(*reply, options, show, tests);
+  return code != exit_done || all_tests_passed(tests) ? code : static_cast<int>(exit_negative);
+}
+
 }  // namespace
 
 int run_status(const Options& options) { return print_get("/v1/status", options, show_status); }
@@ -97,14 +107,8 @@ int run_counters(const Options& options) {
   return print_get("/v1/counters", options, [&](const json::value& counters) { return show_counters(counters, options.all); });
 }
 
-int run_traversal_test(const Options& options) {
-  std::string target = "/v1/traversal/test" + (options.argument.empty() ? "" : "?zone=" + ApiClient::encode(options.argument));
-  auto reply = ApiClient(options.socket).post(target, "", test_patience_s);
-  if (!reply) return complain_unreachable(reply.fault());
-  json::value tests;
-  int code = print_reply(*reply, options, show_tests, tests);
-  return code != exit_done || all_tests_passed(tests) ? code : static_cast<int>(exit_negative);
-}
+int run_traversal_test(const Options& options) { return run_tests("/v1/traversal/test", "zone", options, show_tests); }
+int run_discovery_test(const Options& options) { return run_tests("/v1/discovery/test", "domain", options, show_discovery); }
 
 int run_apply(const Options& options) {
   std::string document;
@@ -128,7 +132,7 @@ int run_apply(const Options& options) {
 }
 
 int run_export(const Options& options) {
-  auto reply = ApiClient(options.socket).get("/v1/export");
+  auto reply = ApiClient(options.endpoint).get("/v1/export");
   if (!reply) return complain_unreachable(reply.fault());
   if (reply->status >= 400) return complain(error_text(reply->body, reply->status), exit_error);
   if (options.json) std::cout << json::serialize(json::object{{"document", reply->body}}) << "\n";
@@ -148,7 +152,7 @@ int run_logs(const Options& options) {
       return text;
     });
   }
-  auto followed = ApiClient(options.socket).follow(target + "&follow=1", [&](std::string_view text) {
+  auto followed = ApiClient(options.endpoint).follow(target + "&follow=1", [&](std::string_view text) {
     json::error_code error;
     json::value line = json::parse(json::string_view(text.data(), text.size()), error);
     if (!error) std::cout << show(line) << std::flush;

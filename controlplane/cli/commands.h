@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/cli/api_client.h"
+
 namespace sallyport::cli {
 
 enum ExitCode : int {
@@ -25,6 +27,7 @@ struct CertificateOptions {
   std::vector<std::string> names;
   std::string sni, name, value, purpose, fingerprint;
   std::uint32_t port = 0;
+  std::vector<std::uint16_t> ports{5061, 8443};
   std::string url, ca_file, preferred_root, profile, external_key_id, external_key_file;
   std::vector<std::string> contacts;
   bool agrees_to_terms = false;
@@ -35,8 +38,21 @@ struct BackupOptions {
   std::string file, passphrase_file, state_dir;
 };
 
+// Of pair and join.
+struct PairOptions {
+  std::string zone, host, token, id, node, password_file;
+  std::uint32_t seconds = 600;
+};
+
+// Of account and audit.
+struct AccountOptions {
+  std::string name, role, password_file, session;
+  std::string actor, path, since, until, outcome;
+  std::uint64_t before = 0;
+};
+
 struct Options {
-  std::string socket;
+  ApiEndpoint endpoint;
   bool json = false;
   std::string argument;  // FILE, ID, ZONE, SECTION
   bool dry_run = false, yes = false, follow = false, all = false, active = false, markdown = false, once = false;
@@ -49,6 +65,8 @@ struct Options {
   std::uint32_t interval_s = 2;
   CertificateOptions certificate;
   BackupOptions backup;
+  PairOptions pair;
+  AccountOptions account;
 };
 
 int run_status(const Options& options);
@@ -61,6 +79,7 @@ int run_flows(const Options& options);
 int run_counters(const Options& options);
 int run_history(const Options& options);
 int run_traversal_test(const Options& options);
+int run_discovery_test(const Options& options);
 int run_apply(const Options& options);
 int run_export(const Options& options);
 int run_logs(const Options& options);

@@ -16,6 +16,9 @@ bool read_file(const std::string& path, std::string& text);    // "-": standard 
 // A secret stands in a file of its own, since every user of the machine can read a command line; line ends behind it do not count.
 bool read_secret(const std::string& path, std::string& secret);
 
+// Asks at the terminal, without showing what is typed. False: there is no terminal, or nothing was typed.
+bool ask_secret(const std::string& question, std::string& secret);
+
 // Without a terminal, and with --yes, nobody is asked.
 bool is_confirmed(const Options& options, const std::string& question);
 

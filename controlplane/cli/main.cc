@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// sallyport: the operator's command, a client of the control plane's REST interface on its Unix socket.
+// sallyport: the operator's command, a client of the control plane's REST interface on its Unix socket, or over HTTPS.
+
+#include <openssl/crypto.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -8,8 +10,12 @@
 #include <string_view>
 #include <vector>
 
+#include "controlplane/cli/accounts.h"
 #include "controlplane/cli/certificates.h"
 #include "controlplane/cli/commands.h"
+#include "controlplane/cli/dialogue.h"
+#include "controlplane/cli/pair.h"
+#include "controlplane/cli/remote_access.h"
 #include "controlplane/cli/top.h"
 #include "controlplane/config/near_word.h"
 
@@ -17,6 +23,7 @@ namespace {
 
 using namespace sallyport::cli;
 namespace config = sallyport::config;
+namespace store = sallyport::store;
 
 constexpr const char* exit_codes =
     "Exit codes: 0 done; 1 the answer is no (a test failed, a document was refused); 2 wrong usage;\n"
@@ -26,19 +33,25 @@ class CommandLine {
  public:
   CommandLine() {
     const char* from_environment = std::getenv("SALLYPORT_SOCKET");
-    options_.socket = from_environment && *from_environment ? from_environment : "/run/sallyport/controlplane.sock";
+    options_.endpoint.socket = from_environment && *from_environment ? from_environment : "/run/sallyport/controlplane.sock";
     app_.require_subcommand(1);
     app_.fallthrough();
     app_.footer(exit_codes);
     app_.set_version_flag("--version", SALLYPORT_VERSION);
-    app_.add_option("--socket", options_.socket, "Control plane's socket; default $SALLYPORT_SOCKET or " + options_.socket);
+    app_.add_option("--socket", options_.endpoint.socket, "Control plane's socket; default $SALLYPORT_SOCKET or " + options_.endpoint.socket);
+    CLI::Option* url = app_.add_option("--url", remote_.url, "Instead of the socket: the node's address for administration, https://HOST:PORT");
+    app_.add_option("--account", remote_.account, "Who you are there; the password is asked for")->needs(url);
+    app_.add_option("--ca", remote_.ca_file, "PEM file of who vouches for its certificate; default the system's authorities")->needs(url);
+    app_.add_option("--password-file", password_file_, "File with the password, instead of being asked")->needs(url);
     app_.add_flag("--json", options_.json, "Print JSON");
     add_views();
     add_calls();
     add_changes();
     add_certificates();
     add_acme();
+    add_pair();
     add_domains_and_trust();
+    add_accounts();
     add_files();
   }
 
@@ -52,6 +65,9 @@ class CommandLine {
     } catch (const CLI::ParseError& error) {
       return fail(error);
     }
+    if (!remote_.url.empty() && !is_local_command()) {
+      if (const int code = log_in(); code != exit_done) return code;
+    }
     return command_(options_);
   }
 
@@ -59,6 +75,23 @@ class CommandLine {
   int fail(const CLI::ParseError& error) {
     int code = app_.exit(error);
     return code == 0 ? exit_done : exit_usage;
+  }
+
+  // What needs no control plane.
+  bool is_local_command() const { return command_ == run_check_config || command_ == run_keys || command_ == run_restore; }
+
+  int log_in() {
+    if (remote_.account.empty()) return complain("--url needs --account NAME", exit_usage);
+    std::string text;
+    if (!password_file_.empty() && !read_secret(password_file_, text)) return complain_unreadable(password_file_);
+    if (password_file_.empty() && !ask_secret("password of " + remote_.account + " at " + remote_.url, text)) return complain("there is no terminal to ask for the password; give --password-file FILE", exit_usage);
+    store::Secret password(text);
+    OPENSSL_cleanse(text.data(), text.size());
+    auto access = RemoteAccess::make(remote_, std::move(password));
+    if (!access) return complain(access.fault().text(), access.fault().code == sallyport::FaultCode::invalid ? exit_usage : exit_error);
+    if (const auto in = (*access)->log_in(); !in) return complain(in.fault().text(), in.fault().code == sallyport::FaultCode::unreachable ? exit_unreachable : exit_error);
+    options_.endpoint.remote = std::move(*access);
+    return exit_done;
   }
 
   std::string suggestion(const std::string& word) const {
@@ -118,6 +151,11 @@ class CommandLine {
     traversal->fallthrough();
     add(*traversal, "test", "Tries the layers one by one: DNS, TCP, TLS, SAN, digest, UDP", "sallyport traversal test \"Traversal zone\"", run_traversal_test)
         ->add_option("ZONE", options_.argument, "Only this zone");
+    CLI::App* discovery = app_.add_subcommand("discovery", "How clients outside find this node");
+    discovery->require_subcommand(1);
+    discovery->fallthrough();
+    add(*discovery, "test", "On E: DNS records of its domains, where they lead, and which certificate a client is then shown", "sallyport discovery test example.com", run_discovery_test)
+        ->add_option("DOMAIN", options_.argument, "Only this domain");
     CLI::App* apply = add(app_, "apply", "Shows what a site document changes, then applies it, all or nothing", "sallyport apply site.toml --dry-run", run_apply);
     apply->add_option("FILE", options_.argument, "Site document; - reads standard input")->required();
     apply->add_flag("--dry-run", options_.dry_run, "Only show the plan");
@@ -151,7 +189,7 @@ class CommandLine {
     add_slot(show);
     add_form(show);
     show->add_option("--family", wish.family, "rsa or ecdsa");
-    CLI::App* request = add(*cert, "request", "Makes a key and a signing request with the names that the slot needs", "sallyport cert request server --preview\n         sallyport cert request domain/example.com --key ecdsa-p256 > example.csr", run_request);
+    CLI::App* request = add(*cert, "request", "Makes a key and a signing request with the names that the slot needs", "sallyport cert request server --preview\n         sallyport cert request domain/example.com --key ecdsa-p256, then: sallyport cert requests domain/example.com > example.csr", run_request);
     add_slot(request);
     request->add_option("--key", wish.key_kind, "rsa-2048, rsa-3072, rsa-4096, ecdsa-p256 or ecdsa-p384");
     request->add_option("--digest", wish.digest, "sha256, sha384 or sha512");
@@ -178,6 +216,7 @@ class CommandLine {
     remove->add_option("--family", wish.family, "rsa or ecdsa; default both");
     remove->add_flag("--yes,-y", options_.yes, "Do not ask");
     add_slot(add(*cert, "check", "Asks the authority now whether the slot's certificates were revoked", "sallyport cert check server", run_check_certificate));
+    add(*cert, "refusals", "Names whose certificate clients refused, with the alert they sent, how often and from where", "sallyport cert refusals", run_refusals);
     CLI::App* explain = add(*cert, "explain", "Which certificate is served for a name, and why", "sallyport cert explain --sni mra-host.example.com --port 5061", run_explain);
     explain->add_option("--sni", wish.sni, "Name the client asks for; empty: none");
     explain->add_option("--port", wish.port, "Of the listener")->check(CLI::Range(1, 65535));
@@ -213,6 +252,24 @@ class CommandLine {
     add_slot(add(*acme, "renew", "Orders a certificate now, whatever the schedule says", "sallyport acme renew domain/example.com", run_acme_renew));
   }
 
+  void add_pair() {
+    PairOptions& wish = options_.pair;
+    CLI::App* pair = add(app_, "pair", "On E: makes a token with which a C node joins a traversal zone; both then have certificates that renew themselves", "sallyport pair \"Traversal zone\"\n         sallyport pair list", run_pair);
+    pair->require_subcommand(0, 1);
+    pair->add_option("ZONE", wish.zone, "Which zone; not needed if there is one only");
+    pair->add_option("--seconds", wish.seconds, "How long the token can be used")->check(CLI::Range(1, 3600));
+    pair->add_option("--host", wish.host, "Name or address of this node that C dials; default its FQDN");
+    add(*pair, "list", "Own certificates, nodes that joined, tokens that were not used", "sallyport pair list", run_pair_list);
+    add(*pair, "withdraw", "A token can no longer be used", "sallyport pair withdraw 3f2a91bc00112233", run_pair_withdraw)->add_option("ID", wish.id, "As listed")->required();
+    add(*pair, "renew", "Renews a certificate now", "sallyport pair renew edge.example.com", run_pair_renew)->add_option("PEER", wish.node, "As listed; not needed if there is one only");
+    CLI::App* remove = add(*pair, "remove", "On E: refuses a node that joined; on C: forgets the certificate for a peer", "sallyport pair remove c1.inside.example.com", run_pair_remove);
+    remove->add_option("NODE", wish.node, "As listed")->required();
+    remove->add_flag("--yes,-y", options_.yes, "Do not ask");
+    CLI::App* join = add(app_, "join", "On C: redeems a token of E's `sallyport pair`", "sallyport join sp1-... --password-file zone.password", run_join);
+    join->add_option("TOKEN", wish.token, "As E printed it; - reads standard input")->required();
+    join->add_option("--password-file", wish.password_file, "File with the password of the zone's user: if this node has no zone, it is made too");
+  }
+
   void add_domains_and_trust() {
     CertificateOptions& wish = options_.certificate;
     CLI::App* domain = add_group("domain", "Domains with certificates of their own, served by SNI");
@@ -231,6 +288,40 @@ class CommandLine {
     remove_ca->add_option("FINGERPRINT", wish.fingerprint, "SHA-256, its first 8 digits at least")->required();
     remove_ca->add_flag("--dry-run", options_.dry_run, "Only show what depends on it");
     remove_ca->add_flag("--yes,-y", options_.yes, "Do not ask");
+    CLI::App* probe = add(*trust, "probe", "What a TLS server shows, and what keeps it from being trusted; sends nothing but the handshake", "sallyport trust probe call_control cm1.example.com\n         sallyport trust probe presence imp1.example.com --port 8443", run_probe_trust);
+    probe->add_option("PURPOSE", wish.purpose, "What it would be trusted for")->required();
+    probe->add_option("HOST", wish.name, "Name or address")->required();
+    probe->add_option("--port", wish.ports, "May be repeated; default 5061 (SIP) and 8443 (web)")->check(CLI::Range(1, 65535));
+  }
+
+  void add_accounts() {
+    AccountOptions& wish = options_.account;
+    CLI::App* account = add_group("account", "Who may administer this node over HTTPS: read, operate or administer");
+    add(*account, "list", "Accounts, their roles and open sessions", "sallyport account list", run_accounts);
+    CLI::App* put = add(*account, "add", "Makes an account; its password is asked for", "sallyport account add anna --role operate", run_add_account);
+    put->add_option("NAME", wish.name, "a-z, 0-9, dots, dashes, underscores")->required();
+    put->add_option("--role", wish.role, "read: look; operate: also test, capture, renew; administer: also change")->required()->check(CLI::IsMember({"read", "operate", "administer"}));
+    put->add_option("--new-password-file", wish.password_file, "File with its password, instead of being asked");
+    CLI::App* password = add(*account, "password", "Gives an account another password and ends its sessions", "sallyport account password anna", run_account_password);
+    password->add_option("NAME", wish.name, "Account")->required();
+    password->add_option("--new-password-file", wish.password_file, "File with the password, instead of being asked");
+    CLI::App* role = add(*account, "role", "Gives an account another role, at once", "sallyport account role anna administer", run_account_role);
+    role->add_option("NAME", wish.name, "Account")->required();
+    role->add_option("ROLE", wish.role, "read, operate or administer")->required()->check(CLI::IsMember({"read", "operate", "administer"}));
+    CLI::App* remove = add(*account, "remove", "Removes an account and ends its sessions", "sallyport account remove anna", run_remove_account);
+    remove->add_option("NAME", wish.name, "Account")->required();
+    remove->add_flag("--yes,-y", options_.yes, "Do not ask");
+    add(*account, "sessions", "Who is logged in", "sallyport account sessions", run_sessions);
+    add(*account, "end-session", "Ends a session", "sallyport account end-session 3f9a0c11d2e4", run_end_session)->add_option("ID", wish.session, "As listed")->required();
+    CLI::App* audit = add(app_, "audit", "Who asked to change what, from where, and what came of it, newest first", "sallyport audit --actor \"account anna\" --since 2026-11-28\n         sallyport audit --refused --limit 20", run_audit);
+    add_limit(audit);
+    audit->add_option("--before", wish.before, "Only rows with a lower number: the next page");
+    audit->add_option("--actor", wish.actor, "Only who is called so: \"uid 0\", \"account anna\", stranger");
+    audit->add_option("--path", wish.path, "Only paths that begin so: /v1/certificates");
+    audit->add_option("--since", wish.since, "Only from then on: 2026-11-28, or 2026-11-28T13:00:00Z");
+    audit->add_option("--until", wish.until, "Only before then");
+    audit->add_flag_callback("--refused", [&wish] { wish.outcome = "refused"; }, "Only what was refused");
+    audit->add_flag_callback("--done", [&wish] { wish.outcome = "done"; }, "Only what was done");
   }
 
   void add_files() {
@@ -248,6 +339,8 @@ class CommandLine {
 
   CLI::App app_{"Operates a Sallyport node. Each command has --help with an example.", "sallyport"};
   Options options_;
+  RemoteWish remote_;
+  std::string password_file_;
   int (*command_)(const Options&) = nullptr;
 };
 

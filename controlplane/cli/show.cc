@@ -140,6 +140,15 @@ std::string show_tests(const json::value& tests) {
   return text.empty() ? "no zones to test; apply a site document: sallyport apply site.toml\n" : text;
 }
 
+std::string show_discovery(const json::value& tests) {
+  std::string text;
+  for (const json::value& test : items(tests)) {
+    text += printable(at(test, "domain") + ": " + (at(test, "passed") == "yes" ? "passed" : "failed")) + "\n";
+    text += table_of(member(test, "steps"), {{"NAME", "peer"}, {"STEP", "layer"}, {"VERDICT", "verdict"}, {"µs", "took_us"}, {"DETAIL", "detail"}}, "  ", "nothing was tested");
+  }
+  return text;
+}
+
 bool all_tests_passed(const json::value& tests) {
   for (const json::value& test : items(tests)) {
     if (at(test, "passed") != "yes") return false;

@@ -16,6 +16,7 @@ std::string show_call(const boost::json::value& call);
 std::string show_flows(const boost::json::value& flows);
 std::string show_counters(const boost::json::value& counters, bool with_zeroes);
 std::string show_tests(const boost::json::value& tests);
+std::string show_discovery(const boost::json::value& tests);
 std::string show_plan(const boost::json::value& plan);
 std::string show_history(const boost::json::value& history);
 std::string show_log_line(const boost::json::value& line);

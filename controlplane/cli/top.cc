@@ -114,7 +114,7 @@ int print_once(const ApiClient& client, const Options& options, const Patience& 
 }  // namespace
 
 int run_top(const Options& options) {
-  const ApiClient client(options.socket);
+  const ApiClient client(options.endpoint);
   const Patience patience;
   auto before = look(client, options);
   if (!before) return complain(before.fault());

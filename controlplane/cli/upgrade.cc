@@ -31,7 +31,7 @@ std::string instance_of(const ApiClient& client) {
 }  // namespace
 
 int run_upgrade(const Options& options) {
-  const ApiClient client(options.socket);
+  const ApiClient client(options.endpoint);
   const std::string before = instance_of(client);
   std::string target = "/v1/upgrade";
   if (!options.argument.empty()) target += "?binary=" + ApiClient::encode(std::filesystem::absolute(options.argument).string());

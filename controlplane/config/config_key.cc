@@ -139,6 +139,7 @@ constexpr ConfigKey keys[] = {
     {"traversal", "address", text, "", R"("inside")", R"("inside")", 1, 23, Rule::address_slot, "", restart, both, "E: address slot on which C is expected; C: address slot from which it connects.", KEY(traversal, TraversalSection, address)},
     {"traversal", "port", number, "", "7001", "", 1024, 65535, Rule::any, "", restart, E, "Port proposed for the first zone; the next take the ports after it.", KEY(traversal, TraversalSection, port)},
     {"traversal", "multiplex_port", number, "", "2222", "2222", 1, 65535, Rule::any, "", restart, both, "TCP port of the stream multiplex: E listens there on the same address as for its zones, C dials it at every peer.", KEY(traversal, TraversalSection, multiplex_port)},
+    {"traversal", "pair_certificate_s", number, "s", "604800", "", 10, 7776000, Rule::any, "", restart, E, "How long the certificates of the pair authority live; both nodes renew them at two thirds of it.", KEY(traversal, TraversalSection, pair_certificate_s)},
     {"traversal", "local_port_min", number, "", "", "25000", 1024, 65535, Rule::any, "", restart, C, "First local TCP port of connections to E and to call control.", KEY(traversal, TraversalSection, local_port_min)},
     {"traversal", "local_port_max", number, "", "", "29999", 1024, 65535, Rule::any, "", restart, C, "Last local TCP port of connections to E and to call control.", KEY(traversal, TraversalSection, local_port_max)},
     {"traversal", "keepalive_s", number, "s", "30", "30", 1, 600, Rule::any, "", restart, both, "How often C sends OPTIONS on each connection; E gives a silent one up after three times as long.", KEY(traversal, TraversalSection, keepalive_s)},
@@ -165,6 +166,16 @@ constexpr ConfigKey keys[] = {
     {"api", "connections", number, "", "32", "32", 1, 1024, Rule::any, "", restart, both, "Connections to the administration interface at a time.", KEY(api, ApiSection, connections)},
     {"api", "max_body_bytes", number, "bytes", "1048576", "1048576", 4096, 16777216, Rule::any, "", restart, both, "Largest body of a request, for example of a site document.", KEY(api, ApiSection, max_body_bytes)},
     {"api", "idle_s", number, "s", "30", "30", 1, 3600, Rule::any, "", restart, both, "A connection without a request is closed after this.", KEY(api, ApiSection, idle_s)},
+
+    {"administration", "listen", text, "", R"("")", R"("")", 0, 64, Rule::socket_address, "", restart, both, "IP:port of the REST interface over HTTPS, for accounts (`sallyport account`); one address of its own, never one that clients reach; empty: off.", KEY(administration, AdministrationSection, listen)},
+    {"administration", "names", texts, "", "[]", "[]", 0, 16, Rule::host, "", restart, both, "Host names by which it is reached, beside node.fqdn and the address itself; a request for another is refused.", KEY(administration, AdministrationSection, names)},
+    {"administration", "session_idle_s", number, "s", "900", "900", 60, 86400, Rule::any, "", restart, both, "A session that is not used ends after this.", KEY(administration, AdministrationSection, session_idle_s)},
+    {"administration", "session_s", number, "s", "28800", "28800", 300, 604800, Rule::any, "", restart, both, "Any session ends after this.", KEY(administration, AdministrationSection, session_s)},
+    {"administration", "sessions", number, "", "64", "64", 1, 1000, Rule::any, "", restart, both, "Sessions at a time; of one account 8, then its oldest ends.", KEY(administration, AdministrationSection, sessions)},
+    {"administration", "requests_per_s", number, "requests/s", "20", "20", 1, 1000, Rule::any, "", restart, both, "Requests of one session, three times as many at once; beyond it the answer is 429.", KEY(administration, AdministrationSection, requests_per_s)},
+    {"administration", "connections", number, "", "64", "64", 1, 1024, Rule::any, "", restart, both, "Connections at a time.", KEY(administration, AdministrationSection, connections)},
+    {"administration", "connections_per_source", number, "", "16", "16", 1, 1024, Rule::any, "", restart, both, "Of these from one IP address, or IPv6 /64.", KEY(administration, AdministrationSection, connections_per_source)},
+    {"administration", "audit_rows", number, "", "100000", "100000", 100, 10000000, Rule::any, "", restart, both, "Rows of the audit log, of the Unix socket too; the oldest go. A quarter of them is for what was refused.", KEY(administration, AdministrationSection, audit_rows)},
 };
 // clang-format on
 
@@ -187,7 +198,8 @@ constexpr ConfigSection sections[] = {
     {"tls", false, both, 1, 1, "Certificates, keys and trust; the files are read again on reload.", one, nullptr},
     {"certificates", false, both, 0, 1, "What is done about certificates by itself.", one, nullptr},
     {"dns", false, both, 0, 1, "Name resolution.", one, nullptr},
-    {"api", false, both, 0, 1, "Administration.", one, nullptr},
+    {"api", false, both, 0, 1, "Administration on this machine.", one, nullptr},
+    {"administration", false, both, 0, 1, "Administration over HTTPS; off unless `listen` is given.", one, nullptr},
 };
 // clang-format on
 

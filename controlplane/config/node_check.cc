@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/config/node_check.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
+#include <array>
 #include <regex>
 #include <set>
 
@@ -18,6 +21,22 @@ std::string place_of(std::string_view section, std::size_t index, std::string_vi
 
 namespace {
 
+// An address in one form, IPv4 in IPv6 as IPv4; no bytes: it is none.
+struct ParsedIp {
+  std::string bytes;
+  bool is_any = false;
+};
+
+ParsedIp parse_ip(const std::string& text) {
+  std::array<char, 16> bytes{};
+  ParsedIp parsed;
+  if (inet_pton(AF_INET, text.c_str(), bytes.data()) == 1) parsed.bytes.assign(bytes.data(), 4);
+  else if (inet_pton(AF_INET6, text.c_str(), bytes.data()) == 1) parsed.bytes.assign(bytes.data(), 16);
+  if (parsed.bytes.starts_with(std::string("\0\0\0\0\0\0\0\0\0\0\xff\xff", 12))) parsed.bytes = parsed.bytes.substr(12);
+  parsed.is_any = !parsed.bytes.empty() && parsed.bytes.find_first_not_of('\0') == std::string::npos;
+  return parsed;
+}
+
 class RelationCheck {
  public:
   RelationCheck(const NodeConfig& config, const Places& places, Findings& errors, Findings& warnings)
@@ -32,6 +51,7 @@ class RelationCheck {
     sip();
     traversal();
     tls();
+    administration();
   }
 
  private:
@@ -161,6 +181,52 @@ class RelationCheck {
       warning.cause = "\"" + node.name + "\" is reached by TLS at an IP address";
       warning.remedy = "its certificate must have that address as a SAN; a host name is safer";
       warnings_.push_back(warning);
+    }
+  }
+
+  // "ip:port" as the socket-address rule let it through.
+  struct Socket {
+    std::string ip;
+    unsigned port = 0;
+  };
+  static Socket socket_of(const std::string& text) {
+    const std::size_t colon = text.rfind(':');
+    std::string ip = text.substr(0, colon);
+    if (ip.size() > 2 && ip.front() == '[') ip = ip.substr(1, ip.size() - 2);
+    return {ip, static_cast<unsigned>(std::stoul(text.substr(colon + 1)))};
+  }
+
+  // It must be reached by a face that no client has.
+  void administration() {
+    const AdministrationSection& administration = config_.administration;
+    if (administration.session_idle_s > administration.session_s) refuse("administration.session_idle_s", "is above session_s", "900 and 28800 are the defaults");
+    if (administration.connections_per_source > administration.connections) refuse("administration.connections_per_source", "is above connections", "lower it");
+    if (administration.listen.empty()) return;
+    const char* place = "administration.listen";
+    const char* own_address = "give it an address of a face that only administrators reach, or 127.0.0.1";
+    const Socket socket = socket_of(administration.listen);
+    const bool is_e = config_.node.role == Role::edge;
+    const auto parsed = parse_ip(socket.ip);
+    if (socket.port == 0) refuse(place, "names no port", "choose one, for example 8443");
+    if (parsed.is_any) return refuse(place, "is every address of the node, the public ones too", own_address);
+    const auto is_address_of = [&](const std::string& slot) {
+      const AddressSection* address = config_.address(slot);
+      return address != nullptr && parse_ip(address->ip).bytes == parsed.bytes;
+    };
+    if (is_e && (is_address_of(config_.sip.client_address) || is_address_of(config_.media.outer))) return refuse(place, socket.ip + " is the address that clients reach", own_address);
+    const auto clashes = [&](const std::string& slot, unsigned port, const char* what) {
+      if (is_address_of(slot) && socket.port == port) refuse(place, std::string("is ") + what, "choose another port");
+    };
+    if (is_e) {
+      clashes(config_.traversal.address, config_.traversal.port, "where C is expected (traversal.port)");
+      clashes(config_.traversal.address, config_.traversal.multiplex_port, "where C is expected (traversal.multiplex_port)");
+    } else {
+      clashes(config_.sip.inner_address, config_.sip.inner_port, "where call control is taken (sip.inner_port)");
+      clashes(config_.sip.inner_address, config_.sip.inner_port + 1u, "where call control is taken over TLS (above sip.inner_port)");
+    }
+    if (!config_.api.metrics_listen.empty()) {
+      const Socket metrics = socket_of(config_.api.metrics_listen);
+      if (metrics.port == socket.port && (parse_ip(metrics.ip).bytes == parsed.bytes || parse_ip(metrics.ip).is_any)) refuse(place, "is api.metrics_listen", "choose another port");
     }
   }
 

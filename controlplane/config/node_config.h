@@ -104,6 +104,7 @@ struct TraversalSection {
   std::string address;                                // address slot: E listens on it, C dials from it
   std::uint16_t port = 0;                             // E: of the first zone; the next take port + 1, ...
   std::uint16_t multiplex_port = 0;                   // of the stream multiplex on E
+  std::uint32_t pair_certificate_s = 0;               // E: life of what its pair authority issues
   std::uint16_t local_port_min = 0, local_port_max = 0;  // C
   std::uint32_t keepalive_s = 0;
   std::uint32_t reconnect_min_ms = 0, reconnect_max_ms = 0;  // C: jittered back-off
@@ -133,6 +134,16 @@ struct ApiSection {
   std::uint32_t connections = 0, max_body_bytes = 0, idle_s = 0;
 };
 
+// The REST interface over HTTPS.
+struct AdministrationSection {
+  std::string listen;  // "192.0.2.10:8443"; empty: off
+  std::vector<std::string> names;  // by which it is reached, beside node.fqdn and its address
+  std::uint32_t session_idle_s = 0, session_s = 0, sessions = 0;
+  std::uint32_t requests_per_s = 0;  // of a session
+  std::uint32_t connections = 0, connections_per_source = 0;
+  std::uint32_t audit_rows = 0;
+};
+
 struct NodeConfig {
   std::string file;  // as named by the operator
   NodeSection node;
@@ -147,6 +158,7 @@ struct NodeConfig {
   CertificatesSection certificates;
   DnsSection dns;
   ApiSection api;
+  AdministrationSection administration;
 
   bool is_e() const { return node.role == Role::edge; }
   const AddressSection* address(std::string_view name) const;  // nullptr: none

@@ -6,11 +6,14 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <boost/asio/signal_set.hpp>
+#include <cctype>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 
+#include "controlplane/api/administration_server.h"
 #include "controlplane/api/api_server.h"
 #include "controlplane/api/openapi.h"
 #include "controlplane/node/handover.h"
@@ -69,7 +72,7 @@ int check(const std::string& path) {
     return 2;
   }
   // What the store holds was judged when it was installed; here it is the files.
-  if (const auto credentials = node::NodeCredentials::load(config->tls, {}); !credentials) {
+  if (const auto credentials = node::NodeCredentials::load(config->tls, {}, {}); !credentials) {
     fmt::print(stderr, "{}\n", credentials.fault().text());
     return 1;
   }
@@ -89,6 +92,41 @@ int become(Succession& succession, std::string path) {
   ::execv(binary.c_str(), words);
   fmt::print(stderr, "program {}: cannot be run: {}; the service is started anew, media goes on\n", binary, std::strerror(errno));
   return 1;
+}
+
+api::ApiServerOptions api_options(const config::ApiSection& section) {
+  api::ApiServerOptions options;
+  options.socket_path = section.socket;
+  options.metrics_listen = section.metrics_listen;
+  options.max_connections = section.connections;
+  options.max_body_bytes = section.max_body_bytes;
+  options.idle_timeout_s = section.idle_s;
+  return options;
+}
+
+// Null: it is off.
+Outcome<std::unique_ptr<api::AdministrationServer>> start_administration(node::Node& running, const api::ApiParts& parts) {
+  const config::AdministrationSection& section = running.config().administration;
+  if (section.listen.empty()) return std::unique_ptr<api::AdministrationServer>();
+  api::AdministrationOptions options;
+  const auto address = tls::SocketAddress::parse_with_port(section.listen);
+  if (!address) return address.fault();
+  options.address = *address;
+  options.freebind = true;
+  options.hosts = section.names;
+  options.hosts.push_back(running.config().node.fqdn);
+  for (std::string& host : options.hosts) std::transform(host.begin(), host.end(), host.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  auto policy = api::AdministrationServer::make_policy(running.listener_credentials());
+  if (!policy) return policy.fault();
+  options.tls = std::move(*policy);
+  options.connections = section.connections;
+  options.connections_per_source = section.connections_per_source;
+  options.max_body_bytes = running.config().api.max_body_bytes;
+  options.idle_timeout_s = running.config().api.idle_s;
+  auto started = api::AdministrationServer::start(running.engine(), std::move(options), parts);
+  if (!started) return started;
+  parts.log.info("administration", "https://" + (*started)->listener().address().text() + (running.doorkeeper().accounts().snapshot()->empty() ? "; nobody can log in yet: sallyport account add NAME --role administer" : ""));
+  return started;
 }
 
 int run(const std::string& path, Succession& succession) {
@@ -119,16 +157,23 @@ int run(const std::string& path, Succession& succession) {
     fmt::print(stderr, "{}\n", started.fault().text());
     return 1;
   }
-  tls::InheritedSockets::instance().close_rest();
-  running.take_flows(inherited);
   node::NodeFacts facts(running, SALLYPORT_VERSION);
   api::MetricRegistry metrics;
-  auto server = api::ApiServer::start(io.get_executor(), {.socket_path = running.config().api.socket, .metrics_listen = running.config().api.metrics_listen},
-                                      {facts, running.site_store(), running.vault(), running.acme_store(), metrics, **events});
+  api::AuditTrail audit(running.audit_log(), **events, metrics);
+  const api::ApiParts parts{facts, running.site_store(), running.vault(), running.acme_store(), metrics, **events, running.doorkeeper(), audit};
+  const auto server = api::ApiServer::start(io.get_executor(), api_options(running.config().api), parts);
   if (!server) {
     fmt::print(stderr, "{}\n", server.fault().text());
     return 1;
   }
+  auto administration = start_administration(running, parts);
+  if (!administration) {
+    fmt::print(stderr, "{}\n", administration.fault().text());
+    return 1;
+  }
+  if (*administration != nullptr) facts.administration = &(*administration)->listener();
+  tls::InheritedSockets::instance().close_rest();
+  running.take_flows(inherited);
   facts.give_way = [&](const node::Successor& successor) {
     sd_notify(0, "RELOADING=1");
     succession.successor = successor;
@@ -136,6 +181,7 @@ int run(const std::string& path, Succession& succession) {
       running.give_flows(succession.keeper, succession.handover);
       io.stop();
     });
+    if (*administration != nullptr) succession.handover.sockets.push_back((*administration)->release_socket());
   };
   boost::asio::signal_set signals(io, SIGTERM, SIGINT, SIGHUP);
   wait_for_signals(signals, running, facts, io, **events, log);

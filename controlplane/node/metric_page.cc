@@ -5,11 +5,13 @@
 
 #include <vector>
 
+#include "controlplane/accounts/doorkeeper.h"
 #include "controlplane/api/metric_table.h"
 #include "controlplane/media/media_counters.h"
 #include "controlplane/node/quality_census.h"
 #include "controlplane/node/steering_name.h"
 #include "controlplane/tls/listener.h"
+#include "controlplane/tls/refused_names.h"
 #include "dataplane/abi/region.h"
 
 namespace sallyport::node {
@@ -65,20 +67,25 @@ std::vector<LabelValues> label_values() {
           {"`call_directions`", "quality", ticked(texts(census_qualities))},
           {"`call_directions_beyond_limit`", "limit", ticked(texts(census_limits))},
           {"`media_refused_total`", "reason", ticked(refusals)},
-          {"`tls_*`", "listener", "`clients`, `traversal`, `multiplex`"},
+          {"`tls_*`", "listener", "`clients`, `traversal`, `multiplex`, `administration`"},
           {"`tls_admissions_total`", "result", ticked(names_of<tls::Admission>(tls::admissions))},
           {"`tls_handshake_failures_total`", "reason", ticked(names_of<tls::HandshakeReason>(tls::handshake_reasons))},
+          {"`tls_certificate_refusals_total`", "name", fmt::format("`(none)`, the first {} names asked for, `(others)`", tls::RefusedNames::most_names)},
           {"`certificates`, `certificate_expiry_seconds`", "slot", "`server`, `client`, `domain`"},
           {"`tls_staples_total`", "result", "`sent`, `missing`"},
           {"`ocsp_requests_total`", "result", "`good`, `revoked`, `unknown`, `failed`"},
           {"`crl_requests_total`", "result", "`read`, `failed`"},
           {"`certificate_revocation`", "state", "`unchecked`, `good`, `revoked`, `unknown`"},
+          {"`pair_certificates_total`", "outcome", "`token`, `joined`, `renewed`, `refused`, `failed`"},
           {"`acme_orders_total`", "outcome", "`begun`, `issued`, `failed`"},
           {"`acme_slots`", "state", "`pending`, `ready`, `deployed`, `failed`"},
           {"`trusted_authorities`", "purpose", "`traversal`, `call_control`, `presence`, `endpoints`, `federation`, `guests`"},
           {"`multiplex_refused_total`", "reason", "`wrong_credential`, `certificate_name`, `no_answer`"},
           {"`zone_refused_total`", "reason", "`wrong_credential`, `unknown_user`, `not_authenticated`, `certificate_name`"},
-          {"`api_requests_total`", "outcome", "`answered`, `refused`, `broken`"}};
+          {"`api_requests_total`", "outcome", "`answered`, `refused`, `broken`"},
+          {"`administration_logins_total`", "outcome", ticked(texts(accounts::login_verdicts))},
+          {"`administration_requests_total`", "outcome", ticked(texts(accounts::judgements))},
+          {"`audit_entries_total`", "outcome", "`written`, `summed_up`, `failed`"}};
 }
 
 }  // namespace

@@ -69,6 +69,7 @@ Node::~Node() {
   if (call_control_access_ != nullptr) call_control_access_->stop();
   if (acme_keeper_ != nullptr) acme_keeper_->stop();
   if (revocation_keeper_ != nullptr) revocation_keeper_->stop();
+  if (pair_keeper_ != nullptr) pair_keeper_->stop();
 }
 
 tls::TlsPolicyOptions Node::tls_options(tls::TlsRole role) const {
@@ -103,7 +104,7 @@ Outcome<> Node::start() {
   if (!resolver) return resolver.fault();
   resolver_ = std::move(*resolver);
   if (const Outcome<> opened = open_store(); !opened) return opened;
-  auto credentials = NodeCredentials::load(config_.tls, *vault_->snapshot());
+  auto credentials = NodeCredentials::load(config_.tls, *vault_->snapshot(), *pair_store_->snapshot());
   if (!credentials) return credentials.fault();
   credentials_ = std::move(*credentials);
   for (const std::string& warning : credentials_.listeners()->snapshot()->warnings()) log_("tls: " + warning);
@@ -122,6 +123,8 @@ Outcome<> Node::start() {
   if (const Outcome<> opened = media_.start(); !opened) return opened;
   start_acme();
   boost::asio::co_spawn(io_, RevocationKeeper::run(revocation_keeper_), boost::asio::detached);
+  start_pairing();
+  is_starting_ = false;
   keep_house();
   log_(fmt::format("node {} ({}): engine {}, ready", config_.node.name, config_.is_e() ? "E" : "C", engine_->backend() == tls::EngineBackend::io_uring ? "io_uring" : "epoll"));
   return Done{};
@@ -142,6 +145,27 @@ Outcome<> Node::open_store() {
   auto acme = certificates::AcmeStore::open(config_.node.state_dir, config_.node.role);
   if (!acme) return acme.fault();
   acme_store_ = std::move(*acme);
+  auto pairs = certificates::PairStore::open(config_.node.state_dir, config_.node.fqdn);
+  if (!pairs) return pairs.fault();
+  pair_store_ = std::move(*pairs);
+  return open_accounts();
+}
+
+Outcome<> Node::open_accounts() {
+  const config::AdministrationSection& section = config_.administration;
+  auto accounts = accounts::AccountStore::open(config_.node.state_dir);
+  if (!accounts) return accounts.fault();
+  account_store_ = std::move(*accounts);
+  auto audit = accounts::AuditLog::open(config_.node.state_dir, section.audit_rows);
+  if (!audit) return audit.fault();
+  audit_log_ = std::move(*audit);
+  accounts::DoorkeeperOptions options;
+  options.sessions.idle = std::chrono::seconds(section.session_idle_s);
+  options.sessions.lifetime = std::chrono::seconds(section.session_s);
+  options.sessions.sessions = section.sessions;
+  options.sessions.requests_per_s = section.requests_per_s;
+  options.sessions.burst = 3.0 * section.requests_per_s;
+  doorkeeper_ = std::make_unique<accounts::Doorkeeper>(*account_store_, options);
   return Done{};
 }
 
@@ -169,7 +193,7 @@ void Node::start_acme() {
 
 void Node::apply_certificates() {
   if (const auto other_slots = acme_store_->refresh(); other_slots && *other_slots) acme_keeper_->look_again();
-  if (const Outcome<> loaded = credentials_.reload(config_.tls, *vault_->snapshot()); !loaded) {
+  if (const Outcome<> loaded = credentials_.reload(config_.tls, *vault_->snapshot(), *pair_store_->snapshot()); !loaded) {
     credentials_fault_ = loaded.fault().text();
     log_("tls: " + credentials_fault_);
     return;
@@ -230,13 +254,16 @@ Outcome<> Node::start_edge() {
   options.address = *address;
   options.freebind = true;
   options.tls = server_policy_;
+  options.bind_patience = tls::start_patience;
   tls::SourceLimitOptions limits;
   limits.connections_per_source = config_.sip.connections_per_source;
   limits.connections_total = config_.sip.connections;
   limits.handshakes_per_source_per_s = config_.sip.handshakes_per_source_per_s;
   limits.handshake_burst = 2.0 * config_.sip.handshakes_per_source_per_s;
   options.limits = std::make_shared<tls::SourceLimits>(limits);
-  auto listener = tls::Listener::open(*engine_, std::move(options), [this](tls::StreamPtr stream) { clients_->on_stream(next_hop_id(), std::move(stream)); });
+  auto listener = tls::Listener::open(
+      *engine_, std::move(options), [this](tls::StreamPtr stream) { clients_->on_stream(next_hop_id(), std::move(stream)); },
+      [this](const tls::SocketAddress& source, const tls::HandshakeFailure& failure) { on_client_handshake_failure(source, failure); });
   if (!listener) return listener.fault();
   client_listener_ = std::move(*listener);
   const auto site = store_->snapshot();
@@ -293,6 +320,7 @@ Outcome<> Node::listen_for_zone(const store::Zone& zone, zones::TraversalServer&
   if (!policy) return policy.fault();
   tls::ListenerOptions options;
   options.name = "traversal zone " + zone.name;
+  if (is_starting_) options.bind_patience = tls::start_patience;
   auto address = slot_address(config_.traversal.address, zone.port);
   if (!address) return address.fault();
   options.address = *address;
@@ -392,7 +420,7 @@ void Node::join_zone(const store::Zone& zone) {
     settings.backoff_min_ms = config_.traversal.reconnect_min_ms;
     settings.backoff_max_ms = config_.traversal.reconnect_max_ms;
     settings.limits = framer_limits();
-    auto client = std::make_shared<zones::TraversalClient>(settings, *engine_, *resolver_, zone_policy_, wheel_, *proxy_, [this] { return next_hop_id(); });
+    auto client = std::make_shared<zones::TraversalClient>(settings, *engine_, *resolver_, zone_policies(peer).zone, wheel_, *proxy_, [this] { return next_hop_id(); });
     client->log = log_;
     client->on_active = [this, name = zone.name, peer](uint64_t link_id, const std::shared_ptr<proxy::Hop>& hop, const zones::LinkOffer& offer) {
       const std::string& link = peer_by_hop_[hop->id] = name_link(link_id, name, peer);
@@ -468,7 +496,7 @@ void Node::apply_site(const store::SiteConfig& before, const store::SiteConfig& 
 Outcome<> Node::reload() {
   const auto file = config::reload_node_file(config_);
   if (!file) return file.fault();
-  if (const Outcome<> loaded = credentials_.reload(file->config.tls, *vault_->snapshot()); !loaded) return loaded;
+  if (const Outcome<> loaded = credentials_.reload(file->config.tls, *vault_->snapshot(), *pair_store_->snapshot()); !loaded) return loaded;
   credentials_fault_.clear();
   config_.tls = file->config.tls;
   config_.certificates = file->config.certificates;

@@ -10,17 +10,21 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/accounts/audit_log.h"
+#include "controlplane/accounts/doorkeeper.h"
 #include "controlplane/calls/call_table.h"
 #include "controlplane/certificates/acme_store.h"
 #include "controlplane/certificates/certificate_vault.h"
 #include "controlplane/certificates/certificate_watch.h"
 #include "controlplane/certificates/needed_names.h"
+#include "controlplane/certificates/pair_store.h"
 #include "controlplane/config/node_config.h"
 #include "controlplane/dns/resolver.h"
 #include "controlplane/media/media_plane.h"
 #include "controlplane/node/acme_keeper.h"
 #include "controlplane/node/handover.h"
 #include "controlplane/node/node_credentials.h"
+#include "controlplane/node/pair_keeper.h"
 #include "controlplane/node/revocation_keeper.h"
 #include "controlplane/proxy/call_control_access.h"
 #include "controlplane/proxy/client_access.h"
@@ -29,6 +33,7 @@
 #include "controlplane/proxy/proxy.h"
 #include "controlplane/store/site_store.h"
 #include "controlplane/tls/listener.h"
+#include "controlplane/tls/refused_names.h"
 #include "controlplane/zones/multiplex_client.h"
 #include "controlplane/zones/multiplex_server.h"
 #include "controlplane/zones/traversal_client.h"
@@ -78,6 +83,11 @@ class Node final : private media::MediaListener {
   AcmeKeeper& acme_keeper() { return *acme_keeper_; }
   RevocationKeeper& revocation_keeper() { return *revocation_keeper_; }
   const tls::StapleBook& staples() const { return *staples_; }
+  certificates::PairStore& pair_store() { return *pair_store_; }
+  PairKeeper& pair_keeper() { return *pair_keeper_; }
+  accounts::Doorkeeper& doorkeeper() { return *doorkeeper_; }
+  accounts::AuditLog& audit_log() { return *audit_log_; }
+  const tls::RefusedNames& refused_names() const { return refused_names_; }
   const zones::MultiplexServer* multiplex_server() const { return multiplex_server_.get(); }  // null on C
   const std::vector<std::shared_ptr<zones::MultiplexClient>>& multiplex_clients() const { return multiplex_clients_; }
   const tls::Listener* multiplex_listener() const { return multiplex_listener_.get(); }  // null on C
@@ -96,6 +106,7 @@ class Node final : private media::MediaListener {
   tls::StreamEngine& engine() { return *engine_; }
   dns::Resolver& resolver() { return *resolver_; }
   const tls::CredentialStore& credentials() const { return *credentials_.listeners(); }
+  const std::shared_ptr<tls::CredentialStore>& listener_credentials() const { return credentials_.listeners(); }
   const tls::CredentialStore& call_control_credentials() const { return *credentials_.call_control(); }
   std::vector<certificates::CertificateAlarm> certificate_alarms() const;
   // What decides which names this node's certificates need.
@@ -120,11 +131,20 @@ class Node final : private media::MediaListener {
   // The operator changed the site: zones that did not change keep their connections.
   void apply_site(const store::SiteConfig& before, const store::SiteConfig& after);
   Outcome<> open_store();
+  Outcome<> open_accounts();
   void start_acme();
   // What serves from files, and every authority known here, for who asks about revocation.
   std::vector<ServedFile> served_files() const;
   std::vector<std::shared_ptr<X509>> known_authorities() const;
   Outcome<> make_revocation_keeper();
+  void on_client_handshake_failure(const tls::SocketAddress& source, const tls::HandshakeFailure& failure);
+  // The pair's certificates (node_pairing.cc).
+  struct ZonePolicies {
+    std::shared_ptr<tls::TlsPolicy> zone, multiplex;
+  };
+  void start_pairing();
+  void use_pairs();
+  ZonePolicies zone_policies(const std::string& peer) const;  // how C dials that peer
   // The next handshakes show and trust what the store holds now; nothing that is connected ends.
   void apply_certificates();
   std::string ha1_of(std::string_view user, sip::DigestAlgorithm algorithm) const;
@@ -190,6 +210,7 @@ class Node final : private media::MediaListener {
   std::unordered_map<uint64_t, std::string> peer_by_hop_;  // traversal hop to the name of its media link
   std::unordered_map<uint64_t, std::string> link_names_;   // the same by link id
   std::string exhausted_, dataplane_text_;
+  bool is_starting_ = true;
   boost::asio::steady_timer house_timer_, drain_timer_;
   std::function<void()> drained_;
   std::unique_ptr<store::SiteStore> store_;
@@ -198,6 +219,14 @@ class Node final : private media::MediaListener {
   std::shared_ptr<AcmeKeeper> acme_keeper_;
   const std::shared_ptr<tls::StapleBook> staples_ = std::make_shared<tls::StapleBook>();
   std::shared_ptr<RevocationKeeper> revocation_keeper_;
+  std::unique_ptr<certificates::PairStore> pair_store_;
+  std::shared_ptr<PairKeeper> pair_keeper_;
+  std::unique_ptr<zones::PairServer> pair_server_;  // E
+  std::map<std::string, ZonePolicies> paired_policies_;  // C, by peer
+  std::unique_ptr<accounts::AccountStore> account_store_;
+  std::unique_ptr<accounts::AuditLog> audit_log_;
+  std::unique_ptr<accounts::Doorkeeper> doorkeeper_;
+  tls::RefusedNames refused_names_;  // by clients of E
   uint64_t last_hop_id_ = 0;
 };
 

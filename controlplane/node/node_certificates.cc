@@ -9,6 +9,8 @@
 #include "controlplane/certificates/needed_names.h"
 #include "controlplane/config/fqdn.h"
 #include "controlplane/config/utc.h"
+#include "controlplane/node/certificate_probe.h"
+#include "controlplane/node/discovery_test.h"
 #include "controlplane/node/node_facts.h"
 
 namespace sallyport::node {
@@ -86,6 +88,12 @@ std::vector<std::shared_ptr<X509>> Node::known_authorities() const {
   return list;
 }
 
+void Node::on_client_handshake_failure(const tls::SocketAddress& source, const tls::HandshakeFailure& failure) {
+  // C08. Anyone can open connections that fail otherwise: those are counters only.
+  if (!refused_names_.note(source, failure, std::time(nullptr))) return;
+  log_(fmt::format("tls: client {} asked for {} and refused what it was shown: {}; {}", source.text(), failure.sni.empty() ? "no name" : failure.sni, failure.text, failure.remedy));
+}
+
 std::vector<certificates::CertificateAlarm> Node::certificate_alarms() const {
   certificates::WatchInput input;
   input.now_s = std::time(nullptr);
@@ -127,11 +135,21 @@ std::vector<certificates::CertificateAlarm> Node::certificate_alarms() const {
     if (revocation_keeper_->is_on() && status.is_lost(input.now_s)) add(input.unchecked);
     if (status.must_staple && staples_->find(status.fingerprint) == nullptr) add(input.without_staple);
   });
+  for (const tls::RefusedName& each : refused_names_.list(input.now_s)) input.refused.push_back({each.name, each.sources, each.text, each.source.ip()});
   std::vector<certificates::CertificateAlarm> alarms = certificates::watch_certificates(input);
   if (!credentials_fault_.empty()) alarms.push_back({"certificates_not_applied", "the latest change of certificates or trust is stored and not served, because " + credentials_fault_ + "; mend it, then reload (SIGHUP)", true});
   for (const auto& [slot, status] : acme_keeper_->status())
     if (status.state == acme::DomainState::failed) alarms.push_back({"acme_failed", slot.text() + ": " + status.text(), false});
+  const std::vector<certificates::CertificateAlarm> of_pairs = pair_keeper_->alarms();
+  alarms.insert(alarms.end(), of_pairs.begin(), of_pairs.end());
   return alarms;
+}
+
+NodeFacts::Awaitable<std::vector<RefusedNameView>> NodeFacts::refused_names() {
+  std::vector<RefusedNameView> list;
+  for (const tls::RefusedName& each : node_.refused_names().list(std::time(nullptr)))
+    list.push_back({each.name, each.times, each.sources, each.alert, each.text, each.source.text(), utc(each.at_s)});
+  co_return list;
 }
 
 NodeFacts::Awaitable<Outcome<ServedView>> NodeFacts::explain_sni(std::string sni, std::uint16_t port) {
@@ -147,6 +165,7 @@ NodeFacts::Awaitable<Outcome<ServedView>> NodeFacts::explain_sni(std::string sni
   const auto& zones = node_.zone_listeners();
   for (size_t number = 0; number < zones.size(); ++number) look(zones[number].get(), "traversal zone " + node_.zone_servers()[number]->settings().zone);
   look(node_.multiplex_listener(), "stream multiplex");
+  look(administration, "administration");
   if (view.listener.empty() && (port != 0 || ports.empty())) {
     co_return Fault{FaultCode::missing, fmt::format("port {}", port), "no TLS listener of this node has it", ports.empty() ? "this node only dials" : "those are: " + ports};
   }
@@ -251,6 +270,16 @@ NodeFacts::Awaitable<Outcome<>> NodeFacts::check_revocation(std::string slot) {
   const auto parsed = certificates::Slot::parse(slot);
   if (!parsed) co_return parsed.fault();
   co_return node_.revocation_keeper().check_now(parsed->text());
+}
+
+NodeFacts::Awaitable<Outcome<std::vector<DiscoveryView>>> NodeFacts::test_discovery(std::string domain) {
+  auto views = co_await run_discovery_test(node_, std::move(domain));
+  co_return views;
+}
+
+NodeFacts::Awaitable<Outcome<ProbedView>> NodeFacts::probe_certificate(std::string host, std::uint16_t port, std::string purpose) {
+  auto view = co_await run_certificate_probe(node_, std::move(host), port, std::move(purpose));
+  co_return view;
 }
 
 NodeFacts::Awaitable<std::vector<std::string>> NodeFacts::depends_on_authority(std::string purpose, std::string fingerprint) {

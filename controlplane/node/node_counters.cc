@@ -130,7 +130,7 @@ void add_sip(std::vector<CounterView>& out, Node& node) {
   }
 }
 
-// Sums over listeners of one kind: `listener` is "clients" or "traversal".
+// Sums over listeners of one kind: `listener` is "clients", "traversal", "multiplex" or "administration".
 void add_listeners(std::vector<CounterView>& out, const char* listener, const std::vector<const tls::Listener*>& listeners) {
   tls::ListenerCounters sum;
   for (const tls::Listener* each : listeners) {
@@ -169,6 +169,14 @@ void add_multiplex(std::vector<CounterView>& out, const Node& node) {
   add(out, "multiplex_channels", channels);
 }
 
+void add_administration(std::vector<CounterView>& out, Node& node, const tls::Listener* listener) {
+  const accounts::DoorkeeperCounters& counters = node.doorkeeper().counters();
+  for (size_t at = 0; at < std::size(accounts::login_verdicts); ++at) add(out, "administration_logins_total", counters.logins[at], {{"outcome", accounts::login_verdicts[at]}});
+  for (size_t at = 0; at < std::size(accounts::judgements); ++at) add(out, "administration_requests_total", counters.requests[at], {{"outcome", accounts::judgements[at]}});
+  add(out, "administration_sessions", uint64_t{node.doorkeeper().sessions().list().size()});
+  if (listener != nullptr) add_listeners(out, "administration", {listener});
+}
+
 void add_certificates(std::vector<CounterView>& out, Node& node) {
   const auto set = node.vault().snapshot();
   const int64_t now_s = std::time(nullptr);
@@ -189,6 +197,9 @@ void add_certificates(std::vector<CounterView>& out, Node& node) {
     add(out, "certificates", count, {{"slot", slot}});
     if (first_s) add(out, "certificate_expiry_seconds", static_cast<double>(*first_s - now_s), {{"slot", slot}});
   }
+  const PairCounters& pairs = node.pair_keeper().counters();
+  for (const auto& [outcome, count] : {std::pair{"token", pairs.tokens}, {"joined", pairs.joined}, {"renewed", pairs.renewed}, {"refused", pairs.refused}, {"failed", pairs.failed}})
+    add(out, "pair_certificates_total", count, {{"outcome", outcome}});
   const AcmeCounters& orders = node.acme_keeper().counters();
   add(out, "acme_orders_total", orders.orders, {{"outcome", "begun"}});
   add(out, "acme_orders_total", orders.issued, {{"outcome", "issued"}});
@@ -211,6 +222,10 @@ void add_certificates(std::vector<CounterView>& out, Node& node) {
   add(out, "tls_staples_total", node.staples().counters().missing, {{"result", "missing"}});
   add(out, "certificate_requests", uint64_t{set->requests.size()});
   add(out, "tls_certificate_failures_total", failures);
+  // The first line is there from the beginning, so that a rate can be taken of it.
+  const auto refused = node.refused_names().list(0);
+  if (std::none_of(refused.begin(), refused.end(), [](const tls::RefusedName& each) { return each.name.empty(); })) add(out, "tls_certificate_refusals_total", uint64_t{0}, {{"name", "(none)"}});
+  for (const tls::RefusedName& each : refused) add(out, "tls_certificate_refusals_total", each.times, {{"name", each.name.empty() ? "(none)" : each.name}});
   add(out, "tls_uncovered_names_total", node.credentials().uncovered().total());
   for (size_t purpose = 0; purpose < certificates::trust_purposes; ++purpose) {
     const auto wanted = static_cast<certificates::TrustPurpose>(purpose);
@@ -247,6 +262,7 @@ api::NodeView::Awaitable<std::vector<CounterView>> NodeFacts::counters() {
     add(out, "zone_refused_total", names, {{"reason", "certificate_name"}});
   }
   add_multiplex(out, node_);
+  add_administration(out, node_, administration);
   add_certificates(out, node_);
   const api::StatusView status_now = co_await status();
   add(out, "alarms", uint64_t{status_now.alarms.size()});

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/node/node_credentials.h"
 
+#include <openssl/crypto.h>
+#include <openssl/x509.h>
+
 namespace sallyport::node {
 namespace {
 
 using certificates::CertificateSet;
+using certificates::PairIdentity;
+using certificates::PairSet;
 using certificates::SlotKind;
 using certificates::TrustPurpose;
 
@@ -21,10 +26,21 @@ tls::CredentialSource own_source(const config::TlsSection& files, const Certific
   return source;
 }
 
-tls::CredentialSource listener_source(const config::TlsSection& files, const CertificateSet& set) {
+std::string subject_der(X509* certificate) {
+  unsigned char* der = nullptr;
+  const int size = i2d_X509_NAME(X509_get_subject_name(certificate), &der);
+  std::string text(reinterpret_cast<const char*>(der), size > 0 ? static_cast<size_t>(size) : 0);
+  OPENSSL_free(der);
+  return text;
+}
+
+tls::CredentialSource listener_source(const config::TlsSection& files, const CertificateSet& set, const PairSet& pairs) {
   tls::CredentialSource source = own_source(files, set);
   source.held = set.held(SlotKind::domain);
   trust(source, files.ca_file, set, TrustPurpose::traversal);
+  if (const PairIdentity* own = pairs.find("")) source.asked.push_back({subject_der(own->authority.get()), own->held});
+  if (pairs.authority != nullptr) source.trusted.push_back({pairs.authority, "this node's pair authority"});
+  source.withdrawn_keys = pairs.withdrawn_keys;
   return source;
 }
 
@@ -43,6 +59,14 @@ tls::CredentialSource zone_source(const config::TlsSection& files, const Certifi
   return source;
 }
 
+tls::CredentialSource paired_source(const config::TlsSection& files, const CertificateSet& set, const PairIdentity& identity) {
+  tls::CredentialSource source;
+  source.held_platform = {identity.held};
+  trust(source, files.ca_file, set, TrustPurpose::traversal);
+  source.trusted.push_back({identity.authority, "the pair authority of " + identity.peer});
+  return source;
+}
+
 tls::CredentialSource call_control_source(const config::TlsSection& files, const CertificateSet& set) {
   tls::CredentialSource source = own_source(files, set);
   trust(source, files.call_control_ca_file.empty() ? files.ca_file : files.call_control_ca_file, set, TrustPurpose::call_control);
@@ -51,23 +75,35 @@ tls::CredentialSource call_control_source(const config::TlsSection& files, const
 
 }  // namespace
 
-Outcome<NodeCredentials> NodeCredentials::load(const config::TlsSection& files, const CertificateSet& set) {
+Outcome<NodeCredentials> NodeCredentials::load(const config::TlsSection& files, const CertificateSet& set, const PairSet& pairs) {
   NodeCredentials made;
-  auto listeners = tls::CredentialStore::load(listener_source(files, set));
-  if (!listeners) return listeners.fault();
-  auto zone = tls::CredentialStore::load(zone_source(files, set));
-  if (!zone) return zone.fault();
-  auto call_control = tls::CredentialStore::load(call_control_source(files, set));
-  if (!call_control) return call_control.fault();
-  made.listeners_ = std::move(*listeners);
-  made.zone_ = std::move(*zone);
-  made.call_control_ = std::move(*call_control);
+  for (auto* store : {&made.listeners_, &made.zone_, &made.call_control_}) {
+    auto empty = tls::CredentialStore::load({});
+    if (!empty) return empty.fault();
+    *store = std::move(*empty);
+  }
+  if (const Outcome<> loaded = made.reload(files, set, pairs); !loaded) return loaded.fault();
   return made;
 }
 
-Outcome<> NodeCredentials::reload(const config::TlsSection& files, const CertificateSet& set) {
-  tls::CredentialSource sources[] = {listener_source(files, set), zone_source(files, set), call_control_source(files, set)};
-  const std::shared_ptr<tls::CredentialStore> stores[] = {listeners_, zone_, call_control_};
+Outcome<> NodeCredentials::reload(const config::TlsSection& files, const CertificateSet& set, const PairSet& pairs) {
+  std::vector<tls::CredentialSource> sources;
+  sources.push_back(listener_source(files, set, pairs));
+  sources.push_back(zone_source(files, set));
+  sources.push_back(call_control_source(files, set));
+  std::vector<std::shared_ptr<tls::CredentialStore>> stores = {listeners_, zone_, call_control_};
+  std::map<std::string, std::shared_ptr<tls::CredentialStore>> paired;
+  for (const PairIdentity& identity : pairs.identities) {
+    if (identity.peer.empty()) continue;
+    std::shared_ptr<tls::CredentialStore> store = this->paired(identity.peer);
+    if (store == nullptr) {
+      auto empty = tls::CredentialStore::load({});
+      if (!empty) return empty.fault();
+      store = std::move(*empty);
+    }
+    sources.push_back(paired_source(files, set, identity));
+    stores.push_back(paired[identity.peer] = std::move(store));
+  }
   std::vector<std::shared_ptr<tls::CredentialSnapshot>> read;
   for (const tls::CredentialSource& source : sources) {
     auto snapshot = tls::CredentialStore::read(source);
@@ -75,7 +111,13 @@ Outcome<> NodeCredentials::reload(const config::TlsSection& files, const Certifi
     read.push_back(std::move(*snapshot));
   }
   for (size_t use = 0; use < read.size(); ++use) stores[use]->take(std::move(sources[use]), std::move(read[use]));
+  paired_ = std::move(paired);
   return Done{};
+}
+
+std::shared_ptr<tls::CredentialStore> NodeCredentials::paired(const std::string& peer) const {
+  const auto found = paired_.find(peer);
+  return found == paired_.end() ? nullptr : found->second;
 }
 
 }  // namespace sallyport::node

@@ -2,13 +2,16 @@
 #pragma once
 // NodeCredentials: the certificates of a node by use, each with the CAs it trusts there: its listeners, the traversal zone (C may
 // present another certificate to E) and call control (C may trust other CAs there). What the store holds comes before the node
-// file's; trust is what both have. Any thread, as CredentialStore.
+// file's; trust is what both have. A peer that C is paired with has its own: with it the pair's certificate is shown, and the pair's
+// authority trusted beside the others. Any thread, as CredentialStore, but paired(): the node's thread.
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "controlplane/certificates/certificate_set.h"
+#include "controlplane/certificates/pair_store.h"
 #include "controlplane/config/node_config.h"
 #include "controlplane/tls/credential.h"
 
@@ -16,16 +19,18 @@ namespace sallyport::node {
 
 class NodeCredentials {
  public:
-  static Outcome<NodeCredentials> load(const config::TlsSection& files, const certificates::CertificateSet& set);
+  static Outcome<NodeCredentials> load(const config::TlsSection& files, const certificates::CertificateSet& set, const certificates::PairSet& pairs);
   // All or nothing over all of them.
-  Outcome<> reload(const config::TlsSection& files, const certificates::CertificateSet& set);
+  Outcome<> reload(const config::TlsSection& files, const certificates::CertificateSet& set, const certificates::PairSet& pairs);
 
   const std::shared_ptr<tls::CredentialStore>& listeners() const { return listeners_; }
   const std::shared_ptr<tls::CredentialStore>& zone() const { return zone_; }
   const std::shared_ptr<tls::CredentialStore>& call_control() const { return call_control_; }
+  std::shared_ptr<tls::CredentialStore> paired(const std::string& peer) const;  // null: not paired with it
 
  private:
   std::shared_ptr<tls::CredentialStore> listeners_, zone_, call_control_;
+  std::map<std::string, std::shared_ptr<tls::CredentialStore>> paired_;  // by peer
 };
 
 }  // namespace sallyport::node

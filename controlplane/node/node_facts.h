@@ -21,6 +21,7 @@ class NodeFacts final : public api::NodeView {
   Awaitable<std::vector<api::FlowView>> flows(std::size_t limit) override;
   Awaitable<std::vector<api::CounterView>> counters() override;
   // Of certificates: node_certificates.cc.
+  Awaitable<std::vector<api::RefusedNameView>> refused_names() override;
   Awaitable<Outcome<api::ServedView>> explain_sni(std::string sni, std::uint16_t port) override;
   Awaitable<std::vector<api::NeededNameView>> needed_names(std::string slot) override;
   Awaitable<std::vector<api::TrustFileView>> trust_files() override;
@@ -29,6 +30,15 @@ class NodeFacts final : public api::NodeView {
   Awaitable<Outcome<>> change_acme_key(std::string authority) override;
   Awaitable<std::vector<api::RevocationView>> revocation() override;
   Awaitable<Outcome<>> check_revocation(std::string slot) override;
+  Awaitable<Outcome<std::vector<api::DiscoveryView>>> test_discovery(std::string domain) override;
+  Awaitable<Outcome<api::ProbedView>> probe_certificate(std::string host, std::uint16_t port, std::string purpose) override;
+  // Of pairs: node_pairing.cc.
+  Awaitable<api::PairView> pair() override;
+  Awaitable<Outcome<api::JoinTokenView>> make_join_token(std::string zone, std::int64_t seconds, std::string host, std::string actor) override;
+  Awaitable<Outcome<api::JoinedView>> join_pair(std::string token, std::string actor) override;
+  Awaitable<Outcome<>> renew_pair(std::string peer) override;
+  Awaitable<Outcome<>> remove_pair(std::string node, std::string actor) override;
+  Awaitable<Outcome<>> withdraw_join_token(std::string id, std::string actor) override;
   Awaitable<std::vector<std::string>> depends_on_authority(std::string purpose, std::string fingerprint) override;
   Awaitable<Outcome<std::vector<api::TraversalTestView>>> test_traversal(std::string zone) override;
   Awaitable<Outcome<std::unique_ptr<api::CaptureFeed>>> capture(api::CaptureQuery query) override;
@@ -36,6 +46,8 @@ class NodeFacts final : public api::NodeView {
   Awaitable<Outcome<std::string>> backup(std::string passphrase) override;
   Awaitable<Outcome<api::UpgradeView>> upgrade(std::string binary) override;
 
+  // Of the HTTPS administration address, as long as there is one.
+  const tls::Listener* administration = nullptr;
   // Set while SIGTERM is being obeyed.
   bool draining = false;
   // Gives way to a program that was found fit.

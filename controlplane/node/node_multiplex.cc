@@ -40,10 +40,14 @@ Outcome<> Node::open_multiplex() {
       io_, wheel_, session_settings(config_), [this] { return multiplex_zones(); },
       [this](std::string_view user, sip::DigestAlgorithm algorithm) { return ha1_of(user, algorithm); });
   multiplex_server_->log = log_;
-  auto policy = tls::TlsPolicy::create(multiplex_tls(tls::TlsRole::server_verifies_client), credentials_.listeners());
+  pair_server_ = std::make_unique<zones::PairServer>(io_, [this](const zones::PairRequest& request, const tls::TlsFacts& facts, const tls::SocketAddress& source) { return pair_keeper_->answer(request, facts, source); });
+  tls::TlsPolicyOptions tls = multiplex_tls(tls::TlsRole::server_verifies_client);
+  tls.pairing_protocol = zones::pair_protocol;
+  auto policy = tls::TlsPolicy::create(std::move(tls), credentials_.listeners());
   if (!policy) return policy.fault();
   tls::ListenerOptions options;
   options.name = "stream multiplex";
+  options.bind_patience = tls::start_patience;
   auto address = slot_address(config_.traversal.address, config_.traversal.multiplex_port);
   if (!address) return address.fault();
   options.address = *address;
@@ -51,7 +55,10 @@ Outcome<> Node::open_multiplex() {
   options.tls = *policy;
   options.limits = std::make_shared<tls::SourceLimits>(tls::SourceLimitOptions{.connections_per_source = 64, .handshakes_per_source_per_s = 20, .handshake_burst = 40, .connections_total = 256});
   auto listener = tls::Listener::open(
-      *engine_, std::move(options), [this](tls::StreamPtr stream) { multiplex_server_->on_stream(std::move(stream)); },
+      *engine_, std::move(options), [this](tls::StreamPtr stream) {
+        if (stream->tls_facts().alpn == zones::pair_protocol) return pair_server_->on_stream(std::move(stream));
+        multiplex_server_->on_stream(std::move(stream));
+      },
       [this](const tls::SocketAddress& source, const tls::HandshakeFailure& failure) { multiplex_server_->on_handshake_failure(source, failure); });
   if (!listener) return listener.fault();
   multiplex_listener_ = std::move(*listener);
@@ -71,7 +78,7 @@ void Node::join_multiplex(const store::Zone& zone, const std::string& peer, cons
   settings.backoff_min_ms = config_.traversal.reconnect_min_ms;
   settings.backoff_max_ms = config_.traversal.reconnect_max_ms;
   settings.session = session_settings(config_);
-  auto client = std::make_shared<zones::MultiplexClient>(settings, *engine_, *resolver_, multiplex_policy_, wheel_);
+  auto client = std::make_shared<zones::MultiplexClient>(settings, *engine_, *resolver_, zone_policies(peer).multiplex, wheel_);
   client->log = log_;
   client->set_facts(own_facts());
   multiplex_clients_.push_back(client);

@@ -55,6 +55,7 @@ Outcome<std::unique_ptr<tls::Listener>> CallControlAccess::listen(std::shared_pt
   options.address = settings_.local;
   options.address.set_port(inner_port_of(secure ? Transport::tls : Transport::tcp, settings_.local.port()));
   options.tls = std::move(policy);
+  options.bind_patience = tls::start_patience;
   return tls::Listener::open(
       engine_, std::move(options), [this](tls::StreamPtr stream) { on_stream(std::move(stream)); },
       [this](const tls::SocketAddress& source, const tls::HandshakeFailure& failure) {

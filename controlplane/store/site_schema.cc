@@ -132,6 +132,66 @@ CREATE TABLE certificate_setting (
 ) STRICT;
 )sql",
                                       R"sql(
+CREATE TABLE pair_authority (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  certificate BLOB NOT NULL,
+  sealed_key BLOB NOT NULL
+) STRICT;
+CREATE TABLE join_token (
+  id TEXT PRIMARY KEY,
+  secret_sha256 BLOB NOT NULL,
+  zone TEXT NOT NULL,
+  made_s INTEGER NOT NULL,
+  expires_s INTEGER NOT NULL
+) STRICT;
+CREATE TABLE pair_certificate (
+  serial TEXT PRIMARY KEY,
+  node TEXT NOT NULL,
+  zone TEXT NOT NULL,
+  key_sha256 TEXT NOT NULL,
+  joined_s INTEGER NOT NULL,
+  issued_s INTEGER NOT NULL,
+  not_after_s INTEGER NOT NULL,
+  withdrawn INTEGER NOT NULL
+) STRICT;
+CREATE TABLE pair_identity (
+  peer TEXT PRIMARY KEY,
+  port INTEGER NOT NULL,
+  zone TEXT NOT NULL,
+  certificate BLOB NOT NULL,
+  authority BLOB NOT NULL,
+  sealed_key BLOB NOT NULL
+) STRICT;
+)sql",
+                                      R"sql(
+CREATE TABLE account (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  role TEXT NOT NULL CHECK (role IN ('read', 'operate', 'administer')),
+  revision INTEGER NOT NULL,
+  salt BLOB NOT NULL,
+  hash BLOB NOT NULL,
+  scrypt_n INTEGER NOT NULL,
+  scrypt_r INTEGER NOT NULL,
+  scrypt_p INTEGER NOT NULL,
+  made_s INTEGER NOT NULL,
+  password_s INTEGER NOT NULL
+) STRICT;
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  at TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  source TEXT NOT NULL,
+  method TEXT NOT NULL,
+  path TEXT NOT NULL,
+  object TEXT NOT NULL,
+  status INTEGER NOT NULL,
+  is_refused INTEGER NOT NULL,
+  more INTEGER NOT NULL
+) STRICT;
+CREATE INDEX audit_by_refusal ON audit (is_refused, id);
+)sql",
+                                      R"sql(
 CREATE TABLE revocation (
   fingerprint TEXT PRIMARY KEY,
   state TEXT NOT NULL CHECK (state IN ('good', 'revoked', 'unknown')),

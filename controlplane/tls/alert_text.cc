@@ -82,6 +82,7 @@ HandshakeFailure explain_alert(int alert, X509* own) {
     return failure;
   }
   const PeerCertificate certificate = describe_certificate(own);
+  failure.refuses_our_certificate = true;
   failure.text = "the peer refused our certificate serial " + certificate.serial + " for \"" + certificate.subject + "\", issued by \"" + certificate.issuer + "\": " + name;
   failure.remedy = remedy_with_certificate(alert, certificate);
   return failure;

@@ -178,6 +178,13 @@ bool find_name(const PeerCertificate& certificate, std::string_view wanted, Wild
   return match(NameKind::dns, [&](const std::string& value) { return dns_matches(value, host, wildcards); });
 }
 
+std::string digest_text(const unsigned char* digest, unsigned length) {
+  static constexpr char hex[] = "0123456789abcdef";
+  std::string text;
+  for (unsigned i = 0; i < length; ++i) text.append(1, hex[digest[i] >> 4]).append(1, hex[digest[i] & 15]);
+  return text;
+}
+
 }  // namespace
 
 std::string PeerCertificate::names_text() const {
@@ -187,16 +194,20 @@ std::string PeerCertificate::names_text() const {
 }
 
 std::string fingerprint_of(X509* certificate) {
-  static constexpr char hex[] = "0123456789abcdef";
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned length = 0;
-  std::string text;
-  if (X509_digest(certificate, EVP_sha256(), digest, &length) != 1) return text;
-  for (unsigned i = 0; i < length; ++i) {
-    text += hex[digest[i] >> 4];
-    text += hex[digest[i] & 15];
-  }
-  return text;
+  return X509_digest(certificate, EVP_sha256(), digest, &length) == 1 ? digest_text(digest, length) : std::string();
+}
+
+std::string key_digest(X509* certificate) {
+  unsigned char* der = nullptr;
+  const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+  if (size <= 0) return {};
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned length = 0;
+  const bool done = EVP_Digest(der, static_cast<size_t>(size), digest, &length, EVP_sha256(), nullptr) == 1;
+  OPENSSL_free(der);
+  return done ? digest_text(digest, length) : std::string();
 }
 
 PeerCertificate describe_certificate(X509* certificate) {

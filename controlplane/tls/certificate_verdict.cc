@@ -116,6 +116,12 @@ PeerVerdict judge_peer(const PeerQuestion& question) {
     failure.text = "certificate check could not start: out of memory";
     return {failure, X509_V_ERR_OUT_OF_MEM, {}};
   }
+  if (question.is_withdrawn) {
+    failure.reason = HandshakeReason::untrusted_issuer;
+    failure.text = "certificate serial " + presented.serial + " of " + presented.subject + " was withdrawn here";
+    failure.remedy = "let the node join again: sallyport pair";
+    return {failure, X509_V_ERR_CERT_REVOKED, {}};
+  }
   bool verified = verify_chain(chain.get(), question, nullptr);
   if (!verified && X509_STORE_CTX_get_error(chain.get()) == X509_V_ERR_CERT_SIGNATURE_FAILURE) {
     X509* unverified = X509_STORE_CTX_get_current_cert(chain.get());

@@ -23,6 +23,7 @@ struct PeerQuestion {
   int security_level = 2;
   WildcardRule wildcards = WildcardRule::refuse;
   const std::vector<std::string>* names = nullptr;  // empty: any name
+  bool is_withdrawn = false;  // its key was: refused, whoever vouches for it
 };
 
 struct PeerVerdict {

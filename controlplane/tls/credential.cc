@@ -209,6 +209,32 @@ CredentialSnapshot::Explanation CredentialSnapshot::explain(std::string_view sni
   return explanation;
 }
 
+// opaque DistinguishedName<1..2^16-1>; DistinguishedName authorities<3..2^16-1>.
+ServedCredential CredentialSnapshot::find_asked(std::string_view authorities) const {
+  ServedCredential served;
+  const auto size_at = [&](size_t at) { return static_cast<size_t>(static_cast<unsigned char>(authorities[at])) << 8 | static_cast<unsigned char>(authorities[at + 1]); };
+  if (asked_.empty() || authorities.size() < 2 || size_at(0) != authorities.size() - 2) return served;
+  for (size_t at = 2; at + 2 <= authorities.size();) {
+    const size_t size = size_at(at);
+    if (at + 2 + size > authorities.size()) return served;
+    const std::string_view name = authorities.substr(at + 2, size);
+    for (const AskedCredential& asked : asked_)
+      if (served.first == nullptr && asked.issuer == name) served.first = asked.held->get();
+    at += 2 + size;
+  }
+  return served;
+}
+
+ServedCredential CredentialSnapshot::first_asked() const {
+  ServedCredential served;
+  if (!asked_.empty()) served.first = asked_.front().held->get();
+  return served;
+}
+
+bool CredentialSnapshot::is_withdrawn(X509* peer) const {
+  return !withdrawn_keys_.empty() && std::find(withdrawn_keys_.begin(), withdrawn_keys_.end(), key_digest(peer)) != withdrawn_keys_.end();
+}
+
 bool CredentialSnapshot::covers(std::string_view sni) const {
   Match match;
   if (look_up(sni, match) == nullptr) return false;
@@ -323,6 +349,8 @@ Outcome<std::shared_ptr<CredentialSnapshot>> CredentialStore::read(const Credent
   }
   next->exact_.reserve(source.held.size() * 2);
   for (const HeldCredentialPtr& held : source.held) next->add(held);
+  next->asked_ = source.asked;
+  next->withdrawn_keys_ = source.withdrawn_keys;
   auto trust = read_trust(source, next->trusted_);
   if (!trust) return trust.fault();
   next->trust_ = *trust;

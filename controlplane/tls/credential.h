@@ -76,6 +76,12 @@ struct TrustedCertificate {
   std::string origin;  // "trust traversal", for the remedy
 };
 
+// A certificate of an authority that only few trust: shown to a client that names this issuer in certificate_authorities (RFC 8446 4.2.4).
+struct AskedCredential {
+  std::string issuer;  // DER of the name
+  HeldCredentialPtr held;
+};
+
 struct CredentialSource {
   CredentialFiles platform;               // served without SNI or for an unknown name; empty paths: none (client without certificate)
   std::vector<CredentialFiles> domains;   // each served for the DNS names in its own SAN
@@ -84,7 +90,9 @@ struct CredentialSource {
   // the client's abilities decide which is served.
   std::vector<HeldCredentialPtr> held_platform;
   std::vector<HeldCredentialPtr> held;
+  std::vector<AskedCredential> asked;
   std::vector<TrustedCertificate> trusted;  // together with ca_paths; both empty: trusts nobody
+  std::vector<std::string> withdrawn_keys;  // SHA-256 of the SubjectPublicKeyInfo, hex: a peer with such a key is refused, whoever vouches for it
 };
 
 // What is served for a name: one certificate, or one of each key family, the client's abilities decide. Empty: none.
@@ -99,6 +107,10 @@ class CredentialSnapshot {
   // Exact SNI, then wildcard, then platform; empty when there is no platform certificate. Case does not matter.
   ServedCredential find(std::string_view sni) const;
   ServedCredential platform() const { return load(platform_); }
+  // By the body of a certificate_authorities extension; empty: it names no issuer of ours.
+  ServedCredential find_asked(std::string_view authorities) const;
+  ServedCredential first_asked() const;
+  bool is_withdrawn(X509* peer) const;
   // How find() came to its answer, and whose it is, without reading the certificate.
   enum class Match : uint8_t { none, exact, wildcard, platform };
   struct Explanation {
@@ -127,6 +139,8 @@ class CredentialSnapshot {
   static void offer(Families& families, const HeldCredentialPtr& held, std::string_view name);
 
   Families platform_;
+  std::vector<AskedCredential> asked_;
+  std::vector<std::string> withdrawn_keys_;
   Index exact_;
   Index wildcard_;  // key: parent of the star
   std::vector<HeldCredentialPtr> all_;

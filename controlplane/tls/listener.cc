@@ -10,6 +10,7 @@
 #include <boost/asio/detached.hpp>
 #include <cerrno>
 #include <cstring>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 
@@ -39,6 +40,8 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
 
 namespace {
 
+constexpr std::chrono::milliseconds bind_pause{20};
+
 // A place in the source's limits, given back when the stream closes.
 struct AdmissionTicket {
   AdmissionTicket(std::shared_ptr<SourceLimits> from, const SocketAddress& of) : limits(std::move(from)), source(of) {}
@@ -62,7 +65,7 @@ int set_on(int fd, int level, int option) {
   return setsockopt(fd, level, option, &on, sizeof on);
 }
 
-Outcome<int> open_socket(const ListenerOptions& options) {
+Outcome<int> open_socket_once(const ListenerOptions& options) {
   const int fd = socket(options.address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return listen_fault(options, "socket()", errno);
   const auto fail = [&](const char* step) -> Outcome<int> {
@@ -80,6 +83,16 @@ Outcome<int> open_socket(const ListenerOptions& options) {
   if (::bind(fd, options.address.kernel(), options.address.kernel_length()) != 0) return fail("bind()");
   if (::listen(fd, options.backlog) != 0) return fail("listen()");
   return fd;
+}
+
+// The sockets of a process that was killed live on until the kernel has taken its io_uring apart, for a second with thousands of connections.
+Outcome<int> open_socket(const ListenerOptions& options) {
+  const auto end = std::chrono::steady_clock::now() + options.bind_patience;
+  for (;;) {
+    Outcome<int> opened = open_socket_once(options);
+    if (opened || opened.fault().code != FaultCode::conflict || std::chrono::steady_clock::now() >= end) return opened;
+    std::this_thread::sleep_for(bind_pause);
+  }
 }
 
 }  // namespace

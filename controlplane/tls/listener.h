@@ -17,11 +17,14 @@
 
 namespace sallyport::tls {
 
+inline constexpr std::chrono::milliseconds start_patience{5000};  // of a node's start, for the sockets of a killed one to go
+
 struct ListenerOptions {
   std::string name;              // "sip-tls outside"; used in faults
   SocketAddress address;         // port 0: the kernel chooses, see Listener::address()
   bool freebind = false;         // the address may appear later
   bool reuse_port = false;       // several threads listen on one port
+  std::chrono::milliseconds bind_patience{0};  // a port that is taken may come free so long; blocks the thread: for a start only
   int backlog = 1024;
   std::shared_ptr<TlsPolicy> tls;  // none: plain
   std::chrono::milliseconds handshake_deadline{10000};

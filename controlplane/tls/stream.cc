@@ -546,6 +546,7 @@ void Stream::finish_handshake(HandshakeResult result, bool resume_now) {
   else securing->waiter.post(core_->context(), std::move(result));
 }
 
+std::vector<std::shared_ptr<X509>> Stream::peer_chain() const { return session_ == nullptr ? std::vector<std::shared_ptr<X509>>{} : session_->peer_chain(); }
 TlsFacts Stream::tls_facts() const { return session_ == nullptr ? TlsFacts{} : session_->facts(); }
 
 }  // namespace sallyport::tls

@@ -111,6 +111,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   bool is_tls() const { return session_ != nullptr || stands_in_; }
   // Built on each call from the TLS state; empty facts on a plain stream.
   TlsFacts tls_facts() const;
+  std::vector<std::shared_ptr<X509>> peer_chain() const;  // certificates the peer presented, leaf first; empty: none
   size_t queued_bytes() const;
   uint64_t received_bytes() const { return received_bytes_; }  // application bytes
   uint64_t sent_bytes() const { return sent_bytes_; }

@@ -47,16 +47,31 @@ std::string_view sni_of(SSL* ssl) {
   return {reinterpret_cast<const char*>(data) + 5, name};
 }
 
-// RFC 8737 3: the ClientHello's list of protocols holds acme-tls/1 and nothing else.
-bool is_challenge_list(const unsigned char* list, size_t length) {
-  return length == 1 + challenge_protocol.size() && list[0] == challenge_protocol.size() && std::memcmp(list + 1, challenge_protocol.data(), challenge_protocol.size()) == 0;
+// The ClientHello's list of protocols holds this one and nothing else (of acme-tls/1: RFC 8737 3).
+bool is_list_of(const unsigned char* list, size_t length, std::string_view protocol) {
+  return !protocol.empty() && length == 1 + protocol.size() && list[0] == protocol.size() && std::memcmp(list + 1, protocol.data(), protocol.size()) == 0;
 }
 
-bool is_challenge(SSL* ssl) {
+bool offers_only(SSL* ssl, std::string_view protocol) {
   const unsigned char* data = nullptr;
   size_t length = 0;
   if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &data, &length) != 1 || length < 2) return false;
-  return (static_cast<size_t>(data[0]) << 8 | data[1]) == length - 2 && is_challenge_list(data + 2, length - 2);
+  return (static_cast<size_t>(data[0]) << 8 | data[1]) == length - 2 && is_list_of(data + 2, length - 2, protocol);
+}
+
+std::string_view named_authorities(SSL* ssl) {
+  const unsigned char* data = nullptr;
+  size_t length = 0;
+  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_certificate_authorities, &data, &length) != 1) return {};
+  return {reinterpret_cast<const char*>(data), length};
+}
+
+// A store with the authority of that key, if it is among what the peer presents; an empty one trusts nobody.
+std::shared_ptr<X509_STORE> store_of_pinned(const std::string& key, STACK_OF(X509)* presented) {
+  std::shared_ptr<X509_STORE> store(X509_STORE_new(), &X509_STORE_free);
+  for (int i = 0; i < sk_X509_num(presented); ++i)
+    if (key_digest(sk_X509_value(presented, i)) == key) X509_STORE_add_cert(store.get(), sk_X509_value(presented, i));
+  return store;
 }
 
 }  // namespace
@@ -117,11 +132,17 @@ struct TlsPolicyCallbacks {
     TlsSession& session = *session_of(ssl);
     if (session.pending_ == nullptr) return SSL_CLIENT_HELLO_ERROR;
     const auto& challenges = static_cast<TlsPolicy*>(argument)->options_.challenges;
-    if (challenges != nullptr && is_challenge(ssl)) return answer_challenge(ssl, alert, session, *challenges);
+    if (challenges != nullptr && offers_only(ssl, challenge_protocol)) return answer_challenge(ssl, alert, session, *challenges);
     // After a HelloRetryRequest this runs again; the credential stays the one of the first ClientHello's snapshot.
     const std::string_view sni = sni_of(ssl);
-    const ServedCredential served = session.pending_->snapshot->find(sni);
-    if (!sni.empty() && !session.pending_->snapshot->covers(sni)) session.policy_->credentials_->uncovered().note(sni);
+    const std::string& pairing = static_cast<TlsPolicy*>(argument)->options_.pairing_protocol;
+    const bool is_pairing = !pairing.empty() && offers_only(ssl, pairing);
+    // Who joins has no certificate yet; who renews shows his, and it is judged.
+    if (is_pairing) SSL_set_verify(ssl, SSL_VERIFY_PEER, nullptr);
+    ServedCredential served = is_pairing ? session.pending_->snapshot->first_asked() : session.pending_->snapshot->find_asked(named_authorities(ssl));
+    const bool is_asked = static_cast<bool>(served);
+    if (!is_asked && !is_pairing) served = session.pending_->snapshot->find(sni);
+    if (!is_asked && !sni.empty() && !session.pending_->snapshot->covers(sni)) session.policy_->credentials_->uncovered().note(sni);
     const auto use = [ssl](const Credential& credential) {
       return SSL_use_cert_and_key(ssl, credential.certificate.get(), credential.key.get(), credential.chain_stack.get(), 1) == 1;
     };
@@ -129,9 +150,10 @@ struct TlsPolicyCallbacks {
     if (served && use(*served.first) && (served.second == nullptr || use(*served.second))) return SSL_CLIENT_HELLO_SUCCESS;
     HandshakeFailure failure;
     failure.reason = HandshakeReason::no_credential;
-    failure.text = !served ? "no certificate for the name \"" + std::string(sni.substr(0, 253)) + "\" and no platform certificate"
+    failure.text = !served && is_pairing ? "a node wants to join, but this node pairs with none"
+                   : !served ? "no certificate for the name \"" + std::string(sni.substr(0, 253)) + "\" and no platform certificate"
                            : served->label + ": certificate cannot be used for TLS";
-    failure.remedy = "install a certificate for that name, or a platform certificate";
+    failure.remedy = is_pairing ? "make a join token first: sallyport pair" : "install a certificate for that name, or a platform certificate";
     session.pending_->failure = std::move(failure);
     *alert = SSL_AD_UNRECOGNIZED_NAME;
     return SSL_CLIENT_HELLO_ERROR;
@@ -152,7 +174,7 @@ struct TlsPolicyCallbacks {
 
   static int alpn_select(SSL*, const unsigned char** out, unsigned char* out_length, const unsigned char* offered, unsigned offered_length, void* argument) {
     const TlsPolicyOptions& options = static_cast<TlsPolicy*>(argument)->options_;
-    if (options.challenges != nullptr && is_challenge_list(offered, offered_length)) {
+    if ((options.challenges != nullptr && is_list_of(offered, offered_length, challenge_protocol)) || is_list_of(offered, offered_length, options.pairing_protocol)) {
       *out = offered + 1;
       *out_length = offered[0];
       return SSL_TLSEXT_ERR_OK;
@@ -185,6 +207,13 @@ struct TlsPolicyCallbacks {
     question.security_level = security_level;
     question.wildcards = policy.options_.wildcards;
     question.names = &session.pending_->peer_names;
+    question.is_withdrawn = session.pending_->snapshot->is_withdrawn(question.leaf);
+    std::shared_ptr<X509_STORE> pinned;
+    if (!policy.options_.pinned_authority.empty()) {
+      pinned = store_of_pinned(policy.options_.pinned_authority, question.presented_chain);
+      question.trust = pinned.get();
+      question.trust_origin = "the join token";
+    }
     PeerVerdict verdict = judge_peer(question);
     X509_STORE_CTX_set_error(chain, verdict.x509_error);
     session.authority_ = std::move(verdict.authority);
@@ -226,7 +255,12 @@ struct TlsPolicyCallbacks {
     if (!policy.is_server()) {
       SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
       SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-      const std::string alpn = wire_alpn(options.alpn);
+      if (!options.named_authorities.empty()) {
+        STACK_OF(X509_NAME)* names = sk_X509_NAME_new_null();
+        for (const auto& authority : options.named_authorities) sk_X509_NAME_push(names, X509_NAME_dup(X509_get_subject_name(authority.get())));
+        SSL_CTX_set0_CA_list(context, names);
+      }
+      const std::string alpn = wire_alpn(options.pairing_protocol.empty() ? options.alpn : std::vector<std::string>{options.pairing_protocol});
       return fine && (alpn.empty() || SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>(alpn.data()), static_cast<unsigned>(alpn.size())) == 0);
     }
     SSL_CTX_set_client_hello_cb(context, &client_hello, &policy);
@@ -235,7 +269,7 @@ struct TlsPolicyCallbacks {
       SSL_CTX_set_tlsext_status_cb(context, &status);
       SSL_CTX_set_tlsext_status_arg(context, options.staples.get());
     }
-    if (!options.alpn.empty() || options.challenges != nullptr) SSL_CTX_set_alpn_select_cb(context, &alpn_select, &policy);
+    if (!options.alpn.empty() || options.challenges != nullptr || !options.pairing_protocol.empty()) SSL_CTX_set_alpn_select_cb(context, &alpn_select, &policy);
     if (options.role == TlsRole::server_verifies_client) {
       // A resumed session skips the certificate check, so a withdrawn CA or name would live on in tickets: no resumption here.
       SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);

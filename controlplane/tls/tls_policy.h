@@ -36,6 +36,11 @@ struct TlsPolicyOptions {
   bool require_eku = true;                // a present EKU must allow the peer's role
   bool verify_peer = true;                // client only; false is for probes that show a certificate, never for traffic
   std::shared_ptr<StapleBook> staples;    // server only: what is stapled for a client that asks; none: nothing
+  // Of the pair authority (zones/pair_exchange.h). Server: who offers this protocol alone is shown the certificate of that authority and
+  // need not present one. Client: offered alone.
+  std::string pairing_protocol;
+  std::string pinned_authority;           // client: SHA-256 of an authority's SubjectPublicKeyInfo, hex, which is trusted and nothing else
+  std::vector<std::shared_ptr<X509>> named_authorities;  // client: told to the server, which may choose by them what it shows
   std::shared_ptr<ChallengeResponder> challenges;  // server only: answers who offers acme-tls/1 alone (RFC 8737); none: nobody does
 };
 
@@ -52,6 +57,8 @@ struct HandshakeFailure {
   std::string remedy;
   int alert = -1;      // TLS alert number received from the peer, -1: none
   std::optional<PeerCertificate> certificate;  // what the peer presented
+  bool refuses_our_certificate = false;        // what the alert says
+  std::string sni;     // server: the name the client asked for, lower case; empty: none, or what cannot be one
 };
 
 // What a finished handshake agreed on.

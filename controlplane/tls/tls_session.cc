@@ -61,6 +61,18 @@ std::string last_reason() {
   return reason == nullptr ? "unexpected end" : reason;
 }
 
+// In lower case; empty: null, or nothing that could be a host name. Such names are shown to people.
+std::string host_name_of(const char* sent) {
+  std::string name;
+  for (std::string_view rest = sent == nullptr ? "" : sent; !rest.empty() && name.size() <= 253; rest.remove_prefix(1)) {
+    const char c = rest.front() >= 'A' && rest.front() <= 'Z' ? static_cast<char>(rest.front() + 32) : rest.front();
+    if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_')) return {};
+    name += c;
+  }
+  if (name.ends_with('.')) name.pop_back();
+  return name.size() > 253 ? std::string() : name;
+}
+
 }  // namespace
 
 Outcome<std::unique_ptr<TlsSession>> TlsSession::make(std::shared_ptr<TlsPolicy> policy) {
@@ -138,7 +150,11 @@ HandshakeFailure TlsSession::describe_failure(int) const {
   HandshakeFailure failure;
   const unsigned long code = ERR_peek_error();
   const int reason = ERR_GET_REASON(code);
-  if (const int alert = alert_of(code); alert >= 0) return explain_alert(alert, SSL_get_certificate(ssl_));
+  if (const int alert = alert_of(code); alert >= 0) {
+    failure = explain_alert(alert, SSL_get_certificate(ssl_));
+    if (policy_->is_server()) failure.sni = host_name_of(SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name));
+    return failure;
+  }
   failure.text = "TLS handshake failed: " + last_reason();
   failure.reason = HandshakeReason::protocol;
   if (ERR_GET_LIB(code) != ERR_LIB_SSL) return failure;
@@ -232,6 +248,20 @@ void TlsSession::close_notify(Chunk& output) {
   if (SSL_is_init_finished(ssl_)) SSL_shutdown(ssl_);
   forget_errors();
   output_ = nullptr;
+}
+
+std::vector<std::shared_ptr<X509>> TlsSession::peer_chain() const {
+  std::vector<std::shared_ptr<X509>> chain;
+  // A server's copy of it lacks the leaf.
+  STACK_OF(X509)* presented = SSL_get_peer_cert_chain(ssl_);
+  if (SSL_is_server(ssl_) == 1) {
+    if (X509* leaf = SSL_get1_peer_certificate(ssl_)) chain.emplace_back(leaf, &X509_free);
+  }
+  for (int i = 0; i < sk_X509_num(presented); ++i) {
+    X509* link = sk_X509_value(presented, i);
+    if (X509_up_ref(link) == 1) chain.emplace_back(link, &X509_free);
+  }
+  return chain;
 }
 
 TlsFacts TlsSession::facts() const {

@@ -40,6 +40,7 @@ class TlsSession {
   bool write(std::string_view plain, Chunk& output);
   void close_notify(Chunk& output);
   TlsFacts facts() const;
+  std::vector<std::shared_ptr<X509>> peer_chain() const;  // as presented, leaf first
 
  private:
   struct Pending;  // what only a running handshake needs

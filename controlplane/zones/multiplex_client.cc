@@ -25,6 +25,12 @@ void MultiplexClient::stop() {
   if (session_ != nullptr) session_->close("the zone was closed here");
 }
 
+void MultiplexClient::use_tls(std::shared_ptr<tls::TlsPolicy> policy) {
+  if (policy == policy_) return;
+  policy_ = std::move(policy);
+  if (status_.state == PeerState::failed) timer_.cancel();
+}
+
 void MultiplexClient::retire(std::string_view reason) {
   stopped_ = true;
   timer_.cancel();

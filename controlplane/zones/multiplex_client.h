@@ -38,6 +38,8 @@ class MultiplexClient final : public std::enable_shared_from_this<MultiplexClien
 
   static boost::asio::awaitable<void> run(std::shared_ptr<MultiplexClient> self);
   void stop();
+  // For connections from now on; one that waits after a failure is tried at once.
+  void use_tls(std::shared_ptr<tls::TlsPolicy> policy);
   // Running channels go on for a while, new ones find another C; it does not dial again.
   void retire(std::string_view reason);
 

@@ -36,6 +36,12 @@ void TraversalClient::stop() {
   let_go("the zone was closed here");
 }
 
+void TraversalClient::use_tls(std::shared_ptr<tls::TlsPolicy> policy) {
+  if (policy == policy_) return;
+  policy_ = std::move(policy);
+  if (status_.state == PeerState::failed) timer_.cancel();
+}
+
 tls::ConnectOptions TraversalClient::connect_options() const {
   tls::ConnectOptions options;
   options.local = settings_.local;

@@ -41,6 +41,8 @@ class TraversalClient final : public proxy::MessageSink, public std::enable_shar
 
   static boost::asio::awaitable<void> run(std::shared_ptr<TraversalClient> self);
   void stop();
+  // For connections from now on; one that waits after a failure is tried at once.
+  void use_tls(std::shared_ptr<tls::TlsPolicy> policy);
 
   std::function<void(uint64_t link_id, const std::shared_ptr<proxy::Hop>&, const LinkOffer&)> on_active;
   std::function<void(uint64_t link_id, const std::shared_ptr<proxy::Hop>&)> on_lost;

@@ -16,7 +16,6 @@ from lab.scripted_phone import many_calls, outside_phone
 CALLS = 200
 PACKETS_PER_S = 50  # of each call and direction
 REGISTRATIONS, LONG_REGISTRATIONS = 50, 2000
-EXPIRES_S = 3600  # longer than any run: scripted phones do not refresh
 ROUNDS, LONG_ROUNDS = 5, 50
 DOMAIN = "tenant.example.net"
 COUNTS_LOSS = True
@@ -25,11 +24,10 @@ COUNTS_LOSS = True
 def setup(lab):
     lab.start_peers()
     limits = {"connections_per_source": 4000, "handshakes_per_source_per_s": 1000}
-    # These phones send no keep-alives (RFC 5626 4.4), so in a long run E would take them for gone.
-    lab.start_nodes(sip={**limits, "flow_timer_s": 3600} if lab.is_long else limits)
+    lab.start_nodes(sip=limits)
     stage = SimpleNamespace(lab=lab, calls=many_calls(lab, CALLS), authority=lab.wallet.authority, made=0)
     count = LONG_REGISTRATIONS if lab.is_long else REGISTRATIONS
-    stage.phones = [outside_phone(lab, f"r{number}").register(expires=EXPIRES_S) for number in range(count)]
+    stage.phones = [outside_phone(lab, f"r{number}").register() for number in range(count)]
     return stage
 
 
@@ -94,6 +92,57 @@ def served_to_c(stage):
     link = stage.lab.spaces["core"].connect(plan.EDGE_INSIDE.host4, plan.TRAVERSAL_PORT)
     with context.wrap_socket(link, server_hostname=DOMAIN) as secured:
         return _serial_of(ssl.DER_cert_to_PEM_cert(secured.getpeercert(binary_form=True)))
+
+
+def test_c13_c19_c22_c23_c27_what_the_page_of_a_domain_does(stage):
+    """Create, request with its properties, show and download, upload, show, delete: each by command, and a key is never shown (C20, C21)."""
+    lab, edge, name = stage.lab, stage.lab.edge, "100.example-name.com"  # C15
+    slot = f"domain/{name}"
+    edge.sallyport("domain", "add", name)
+    edge.sallyport("cert", "request", slot, "--key", "rsa-2048", "--digest", "sha384", "--organization", "Example", "--country", "DE")
+    pem, decoded = edge.sallyport("cert", "requests", slot), edge.sallyport("cert", "requests", slot, "--form", "decoded")
+    require(pem.startswith("-----BEGIN CERTIFICATE REQUEST-----"), pem[:80])
+    require("sha384" in decoded.lower() and "O=Example" in decoded and f"DNS:collab-edge.{name}" in decoded, decoded)
+    stage.made += 1
+    answer = lab.folder / f"answer{stage.made}.pem"
+    answer.write_text(stage.authority.answer(f"answer{stage.made}", pem, (name, f"collab-edge.{name}")))
+    serial = edge.ask("cert", "upload", slot, answer)["serial"]
+    require(served(lab, name) == serial, "the uploaded certificate does not serve")
+    shown = edge.sallyport("cert", "show", slot, "--form", "decoded")
+    require(f"DNS:{name}" in shown and "Signature Algorithm" in shown, shown[:200])
+    shown = edge.sallyport("cert", "show", slot, "--form", "pem")
+    require(shown.startswith("-----BEGIN CERTIFICATE-----") and "KEY" not in shown, shown[:80])
+    edge.sallyport("cert", "delete", slot, "--yes")
+    require(served(lab, name) == served(lab, plan.EDGE_NAME), "without a certificate of its own the platform's serves (C07)")
+    edge.sallyport("domain", "delete", name, "--yes")
+
+
+def test_b29_c03_c05_c06_what_clients_find_of_a_domain_is_told_step_by_step(stage):
+    edge = stage.lab.edge
+    code, out, complaint = edge.try_sallyport("discovery", "test", plan.DOMAIN, "--json")
+    require(code == 0, f"{out} {complaint}")
+    own, domain = json.loads(out)
+    steps = [(step["layer"], step["verdict"]) for step in domain["steps"]]
+    require(("sips", "passed") in steps and ("collab_edge", "passed") in steps and ("address", "passed") in steps and ("sni", "passed") in steps, f"{steps}")
+    require(own["passed"], f"{own}")
+    code, out, _ = edge.try_sallyport("discovery", "test", "nowhere.example.org")
+    require(code == 1 and "no client finds this node by the domain" in out, out)
+    require("this node is C" in stage.lab.core.try_sallyport("discovery", "test")[2], "C tests what is E's")
+
+
+def test_a12_b01_what_call_control_shows_is_told_before_it_is_trusted(stage):
+    core = stage.lab.core
+    shown = core.ask("trust", "probe", "call_control", plan.CM_NAME, "--port", "5061", "--port", "9")
+    refused, probed = sorted(shown, key=lambda each: each["port"])
+    require("refused" in refused["error"], f"{refused}")
+    require(probed["trusted"] and probed["findings"] == [], f"the authority of the node file vouches for it: {probed}")
+    told = core.ask("trust", "probe", "guests", plan.CM_NAME, "--port", "5061")[0]
+    require(not told["trusted"] and "trust for guests, which is empty" in told["findings"][0], f"{told}")
+    core.sallyport("trust", "add", "guests", stage.lab.wallet.authority.certificate)
+    told = core.ask("trust", "probe", "guests", plan.CM_NAME, "--port", "5061")[0]
+    require(told["trusted"], f"A14: after it was added {told}")
+    entry = core.ask("trust", "list", "--purpose", "guests")[0]
+    core.sallyport("trust", "remove", "guests", entry["fingerprint_sha256"][:16], "--yes")
 
 
 def test_a10_b15_certificates_keys_and_authorities_change_under_calls_and_nothing_ends(stage):
@@ -192,7 +241,7 @@ def test_certificates_outlive_the_control_plane(stage):
     require(code == 0 and "PRIVATE KEY" not in out and out.startswith("-----BEGIN CERTIFICATE"), out[:100])
 
 
-def test_b14_b28_b35_what_c_is_told_e_knows_it_needs(stage):
+def test_b14_b25_b28_b34_b35_what_c_is_told_e_knows_it_needs(stage):
     """A chat node alias and a registration domain are set on C; E's alarm and its next request name them."""
     lab = stage.lab
     document = lab.core.site_path.read_text()
@@ -225,6 +274,26 @@ def test_b27_a_name_that_no_certificate_covers_raises_an_alarm_with_how_often(st
     alarm = next(alarm for alarm in lab.edge.ask("status")["alarms"] if alarm["kind"] == "certificate_uncovered_name")
     require(f"a.b.{DOMAIN} (" in alarm["text"] and "stranger" not in alarm["text"], f"told {alarm}")
     require(not alarm["impairs"], f"told {alarm}")
+
+
+def test_c08_a_client_that_refuses_the_certificate_is_told_with_its_address_and_alert(stage):
+    edge, home = stage.lab.edge, stage.lab.spaces["home"]
+    context = ssl.create_default_context()  # the authorities of this machine; ours is none of them
+    for name in (f"mra.{DOMAIN}", f"MRA.{DOMAIN}"):
+        link = home.connect(plan.EDGE_OUTSIDE.host4, plan.SIP_TLS_PORT)
+        try:
+            context.wrap_socket(link, server_hostname=name)
+            require(False, "a certificate of an unknown authority was accepted")
+        except ssl.SSLCertVerificationError:
+            link.close()
+
+    def counts(told):
+        return any(each["name"] == f"mra.{DOMAIN}" and each["times"] == 2 for each in told)
+
+    told = edge.wait_answer(counts, "the two refusals", 10, ("cert", "refusals"))
+    entry = next(each for each in told if each["name"] == f"mra.{DOMAIN}")
+    require(entry["alert"] in (46, 48) and entry["source"].startswith(plan.HOME_ROUTER_WAN.host4 + ":") and entry["sources"] == 1, f"told {entry}")
+    require(not [alarm for alarm in edge.ask("status")["alarms"] if alarm["kind"] == "certificate_refused"], "one address alone raised an alarm")
 
 
 def test_a_backup_restores_an_empty_node(stage):

@@ -152,6 +152,9 @@ class Lab:
                                index=index, **options))
 
     def _make_edge(self, variations):
+        if self.is_long:
+            # Scripted phones send no keep-alives (RFC 5626 4.4): in a long run E would take them for gone.
+            variations = {**variations, "sip": {"flow_timer_s": 3600, **variations.get("sip", {})}}
         settings = node_config.varied(**variations)
         self.edge = self._node("E", "edge", node_config.edge(self.wallet, settings))
 

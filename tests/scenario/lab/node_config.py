@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass, field, replace
 
-from . import plan
+from . import administrator, plan
 from .certificates import Credential
 
 ZONE = "Traversal zone"
@@ -40,6 +40,7 @@ class Settings:
     device: str = "{interface}"  # of a port, which may name itself, too: {port}
     hugepages: str = "off"  # scenarios must not depend on what else runs on the machine
     sip: dict = field(default_factory=dict)
+    administration: bool = False  # over HTTPS, on the inside address of each node
 
 
 def varied(**changes):
@@ -71,6 +72,9 @@ ca_file = "{ca}"
 [api]
 socket = "@NODE@/run/api.sock"
 metrics_listen = "127.0.0.1:9464"
+
+[administration]
+listen = "{administration}"
 """
 
 EDGE = f"""
@@ -154,7 +158,7 @@ options_interval_s = {interval}
 def edge(wallet, settings):
     """(node file, site document) of E."""
     common = _node("e1", "E", plan.EDGE_NAME, 0, settings.edge_credential or wallet.edge,
-                   wallet.authority.certificate, settings)
+                   wallet.authority.certificate, settings, settings.inside_ip)
     sip = "\n".join(f"{key} = {value}" for key, value in settings.sip.items())
     site = f"""\
 [[zone]]
@@ -180,7 +184,7 @@ password = "{settings.edge_password}"
 def core(wallet, settings):
     """(node file, site document) of C."""
     common = _node("c1", "C", plan.CORE_NAME, min(1, os.cpu_count() - 1),
-                   settings.core_credential or wallet.core, wallet.authority.certificate, settings)
+                   settings.core_credential or wallet.core, wallet.authority.certificate, settings, settings.core_ip)
     nodes = "".join(
         CALL_CONTROL.format(name=f"cm{number}", host=host, transport=settings.cm_transport,
                             port=5061 if settings.cm_transport == "tls" else 5060,
@@ -226,7 +230,7 @@ keepalive_s = {settings.link_keepalive_s}
 link_loss_s = {settings.link_loss_s}"""
 
 
-def _node(name, role, fqdn, lcore, credential, ca, settings):
-    return NODE.format(name=name, role=role, fqdn=fqdn, lcore=lcore, ca=ca,
+def _node(name, role, fqdn, lcore, credential, ca, settings, inside_ip):
+    return NODE.format(administration=f"{inside_ip}:{administrator.PORT}" if settings.administration else "", name=name, role=role, fqdn=fqdn, lcore=lcore, ca=ca,
                        hugepages=settings.hugepages, drain_s=settings.drain_s,
                        certificate=credential.certificate, key=credential.key)

@@ -121,7 +121,8 @@ class ScriptedPhone:
     def uri(self):
         return f"sip:{self.peer.user}@{self.peer.domain}"
 
-    def register(self, expires=60):
+    def register(self, expires=3600):
+        """For longer than any run: scripted phones do not refresh."""
         self.peer.register(expires=expires)
         return self
 

@@ -15,6 +15,7 @@
 #include <fstream>
 #include <iterator>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,16 +37,21 @@ inline std::string find_program(const std::string& name) {
   return "";
 }
 
-// Free for TCP and UDP both, and outside the range from which the kernel serves everybody else, so that it stays free.
+// Free for TCP and UDP both, and outside the range from which the kernel serves everybody else, so that it stays free. Never the same
+// twice: what was given may be bound much later.
 inline uint16_t free_port() {
   static std::minstd_rand random{std::random_device{}()};
+  static std::set<uint16_t> given;
   for (int i = 0; i < 1000; ++i) {
     const auto address = *tls::SocketAddress::parse("127.0.0.1", static_cast<uint16_t>(10240 + random() % 10000));
+    if (given.contains(address.port())) continue;
     const int stream = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), datagram = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     const bool is_free = ::bind(stream, address.kernel(), address.kernel_length()) == 0 && ::bind(datagram, address.kernel(), address.kernel_length()) == 0;
     ::close(stream);
     ::close(datagram);
-    if (is_free) return address.port();
+    if (!is_free) continue;
+    given.insert(address.port());
+    return address.port();
   }
   return 0;
 }

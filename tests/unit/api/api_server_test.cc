@@ -245,13 +245,12 @@ TEST(ApiServer, RefusesASocketThatIsInUseAndTakesOneThatWasLeftBehind) {
   RunningApi api;
   boost::asio::io_context io;
   MetricRegistry other_metrics;
-  ApiParts parts{api.node, *api.site, *api.vault, *api.acme, other_metrics, *api.log};
-  auto second = ApiServer::start(io.get_executor(), {.socket_path = api.socket()}, parts);
+  auto second = ApiServer::start(io.get_executor(), {.socket_path = api.socket()}, api.parts(other_metrics));
   ASSERT_FALSE(second);
   EXPECT_THAT(second.fault().text(), HasSubstr("is in use by a running control plane"));
   std::ofstream(api.folder() + "/file") << "x";
   MetricRegistry third_metrics;
-  EXPECT_THAT(ApiServer::start(io.get_executor(), {.socket_path = api.folder() + "/file"}, {api.node, *api.site, *api.vault, *api.acme, third_metrics, *api.log}).fault().text(), HasSubstr("is not a socket"));
+  EXPECT_THAT(ApiServer::start(io.get_executor(), {.socket_path = api.folder() + "/file"}, api.parts(third_metrics)).fault().text(), HasSubstr("is not a socket"));
   // What a killed process leaves: a bound socket without a listener.
   std::string left = api.folder() + "/left.sock";
   sockaddr_un address{};
@@ -261,7 +260,7 @@ TEST(ApiServer, RefusesASocketThatIsInUseAndTakesOneThatWasLeftBehind) {
   ASSERT_EQ(::bind(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   ::close(descriptor);
   MetricRegistry fourth_metrics;
-  auto taken = ApiServer::start(io.get_executor(), {.socket_path = left}, {api.node, *api.site, *api.vault, *api.acme, fourth_metrics, *api.log});
+  auto taken = ApiServer::start(io.get_executor(), {.socket_path = left}, api.parts(fourth_metrics));
   EXPECT_TRUE(taken) << taken.fault().text();
   if (taken) (*taken)->stop();
   io.run();

@@ -1,87 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command `sallyport` as a process against a server with a fake node.
 #include <gmock/gmock.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
 #include <fstream>
 
+#include "tests/unit/api/command_process.h"
 #include "tests/unit/api/fake_node.h"
 #include "tests/unit/certificates/authority.h"
-
-extern char** environ;
 
 namespace sallyport::api {
 namespace {
 
 using testing::HasSubstr;
-
-struct Finished {
-  int code = -1;
-  std::string out, err;
-};
-
-std::string drain(int descriptor) {
-  std::string text;
-  char chunk[4096];
-  for (ssize_t count; (count = ::read(descriptor, chunk, sizeof chunk)) > 0;) text.append(chunk, static_cast<std::size_t>(count));
-  ::close(descriptor);
-  return text;
-}
-
-// A process with its standard streams in pipes.
-class Command {
- public:
-  explicit Command(std::vector<std::string> words) {
-    int out[2], err[2];
-    EXPECT_EQ(::pipe(out), 0);
-    EXPECT_EQ(::pipe(err), 0);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-    posix_spawn_file_actions_adddup2(&actions, err[1], 2);
-    for (int descriptor : {out[0], out[1], err[0], err[1]}) posix_spawn_file_actions_addclose(&actions, descriptor);
-    words.insert(words.begin(), SALLYPORT_COMMAND);
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    EXPECT_EQ(::posix_spawn(&pid_, SALLYPORT_COMMAND, &actions, nullptr, argv.data(), environ), 0);
-    posix_spawn_file_actions_destroy(&actions);
-    ::close(out[1]);
-    ::close(err[1]);
-    out_ = out[0];
-    err_ = err[0];
-  }
-  // Blocks until the text was printed or the process ended.
-  bool prints(const std::string& text) {
-    char chunk[4096];
-    while (seen_.find(text) == std::string::npos) {
-      ssize_t count = ::read(out_, chunk, sizeof chunk);
-      if (count <= 0) return false;
-      seen_.append(chunk, static_cast<std::size_t>(count));
-    }
-    return true;
-  }
-  Finished wait() {
-    Finished run;
-    run.out = seen_ + drain(out_);
-    run.err = drain(err_);
-    int status = 0;
-    ::waitpid(pid_, &status, 0);
-    run.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    return run;
-  }
-
- private:
-  pid_t pid_ = -1;
-  int out_ = -1, err_ = -1;
-  std::string seen_;
-};
-
-Finished run(std::vector<std::string> words) { return Command(std::move(words)).wait(); }
 
 class CommandTest : public testing::Test {
  protected:
@@ -151,6 +83,7 @@ TEST_F(CommandTest, ACertificateGoesFromRequestToServiceByCommands) {
   EXPECT_THAT(ask({"cert", "show", "server", "--form", "pem"}).out, testing::Not(HasSubstr("PRIVATE")));
   EXPECT_THAT(ask({"cert", "explain", "--sni", "x.example.com"}).out, HasSubstr("server (rsa) is served"));
   EXPECT_EQ(ask({"cert", "explain", "--port", "99"}).code, 4);
+  EXPECT_THAT(ask({"cert", "refusals"}).out, AllOf(HasSubstr("mra.example.org  3"), HasSubstr("(none)"), HasSubstr("203.0.113.9:40312"), HasSubstr("unknown CA (alert 48)")));
   EXPECT_THAT(ask({"history"}).out, HasSubstr("install certificate"));
 }
 
@@ -174,6 +107,40 @@ TEST_F(CommandTest, DomainsAndTrustAreChangedByCommands) {
   EXPECT_THAT(ask({"cert", "set"}).out, HasSubstr("mode                      two"));
   EXPECT_THAT(ask({"cert", "set", "mode", "single"}).out, HasSubstr("mode                      single"));
   EXPECT_THAT(ask({"cert", "set", "mode", "many"}).err, HasSubstr("give two or single"));
+}
+
+TEST_F(CommandTest, ANodePairsByItsCommands) {
+  const Finished made = ask({"pair", "--seconds", "60"});
+  EXPECT_EQ(made.code, 0) << made.err;
+  EXPECT_THAT(made.out, testing::AllOf(HasSubstr("sallyport join sp1-token"), HasSubstr("in 60 s"), HasSubstr("e1.example.com on TCP port 2222")));
+  EXPECT_THAT(ask({"pair", "No such zone"}).err, HasSubstr("does not exist on this node"));
+  EXPECT_EQ(ask({"pair", "--seconds", "9999"}).code, 2);
+  EXPECT_THAT(ask({"pair", "list"}).out, testing::AllOf(HasSubstr("CN=Sallyport pair"), HasSubstr("c1.inside.example.com")));
+  EXPECT_THAT(ask({"pair", "withdraw", "0011223344556677"}).out, HasSubstr("can no longer be used"));
+  EXPECT_THAT(ask({"pair", "withdraw", "1"}).err, HasSubstr("is not known"));
+  EXPECT_EQ(ask({"pair", "renew", "e1.example.com"}).code, 0);
+  EXPECT_THAT(ask({"pair", "remove", "--yes", "c9.example.com"}).err, HasSubstr("is not paired with this node"));
+  EXPECT_THAT(ask({"pair", "remove", "--yes", "c1.inside.example.com"}).out, HasSubstr("is paired no more"));
+  EXPECT_THAT(ask({"join", "rubbish"}).err, HasSubstr("is damaged"));
+  const Finished joined = ask({"join", "sp1-token"});
+  EXPECT_EQ(joined.code, 0) << joined.err;
+  EXPECT_THAT(joined.out, HasSubstr("next: "));
+}
+
+TEST_F(CommandTest, B29_WhatClientsFindIsToldStepByStep) {
+  const Finished failed = ask({"discovery", "test"});
+  EXPECT_EQ(failed.code, 1);
+  EXPECT_THAT(failed.out, testing::AllOf(HasSubstr("example.com: failed"), HasSubstr("mra.example.com: no certificate here has that name")));
+  EXPECT_THAT(ask({"discovery", "test", "nobody.example"}).err, HasSubstr("serves no domain by name"));
+}
+
+TEST_F(CommandTest, B01_B03_B05_WhatAServerShowsIsSaidBeforeItIsTrusted) {
+  const Finished shown = ask({"trust", "probe", "call_control", "cm1.example.com"});
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_THAT(shown.out, testing::AllOf(HasSubstr("port 5061, 192.0.2.50:5061, TLSv1.3: not trusted"), HasSubstr("are both self-signed and have one subject, CN=cm1"), HasSubstr("SHA-256  f8443")));
+  EXPECT_THAT(ask({"trust", "probe", "call_control", "cm1.example.com", "--port", "9", "--port", "5061"}).out, HasSubstr("port 9: cm1.example.com: TCP connection was refused"));
+  EXPECT_EQ(ask({"trust", "probe", "call_control", "cm1.example.com", "--port", "9"}).code, 4);
+  EXPECT_EQ(ask({"trust", "probe", "call_control", "cm1.example.com", "--port", "0"}).code, 2);
 }
 
 TEST_F(CommandTest, ABackupIsWrittenToANewFileForItsOwnerOnly) {

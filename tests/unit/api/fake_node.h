@@ -59,6 +59,11 @@ class FakeNode final : public NodeView {
     ServedView view{.sni = sni, .listener = "SIP over TLS, clients", .match = "platform", .served = {"server (rsa)"}, .text = "server (rsa) is served"};
     co_return view;
   }
+  Awaitable<std::vector<RefusedNameView>> refused_names() override {
+    std::vector<RefusedNameView> list{{"mra.example.org", 3, 2, 48, "the peer refused our certificate: unknown CA (alert 48)", "203.0.113.9:40312", "2026-11-28T13:00:00Z"}};
+    list.push_back({.times = 1, .sources = 1, .alert = 42, .text = "bad certificate", .source = "203.0.113.9:40313", .at = "2026-11-28T13:00:01Z"});
+    co_return list;
+  }
   Awaitable<std::vector<NeededNameView>> needed_names(std::string slot) override {
     std::vector<NeededNameView> names{{slot == "server" ? "DNS:c1.example.com" : "DNS:" + slot.substr(slot.find('/') + 1), "this node"}};
     co_return names;
@@ -91,6 +96,47 @@ class FakeNode final : public NodeView {
   }
   Awaitable<Outcome<>> change_acme_key(std::string authority) override {
     if (authority != "le") co_return Fault{FaultCode::missing, "ACME account at " + authority, "there is no authority of that name", "see sallyport acme status"};
+    co_return Done{};
+  }
+  Awaitable<Outcome<std::vector<DiscoveryView>>> test_discovery(std::string domain) override {
+    if (domain == "nobody.example") co_return Fault{FaultCode::missing, "discovery test", "this node serves no domain by name", "give one"};
+    DiscoveryView view{domain.empty() ? "example.com" : domain, false, {}};
+    view.steps.push_back({"edge.example.com", "sni", "failed", "mra.example.com: no certificate here has that name", 40});
+    std::vector<DiscoveryView> views{view};
+    co_return views;
+  }
+  Awaitable<Outcome<ProbedView>> probe_certificate(std::string host, std::uint16_t port, std::string) override {
+    if (port == 9) co_return Fault{FaultCode::unreachable, host, "TCP connection was refused", "check the port"};
+    ProbedView view{"192.0.2.50:" + std::to_string(port), "TLSv1.3", "TLS_AES_256_GCM_SHA384", false, {}, {}};
+    view.chain.push_back({"CN=cm1", "CN=cm1", std::to_string(port), "f" + std::to_string(port), "2030-01-01T00:00:00Z", "none", "PEM", true});
+    view.findings.push_back("not trusted: self-signed");
+    co_return view;
+  }
+  Awaitable<PairView> pair() override {
+    PairView view{"E", "CN=Sallyport pair", "aabb", "2036-01-01T00:00:00Z", {}, {}, {}};
+    view.nodes.push_back({"c1.inside.example.com", "Traversal zone", "01", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-08T00:00:00Z"});
+    co_return view;
+  }
+  Awaitable<Outcome<JoinTokenView>> make_join_token(std::string zone, std::int64_t seconds, std::string, std::string) override {
+    if (!zone.empty() && zone != "Traversal zone") co_return Fault{FaultCode::missing, "zone \"" + zone + "\"", "does not exist on this node", "see sallyport zones"};
+    co_return JoinTokenView{"sp1-token", "0011223344556677", "Traversal zone", "in " + std::to_string(seconds) + " s", "e1.example.com", 2222};
+  }
+  Awaitable<Outcome<JoinedView>> join_pair(std::string token, std::string) override {
+    if (token != "sp1-token") co_return Fault{FaultCode::invalid, "join token", "is damaged: its check does not fit", "copy the whole line"};
+    JoinedView view{"e1.example.com", "0A", "2026-01-08T00:00:00Z", "Traversal zone", "exampleauth", 7001, {}};
+    view.sip_domains.push_back("example.com");
+    co_return view;
+  }
+  Awaitable<Outcome<>> renew_pair(std::string peer) override {
+    if (peer != "e1.example.com") co_return Fault{FaultCode::missing, "pair with " + peer, "does not exist on this node", "see sallyport pair list"};
+    co_return Done{};
+  }
+  Awaitable<Outcome<>> remove_pair(std::string node, std::string) override {
+    if (node != "c1.inside.example.com") co_return Fault{FaultCode::missing, "node " + node, "is not paired with this node", "see sallyport pair list"};
+    co_return Done{};
+  }
+  Awaitable<Outcome<>> withdraw_join_token(std::string id, std::string) override {
+    if (id != "0011223344556677") co_return Fault{FaultCode::missing, "join token " + id, "is not known", "see sallyport pair list"};
     co_return Done{};
   }
   Awaitable<std::vector<std::string>> depends_on_authority(std::string purpose, std::string) override {
@@ -192,7 +238,7 @@ class FakeNode final : public NodeView {
 
 class RunningApi {
  public:
-  explicit RunningApi(ApiServerOptions options = {}) {
+  explicit RunningApi(ApiServerOptions options = {}, accounts::DoorkeeperOptions door_options = cheap_door()) {
     char pattern[] = "/tmp/sallyport-api-XXXXXX";
     folder_ = ::mkdtemp(pattern);
     auto opened = store::SiteStore::open({.state_dir = folder_ + "/state", .role = config::Role::core, .node_name = "c1"});
@@ -205,9 +251,17 @@ class RunningApi {
     auto acme_opened = certificates::AcmeStore::open(folder_ + "/state", config::Role::core);
     EXPECT_TRUE(acme_opened) << acme_opened.fault().text();
     acme = std::move(*acme_opened);
+    auto accounts_opened = accounts::AccountStore::open(folder_ + "/state");
+    EXPECT_TRUE(accounts_opened) << accounts_opened.fault().text();
+    accounts = std::move(*accounts_opened);
+    auto audit_opened = accounts::AuditLog::open(folder_ + "/state", 1000);
+    EXPECT_TRUE(audit_opened) << audit_opened.fault().text();
+    audit_log = std::move(*audit_opened);
+    door = std::make_unique<accounts::Doorkeeper>(*accounts, door_options);
     auto events = EventLog::open({.file = folder_ + "/events.log", .level = LogLevel::debug});
     EXPECT_TRUE(events) << events.fault().text();
     log = std::move(*events);
+    audit = std::make_unique<AuditTrail>(*audit_log, *log, metrics);
     options_ = options;
     options_.socket_path = socket();
     auto started = ApiServer::start(io_.get_executor(), options_, parts());
@@ -230,7 +284,27 @@ class RunningApi {
     work_.reset();
     thread_.join();
   }
-  ApiParts parts() { return {node, *site, *vault, *acme, metrics, *log}; }
+  ApiParts parts() { return {node, *site, *vault, *acme, metrics, *log, *door, *audit}; }
+  // With the metrics of another server.
+  ApiParts parts(MetricRegistry& other) { return {node, *site, *vault, *acme, other, *log, *door, *audit}; }
+  // Runs it on the thread of the API, and waits for it.
+  template <class Work>
+  void on_thread(Work work) {
+    std::promise<void> done;
+    boost::asio::post(io_, [&] {
+      work();
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+  boost::asio::io_context& io() { return io_; }
+  // Passwords that cost little, and sessions that may ask as often as they like, so that a test may do both.
+  static accounts::DoorkeeperOptions cheap_door() {
+    accounts::DoorkeeperOptions options;
+    options.passwords.cost = {16, 8, 1};
+    options.sessions.requests_per_s = options.sessions.burst = 1e6;
+    return options;
+  }
   std::string socket() const { return folder_ + "/api.sock"; }
   std::string folder() const { return folder_; }
 
@@ -240,6 +314,10 @@ class RunningApi {
   std::unique_ptr<certificates::CertificateVault> vault;
   std::unique_ptr<certificates::AcmeStore> acme;
   std::unique_ptr<EventLog> log;
+  std::unique_ptr<accounts::AccountStore> accounts;
+  std::unique_ptr<accounts::AuditLog> audit_log;
+  std::unique_ptr<accounts::Doorkeeper> door;
+  std::unique_ptr<AuditTrail> audit;
   std::uint16_t metrics_port = 0;
 
  private:

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "controlplane/api/api_accounts.h"
 #include "controlplane/api/api_routes.h"
 #include "tests/unit/api/fake_node.h"
 #include "tests/unit/api/raw_client.h"
@@ -56,9 +57,28 @@ TEST(OpenApi, EveryOperationIsServedAndNoOther) {
     EXPECT_THAT(answer, Not(testing::StartsWith("HTTP/1.1 405"))) << method << " " << target;
     EXPECT_THAT(answer, testing::StartsWith("HTTP/1.1 ")) << method << " " << target;
   });
-  EXPECT_EQ(operations, static_cast<int>(route_list().size()) + 1);  // and capture
+  EXPECT_EQ(operations, static_cast<int>(route_list().size()));
   EXPECT_THAT(ask(api, "PUT", "/v1/domains"), testing::StartsWith("HTTP/1.1 405"));
   EXPECT_THAT(ask(api, "GET", "/v1/nothing"), HasSubstr("there is no such path"));
+}
+
+TEST(OpenApi, EachOperationTellsItsRoleAndWhatOfASessionItNeeds) {
+  const json::value schemes = json::parse(openapi_document()).at("components").at("securitySchemes");
+  EXPECT_EQ(schemes.at("session").at("name").as_string(), session_cookie);
+  EXPECT_EQ(schemes.at("csrf").at("name").as_string(), csrf_field);
+  for_each_operation([&](const std::string& method, const std::string& target, const json::value& operation) {
+    const json::array& security = operation.at("security").as_array();
+    if (is_login(method, target)) {
+      EXPECT_TRUE(security.empty());
+      return;
+    }
+    const RouteMatch match = find_route(method, target);
+    ASSERT_NE(match.route, nullptr) << method << " " << target;
+    EXPECT_EQ(operation.at("x-sallyport-role").as_string(), accounts::name_of(match.route->role)) << method << " " << target;
+    ASSERT_EQ(security.size(), 1u) << method << " " << target;
+    EXPECT_TRUE(security[0].as_object().contains("session"));
+    EXPECT_EQ(security[0].as_object().contains("csrf"), method != "GET") << method << " " << target;
+  });
 }
 
 TEST(OpenApi, AParameterOrMemberThatIsNotDescribedIsRefusedAndThoseThatAreAreNamed) {

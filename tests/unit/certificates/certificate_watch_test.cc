@@ -7,6 +7,7 @@
 namespace sallyport::certificates::test {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 constexpr std::int64_t now_s = 1'800'000'000, day_s = 86400;
@@ -43,6 +44,19 @@ TEST(CertificateWatch, ACertificateOfTomorrowAndAClockOfYesterdayAreTold) {
   EXPECT_TRUE(watch_certificates(input).empty());
   input.newest_installed_s = now_s + day_s;
   EXPECT_EQ(watch_certificates(input).at(0).kind, "clock_skew");
+}
+
+TEST(CertificateWatch, C08_WhatSeveralAddressesRefuseIsTold) {
+  WatchInput input;
+  input.now_s = now_s;
+  input.refused = {{"one.example.com", 2, "unknown CA (alert 48)", "203.0.113.9"}};
+  EXPECT_TRUE(watch_certificates(input).empty());
+  input.refused.push_back({"", 3, "unknown CA (alert 48)", "203.0.113.9"});
+  const auto alarms = watch_certificates(input);
+  ASSERT_EQ(alarms.size(), 1u);
+  EXPECT_EQ(alarms[0].kind, "certificate_refused");
+  EXPECT_FALSE(alarms[0].impairs);
+  EXPECT_THAT(alarms[0].text, AllOf(HasSubstr("3 addresses or more"), HasSubstr("connections without a name"), HasSubstr("at 203.0.113.9: unknown CA")));
 }
 
 TEST(CertificateWatch, B13_B27_DriftAndUncoveredNamesAreListedShortly) {

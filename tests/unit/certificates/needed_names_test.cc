@@ -39,6 +39,7 @@ std::vector<std::string> preview(const NameFacts& facts, const char* slot = "ser
   return list;
 }
 
+// B16: of two profile names each becomes a SAN.
 TEST(NeededNames, B26_PreviewOfCStandsInTheOrderOfFigure1) {
   EXPECT_THAT(preview(of_c()), ElementsAre("DNS:vcsc.example.com", "DNS:chatnode1.xmpp.example.com", "DNS:chatnode2.xmpp.example.com", "DNS:Dx80TLSProfile.example.com", "DNS:JabberTLSProfile.example.com"));
 }
@@ -79,6 +80,30 @@ TEST(NeededNames, B31_RegistrationDomainsTakeEitherForm) {
   facts.features.federation = false;
   facts.features.registration_domain_form = "dns";
   EXPECT_THAT(preview(facts), ElementsAre("DNS:vcse1.example.com", "DNS:vcse.example.com", "DNS:example.com"));
+}
+
+TEST(NeededNames, B30_B32_OnlyTheDomainsThatAreSetAreNeeded) {
+  NameFacts facts = of_e();
+  facts.node_fqdn = "vcse1.corp.example.com";
+  facts.features.registration_domains = {"public.example.com"};  // clients register in corp.local: no certificate carries that
+  facts.features.federation_domains = {};
+  const auto names = preview(facts);
+  EXPECT_THAT(names, testing::Contains("DNS:collab-edge.public.example.com"));
+  EXPECT_THAT(names, testing::Each(testing::Not(HasSubstr(".local"))));
+  EXPECT_THAT(names, testing::Not(testing::Contains("DNS:example.com"))) << "a federation domain that is missing on C is not offered";
+}
+
+TEST(NeededNames, B18_ProfileNamesAreHeldAgainstTheRuleForNames) {
+  for (const char* good : {"jabbersecureprofile.domain.com", "DX80SecureProfile.domain.com"}) {
+    NameFacts facts = of_c();
+    facts.features.phone_profiles = {{.name = good}};
+    EXPECT_THAT(preview(facts), testing::Contains(std::string("DNS:") + good));
+  }
+  for (const char* bad : {"jabbersecure", "-a.example.com", "a_b.example.com", "a..example.com", "a.1b"}) {
+    NameFacts facts = of_c();
+    facts.features.phone_profiles = {{.name = bad}};
+    EXPECT_THAT(preview(facts), ElementsAre(HasSubstr(bad))) << "refused, by its name";
+  }
 }
 
 TEST(NeededNames, B33_XmppAddressIsTakenWithAWarning) {

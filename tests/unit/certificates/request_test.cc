@@ -18,7 +18,7 @@ std::vector<std::string> names_of(const RequestFacts& facts) {
   return list;
 }
 
-TEST(Request, C17_C18_CarriesKeyDigestNamesAndUsageAsAsked) {
+TEST(Request, A08_C17_C18_CarriesKeyDigestNamesAndUsageAsAsked) {
   const std::pair<KeyKind, const char*> kinds[] = {{KeyKind::rsa_1024, "RSA 1024"}, {KeyKind::rsa_2048, "RSA 2048"}, {KeyKind::rsa_3072, "RSA 3072"}, {KeyKind::ecdsa_p256, "ECDSA P-256"}, {KeyKind::ecdsa_p384, "ECDSA P-384"}};
   const std::pair<Digest, const char*> digests[] = {{Digest::sha256, "SHA256"}, {Digest::sha384, "SHA384"}, {Digest::sha512, "SHA512"}};
   for (const auto& [kind, text] : kinds) {

@@ -182,8 +182,31 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"BackOffUpsideDown", core_text, "[tls]", "[traversal]\nreconnect_min_ms = 50000\n[tls]", "traversal.reconnect_max_ms: is below reconnect_min_ms"},
         Mistake{"HalfAClientCertificate", core_text, "[tls]", "[tls]\nclient_key = \"/etc/x.key\"", "client_certificate and client_key belong together"},
         Mistake{"HostWithSpace", core_text, "cm1.example.com", "cm1 example", "must be a host name or an IP address"},
+        Mistake{"AdministrationOnThePublicAddress", edge_text, "[tls]", "[administration]\nlisten = \"198.51.100.10:8443\"\n[tls]", "administration.listen: 198.51.100.10 is the address that clients reach"},
+        Mistake{"AdministrationOnThePublicAddressInIpv6", edge_text, "[tls]", "[administration]\nlisten = \"[::ffff:198.51.100.10]:8443\"\n[tls]", "is the address that clients reach"},
+        Mistake{"AdministrationOnThePublicMediaAddress", edge_text, "[tls]", "[sip]\nclient_address = \"inside\"\n[administration]\nlisten = \"198.51.100.10:8443\"\n[tls]", "is the address that clients reach"},
+        Mistake{"AdministrationEverywhere", edge_text, "[tls]", "[administration]\nlisten = \"0.0.0.0:8443\"\n[tls]", "administration.listen: is every address of the node, the public ones too"},
+        Mistake{"AdministrationEverywhereInIpv6", core_text, "[tls]", "[administration]\nlisten = \"[::]:8443\"\n[tls]", "is every address of the node"},
+        Mistake{"AdministrationEverywhereByMapping", edge_text, "[tls]", "[administration]\nlisten = \"[::ffff:0.0.0.0]:8443\"\n[tls]", "is every address of the node"},
+        Mistake{"AdministrationWithoutPort", edge_text, "[tls]", "[administration]\nlisten = \"127.0.0.1:0\"\n[tls]", "administration.listen: names no port"},
+        Mistake{"AdministrationWhereCIsExpected", edge_text, "[tls]", "[administration]\nlisten = \"[2001:db8:0::10]:7001\"\n[tls]", "is where C is expected (traversal.port)"},
+        Mistake{"AdministrationOnTheMultiplex", edge_text, "[tls]", "[administration]\nlisten = \"[2001:db8::10]:2222\"\n[tls]", "is where C is expected (traversal.multiplex_port)"},
+        Mistake{"AdministrationOfCOnSip", core_text, "[tls]", "[administration]\nlisten = \"10.20.0.10:5060\"\n[tls]", "is where call control is taken (sip.inner_port)"},
+        Mistake{"AdministrationOnMetrics", edge_text, "[tls]", "[api]\nmetrics_listen = \"127.0.0.1:9464\"\n[administration]\nlisten = \"127.0.0.1:9464\"\n[tls]", "administration.listen: is api.metrics_listen"},
+        Mistake{"AdministrationTimesUpsideDown", edge_text, "[tls]", "[administration]\nsession_idle_s = 5000\nsession_s = 500\n[tls]", "administration.session_idle_s: is above session_s"},
         Mistake{"ZeroByte", edge_text, "name = \"e1\"", "name = \"e\\u00001\"", "holds a zero byte"}),
     [](const auto& info) { return std::string(info.param.name); });
+
+TEST(NodeFile, AdministrationIsOffUnlessItHasAnAddressOfItsOwn) {
+  NodeFileResult off = check_node_text(edge_text, "e.toml");
+  ASSERT_NE(off.config, nullptr);
+  EXPECT_EQ(off.config->administration.listen, "");
+  for (const char* address : {"127.0.0.1:8443", "203.0.113.9:8443", "[2001:db8::10]:8443", "[::1]:443"}) {
+    NodeFileResult on = check_node_text(edited(edge_text, "[tls]", (std::string("[administration]\nlisten = \"") + address + "\"\n[tls]").c_str()), "e.toml");
+    ASSERT_NE(on.config, nullptr) << on.errors.at(0).text();
+    EXPECT_EQ(on.config->administration.listen, address);
+  }
+}
 
 TEST(NodeFile, ReportsEveryMistakeInDocumentOrder) {
   std::string text = edited(edited(edge_text, "198.51.100.10", "x"), "profile = \"packet\"", "profile = \"y\"");

@@ -129,6 +129,27 @@ TEST_P(Listener, TakenPortIsAFaultThatSaysSo) {
   EXPECT_NE(second.fault().text().find("taken by another process"), std::string::npos);
 }
 
+TEST_P(Listener, APortThatComesFreeInTimeIsTaken) {
+  const int holder = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const tls::SocketAddress wanted = *tls::SocketAddress::parse("127.0.0.1", 0);
+  ASSERT_EQ(::bind(holder, wanted.kernel(), wanted.kernel_length()), 0);
+  ASSERT_EQ(::listen(holder, 1), 0);
+  tls::ListenerOptions options;
+  options.name = "second";
+  options.address = tls::SocketAddress::local_of(holder);
+  options.bind_patience = 60s;
+  std::atomic<bool> is_closed = false;
+  std::thread other([&] {
+    std::this_thread::sleep_for(100ms);  // as long as a killed process's sockets may live on
+    is_closed = true;
+    ::close(holder);
+  });
+  const auto second = tls::Listener::open(*engine, options, [](tls::StreamPtr) {});
+  EXPECT_TRUE(is_closed);
+  other.join();
+  EXPECT_TRUE(second) << second.fault().text();
+}
+
 TEST_P(Listener, FreebindListensOnAnAddressNobodyHas) {
   tls::ListenerOptions options;
   options.name = "float";

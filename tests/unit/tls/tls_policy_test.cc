@@ -71,7 +71,10 @@ TEST_P(TlsPolicy, ExpiredCertificateIsRefusedWithIssuerSerialAndDate) {
     EXPECT_TRUE(holds(result.failure->text, result.failure->handshake->certificate->serial)) << result.failure->text;
     EXPECT_FALSE(result.failure->remedy.empty());
     EXPECT_TRUE(co_await eventually([&] { return !failures.empty(); }));
-    EXPECT_EQ(failures.front().alert, SSL_AD_CERTIFICATE_EXPIRED);  // the server hears why
+    // C08: the server hears why, and for which name.
+    EXPECT_EQ(failures.front().alert, SSL_AD_CERTIFICATE_EXPIRED);
+    EXPECT_TRUE(failures.front().refuses_our_certificate);
+    EXPECT_EQ(failures.front().sni, "server.example");
   }());
 }
 
