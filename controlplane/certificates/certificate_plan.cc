@@ -79,17 +79,20 @@ void CertificatePlan::plan_domains() {
 // C13: the certificates and their keys go with the domain, and are in no document.
 void CertificatePlan::note_removed_domains() {
   std::map<std::string, std::vector<std::string>> lost;
-  for (const StoredCertificate& stored : stored_.certificates)
-    if (stored.slot.kind == SlotKind::domain) lost[stored.slot.domain].push_back("its certificate " + stored.serial + " (" + stored.key + ", until " + config::utc(stored.not_after_s) + ") goes with its key");
+  std::set<std::string, std::less<>> with_certificate;
+  for (const StoredCertificate& stored : stored_.certificates) {
+    if (stored.slot.kind != SlotKind::domain) continue;
+    with_certificate.insert(stored.slot.domain);
+    lost[stored.slot.domain].push_back("its certificate " + stored.serial + " (" + stored.key + ", until " + config::utc(stored.not_after_s) + ") goes with its key");
+  }
   for (const StoredRequest& request : stored_.requests)
     if (request.slot.kind == SlotKind::domain) lost[request.slot.domain].emplace_back("its open request goes with its key");
   for (const std::string& name : stored_.domains) {
     if (domains_.contains(name)) continue;
     old_domains_.push_back(name);
     const auto found = lost.find(name);
-    const bool has_certificate = std::any_of(stored_.certificates.begin(), stored_.certificates.end(), [&](const StoredCertificate& stored) { return stored.slot.kind == SlotKind::domain && stored.slot.domain == name; });
     notes_.line(PlanAction::remove, "domain", name, found == lost.end() ? std::vector<std::string>() : found->second,
-                has_certificate ? "what is connected stays; from the next handshake on clients that ask for it are shown another certificate, the platform's as a rule, and refuse it unless it carries their name" : "none: it has no certificate of its own");
+                with_certificate.contains(name) ? "what is connected stays; from the next handshake on clients that ask for it are shown another certificate, the platform's as a rule, and refuse it unless it carries their name" : "none: it has no certificate of its own");
   }
 }
 

@@ -63,9 +63,10 @@ certificates::NameFacts Node::name_facts() const {
 }
 
 void Node::on_client_handshake_failure(const tls::SocketAddress& source, const tls::HandshakeFailure& failure) {
-  // C08. Anyone can open connections that fail otherwise: those are counters only.
+  // C08. Anyone can open connections that fail otherwise: those are counters only. The kind is one of its own, so that a flood of these does
+  // not use up what the log grants to changes of certificates.
   if (!refused_names_.note(source, failure, std::time(nullptr))) return;
-  log_(fmt::format("tls: client {} asked for {} and refused what it was shown: {}; {}", source.text(), failure.sni.empty() ? "no name" : failure.sni, failure.text, failure.remedy));
+  log_(fmt::format("tls_refused: client {} asked for {} and refused what it was shown: {}; {}", source.text(), failure.sni.empty() ? "no name" : failure.sni, failure.text, failure.remedy));
 }
 
 std::vector<certificates::CertificateAlarm> Node::certificate_alarms() const {
