@@ -380,6 +380,10 @@ void RevocationKeeper::take_answer(const std::string& key, const Material& mater
   } else if (finding.state != RevocationState::good) {
     kept.staple_until_s = 0;
     staples_->remove(kept.fingerprint);
+  } else if (const tls::StaplePtr earlier = staples_->find(kept.fingerprint)) {
+    // Good, without an end: clients take no such staple, and the earlier one has not been taken back.
+    record.staple = earlier->response;
+    record.staple_until_s = earlier->next_update_s;
   }
   if (const Outcome<> done = store_->keep({record}); !done) log_("revocation: " + done.fault().text());
 }

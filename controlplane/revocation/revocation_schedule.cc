@@ -17,7 +17,8 @@ std::int64_t next_check_s(const RevocationFinding& finding, std::int64_t now_s, 
     wait_s = finding.this_update_s + share_of(finding.next_update_s - finding.this_update_s, share) - now_s;
     if (wait_s <= 0) wait_s = share_of(finding.next_update_s - now_s, share);
   }
-  return now_s + std::clamp(wait_s, shortest_wait_s, longest_wait_s - share_of(longest_wait_s, draw / 4));
+  const std::int64_t longest_s = finding.state == RevocationState::unknown ? wait_of_unknown_s : longest_wait_s;
+  return now_s + std::clamp(wait_s, shortest_wait_s, longest_s - share_of(longest_s, draw / 4));
 }
 
 std::int64_t retry_s(unsigned failures, std::int64_t now_s, double draw) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // StapleBook: the OCSP responses that listeners staple to their handshakes (RFC 6066 8, RFC 8446 4.4.2.1), by certificate. What is in
-// it was verified by who put it there; one past its nextUpdate is never handed out. Look-ups take an immutable leaf of the book and no
-// lock, and a change copies one leaf of 64. Any thread.
+// it was verified by who put it there; one past its nextUpdate is never handed out. Look-ups take a reference to an immutable leaf of the
+// book, and wait for nobody longer than it takes to count that reference (atomic<shared_ptr> of libstdc++ is a lock of one bit); a change
+// copies one leaf of 64. Any thread.
 
 #include <openssl/types.h>
 

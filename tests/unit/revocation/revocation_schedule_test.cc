@@ -25,6 +25,13 @@ TEST(RevocationScheduleTest, ARevocationIsKnownWithinADay) {
   EXPECT_LT(next_check_s(of(now_s, now_s + 14 * day_s), now_s, 0.99), now_s + day_s);
 }
 
+TEST(RevocationScheduleTest, WhatTheResponderDoesNotKnowYetIsAskedForInTenMinutes) {
+  RevocationFinding unknown = of(now_s, now_s + 14 * day_s);
+  unknown.state = RevocationState::unknown;
+  EXPECT_EQ(next_check_s(unknown, now_s, 0), now_s + 600);
+  EXPECT_LT(next_check_s(unknown, now_s, 0.99), now_s + 600);
+}
+
 TEST(RevocationScheduleTest, AnAnswerWithoutAnEndIsAskedForEachHour) {
   EXPECT_EQ(next_check_s(of(now_s, 0), now_s, 0), now_s + hour_s);
 }
