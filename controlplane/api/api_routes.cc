@@ -150,7 +150,8 @@ Answer post_apply(const ApiRequest& request, ApiParts parts) {
   std::string file = parameter(request, "file");
   if (file.empty()) file = "site document";
   bool dry_run = is_set(request, "dry_run");
-  auto plan = dry_run ? parts.store.plan(request.body, file) : parts.store.apply(request.body, file, request.actor + " by apply");
+  const auto origin = request.is_local ? store::DocumentOrigin::node : store::DocumentOrigin::network;
+  auto plan = dry_run ? parts.store.plan(request.body, file, origin) : parts.store.apply(request.body, file, request.actor + " by apply", origin);
   if (!plan) co_return answer_fault(plan.fault());
   if (plan->is_refused()) {
     parts.log.warn("site_refused", request.actor + ": " + plan->refusals.front().text());
@@ -158,7 +159,7 @@ Answer post_apply(const ApiRequest& request, ApiParts parts) {
     co_return answer_json(to_json(*plan), conflict ? 409 : 422);
   }
   if (!dry_run) {
-    for (const store::PlanLine& line : plan->lines) parts.log.info("site_changed", request.actor + ": " + line.text());
+    for (const std::string& line : store::told_lines(plan->lines)) parts.log.info("site_changed", request.actor + ": " + line);
   }
   co_return answer_json(to_json(*plan));
 }
@@ -196,6 +197,7 @@ constexpr Route routes[] = {
     {{"GET", "/v1/certificates", Role::read, "Certificates; of one slot with its chain, or as text", "slot,family,form,limit", ""}, get_certificates},
     {{"POST", "/v1/certificates", Role::administer, "Judges a certificate and installs it unless dry_run", "", "slot,certificate,key,passphrase,file,dry_run", "slot,dry_run"}, post_certificate},
     {{"DELETE", "/v1/certificates", Role::administer, "Deletes the certificates of a slot", "slot,family", ""}, delete_certificate},
+    {{"POST", "/v1/certificates/checks", Role::operate, "Asks the authority now whether the certificates of a slot were revoked", "", "slot", "slot"}, post_certificate_check},
     {{"GET", "/v1/certificates/explain", Role::read, "Which certificate is served for a name, and why", "sni,port", ""}, get_explanation},
     {{"GET", "/v1/certificates/refusals", Role::read, "Names whose certificate clients refused, with the alert they sent", "", ""}, get_refusals},
     {{"GET", "/v1/requests", Role::read, "Open signing requests; of one slot, or as text", "slot,form", ""}, get_requests},

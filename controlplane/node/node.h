@@ -25,6 +25,7 @@
 #include "controlplane/node/handover.h"
 #include "controlplane/node/node_credentials.h"
 #include "controlplane/node/pair_keeper.h"
+#include "controlplane/node/revocation_keeper.h"
 #include "controlplane/proxy/call_control_access.h"
 #include "controlplane/proxy/client_access.h"
 #include "controlplane/proxy/edge_router.h"
@@ -80,6 +81,8 @@ class Node final : private media::MediaListener {
   certificates::CertificateVault& vault() { return *vault_; }
   certificates::AcmeStore& acme_store() { return *acme_store_; }
   AcmeKeeper& acme_keeper() { return *acme_keeper_; }
+  RevocationKeeper& revocation_keeper() { return *revocation_keeper_; }
+  const tls::StapleBook& staples() const { return *staples_; }
   certificates::PairStore& pair_store() { return *pair_store_; }
   PairKeeper& pair_keeper() { return *pair_keeper_; }
   accounts::Doorkeeper& doorkeeper() { return *doorkeeper_; }
@@ -106,6 +109,8 @@ class Node final : private media::MediaListener {
   const std::shared_ptr<tls::CredentialStore>& listener_credentials() const { return credentials_.listeners(); }
   const tls::CredentialStore& call_control_credentials() const { return *credentials_.call_control(); }
   std::vector<certificates::CertificateAlarm> certificate_alarms() const;
+  // What is connected now by the word of that authority: "zone Traversal zone, peer e1.example.com".
+  std::vector<std::string> dependants_of(certificates::TrustPurpose purpose, const std::string& fingerprint) const;
   // What decides which names this node's certificates need.
   certificates::NameFacts name_facts() const;
   // Media link slot of a zone peer; -1 none.
@@ -130,6 +135,10 @@ class Node final : private media::MediaListener {
   Outcome<> open_store();
   Outcome<> open_accounts();
   void start_acme();
+  // What serves from files, and every authority known here, for who asks about revocation.
+  std::vector<ServedFile> served_files() const;
+  std::vector<std::shared_ptr<X509>> known_authorities() const;
+  Outcome<> make_revocation_keeper();
   void on_client_handshake_failure(const tls::SocketAddress& source, const tls::HandshakeFailure& failure);
   // The pair's certificates (node_pairing.cc).
   struct ZonePolicies {
@@ -210,6 +219,8 @@ class Node final : private media::MediaListener {
   std::unique_ptr<certificates::CertificateVault> vault_;
   std::unique_ptr<certificates::AcmeStore> acme_store_;
   std::shared_ptr<AcmeKeeper> acme_keeper_;
+  const std::shared_ptr<tls::StapleBook> staples_ = std::make_shared<tls::StapleBook>();
+  std::shared_ptr<RevocationKeeper> revocation_keeper_;
   std::unique_ptr<certificates::PairStore> pair_store_;
   std::shared_ptr<PairKeeper> pair_keeper_;
   std::unique_ptr<zones::PairServer> pair_server_;  // E

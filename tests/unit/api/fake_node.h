@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "controlplane/api/api_server.h"
+#include "controlplane/certificates/certificate_part.h"
 
 namespace sallyport::api {
 
@@ -80,6 +81,16 @@ class FakeNode final : public NodeView {
     if (slot != "domain/example.org") co_return Fault{FaultCode::missing, slot, "is not kept by ACME", "switch it on first"};
     co_return Done{};
   }
+  Awaitable<std::vector<RevocationView>> revocation() override {
+    RevocationView view{.slot = "server", .serial = revocation_serial, .state = "revoked", .source = "ocsp", .url = "http://ocsp.example/", .text = "revoked on 2026-11-28 08:00:00 UTC, keyCompromise", .reason = "keyCompromise"};
+    std::vector<RevocationView> views{view};
+    co_return views;
+  }
+  Awaitable<Outcome<>> check_revocation(std::string slot) override {
+    if (slot != "server") co_return Fault{FaultCode::missing, slot, "has no certificate that names who tells whether it was revoked", "see sallyport cert list"};
+    co_return Done{};
+  }
+  std::string revocation_serial;
   Awaitable<Outcome<std::string>> backup(std::string passphrase) override {
     if (passphrase.size() < 12) co_return Fault{FaultCode::invalid, "backup: passphrase", "has fewer than 12 characters", "take a longer one"};
     co_return std::string("sallyport backup 1\n\0sealed", 26);
@@ -241,6 +252,7 @@ class RunningApi {
     auto acme_opened = certificates::AcmeStore::open(folder_ + "/state", config::Role::core);
     EXPECT_TRUE(acme_opened) << acme_opened.fault().text();
     acme = std::move(*acme_opened);
+    site->set_part(certificates::make_certificate_part(*vault, *acme, [](certificates::TrustPurpose, const std::string&) { return std::vector<std::string>{"zone Traversal zone, peer e1.example.com"}; }));
     auto accounts_opened = accounts::AccountStore::open(folder_ + "/state");
     EXPECT_TRUE(accounts_opened) << accounts_opened.fault().text();
     accounts = std::move(*accounts_opened);
