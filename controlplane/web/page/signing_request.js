@@ -39,7 +39,6 @@ function new_request(slot, again) {
   names.addEventListener("change", () => run(preview, null, look));
   const made = form("Generate CSR", place, [
     field("Additional alternative names (comma separated)", names, "Beside those that this node needs by its configuration."),
-    preview, h("div", {class: "buttons"}, button("Preview names", preview, look)),
     field("Key", key), field("Digest algorithm", digest),
     h("details", {}, h("summary", {}, "Subject"), Object.entries(subject).map(([name, input]) => field(labels[name], input, name === "common_name" ? "The first alternative name, if left empty." : "")))],
   async () => {
@@ -47,7 +46,8 @@ function new_request(slot, again) {
     return again(box("done", "The request is made. Show or download it below, under Certificate signing request."));
   });
   run(preview, null, look);
-  return [made, place];
+  // Below: it grows and shrinks while names are typed, and nothing that is to be pressed may move because of that.
+  return [made, place, h("div", {class: "buttons"}, button("Preview names", preview, look)), preview];
 }
 
 export async function request_section(slot, again) {
