@@ -58,8 +58,9 @@ function draw_frame(node) {
 
 const is_offered = (page) => may(page.role) && (!page.node || page.node === session.node_role);
 
-// Lists in lists, as the words of the places are.
+// Lists in lists, as the words of the places are. On a phone, where it stands above the page, most of it is folded.
 function menu() {
+  const is_narrow = matchMedia("not all and (min-width: 60rem)").matches;
   const list = h("ul", {});
   const groups = new Map();
   for (const page of pages.filter(is_offered)) {
@@ -68,7 +69,7 @@ function menu() {
       const key = page.place.slice(0, depth + 1).join(">");
       if (!groups.has(key)) {
         const inner = h("ul", {});
-        parent.append(h("li", {}, depth === 0 ? h("details", {open: true}, h("summary", {}, word), inner) : [h("span", {class: "group"}, word), inner]));
+        parent.append(h("li", {}, depth === 0 ? h("details", {open: !is_narrow || page.place[0] === pages[0].place[0]}, h("summary", {}, word), inner) : [h("span", {class: "group"}, word), inner]));
         groups.set(key, inner);
       }
       parent = groups.get(key);
