@@ -40,6 +40,7 @@ Outcome<> Node::open_multiplex() {
       io_, wheel_, session_settings(config_), [this] { return multiplex_zones(); },
       [this](std::string_view user, sip::DigestAlgorithm algorithm) { return ha1_of(user, algorithm); });
   multiplex_server_->log = log_;
+  multiplex_server_->on_facts = [this] { follow_onboarding(); };
   pair_server_ = std::make_unique<zones::PairServer>(io_, [this](const zones::PairRequest& request, const tls::TlsFacts& facts, const tls::SocketAddress& source) { return pair_keeper_->answer(request, facts, source); });
   tls::TlsPolicyOptions tls = multiplex_tls(tls::TlsRole::server_verifies_client);
   tls.pairing_protocol = zones::pair_protocol;
@@ -80,6 +81,7 @@ void Node::join_multiplex(const store::Zone& zone, const std::string& peer, cons
   settings.session = session_settings(config_);
   auto client = std::make_shared<zones::MultiplexClient>(settings, *engine_, *resolver_, zone_policies(peer).multiplex, wheel_);
   client->log = log_;
+  client->on_channel = [this](const multiplex::ChannelPtr& channel) { on_multiplex_channel(channel); };
   client->set_facts(own_facts());
   multiplex_clients_.push_back(client);
   boost::asio::co_spawn(io_, zones::MultiplexClient::run(client), boost::asio::detached);
@@ -95,7 +97,7 @@ void Node::leave_multiplex(const std::string& zone) {
 }
 
 zones::PeerFacts Node::own_facts() const {
-  zones::PeerFacts facts{config_.node.name, config_.node.fqdn, config_.is_e() ? "E" : "C", version_, {}, {}, {}, {}};
+  zones::PeerFacts facts{config_.node.name, config_.node.fqdn, config_.is_e() ? "E" : "C", version_, {}, {}, {}, {}, {}};
   std::set<std::string> domains(config_.sip.domains.begin(), config_.sip.domains.end());
   const auto site = store_->snapshot();
   for (const store::Zone& zone : site->zones) domains.insert(zone.sip_domains.begin(), zone.sip_domains.end());
@@ -104,6 +106,8 @@ zones::PeerFacts Node::own_facts() const {
   facts.registration_domains = site->unified.registration_domains;
   facts.federation_domains = site->unified.federation_domains;
   facts.chat_node_aliases = site->unified.chat_node_aliases;
+  const auto onboarding = onboarding_store_->snapshot();
+  if (site->unified.activation_code_onboarding && onboarding->authority != nullptr) facts.onboarding_authority = certificates::pem_of(onboarding->authority.get());
   return facts;
 }
 
