@@ -127,7 +127,7 @@ void Session::flush() {
     }
     const uint8_t* bytes = nullptr;
     const ssize_t count = nghttp2_session_mem_send(session_, &bytes);
-      if (count == 0) break;
+    if (count == 0) break;
     if (count < 0 || stream_->send({reinterpret_cast<const char*>(bytes), static_cast<size_t>(count)}) != tls::SendVerdict::queued) {
       stream_->close(count < 0 ? nghttp2_strerror(static_cast<int>(count)) : "the connection takes no more");
       break;
@@ -328,6 +328,10 @@ void Session::end_if_idle() {
 }
 
 void Session::close(std::string_view reason) { stream_->close(reason); }
+
+void Session::ask_now() {
+  if (!ping_pending_) keepalive_timer_.cancel();
+}
 
 bool Session::is_open() const { return !is_ended_ && stream_->is_open(); }
 

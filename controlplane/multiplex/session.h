@@ -61,6 +61,8 @@ class Session : public std::enable_shared_from_this<Session> {
   // GOAWAY, with a word for the other side's log: no new channels; the session ends with its last one, or at the deadline.
   void retire(std::string_view reason, std::chrono::milliseconds deadline);
   void close(std::string_view reason = "closed here");
+  // Asks by PING now, instead of when the next is due: a dead peer is found out the sooner.
+  void ask_now();
   bool is_open() const;
   bool takes_channels() const { return is_open() && !is_retired_; }
   size_t channels() const { return channels_.size(); }
