@@ -165,7 +165,8 @@ class Node final : private media::MediaListener {
   void leave_multiplex(const std::string& zone);
   tls::TlsPolicyOptions multiplex_tls(tls::TlsRole role) const;
   std::vector<zones::MultiplexZone> multiplex_zones() const;
-  zones::PeerFacts own_facts();
+  zones::PeerFacts own_facts() const;
+  zones::PeerFacts newest_facts();  // the same, as told to others
   void tell_facts();
   std::string name_link(uint64_t link_id, std::string_view zone, std::string_view peer);
   Outcome<zones::LinkOffer> offer_link(const std::string& zone, const std::string& host);

@@ -120,12 +120,12 @@ PeerView NodeFacts::view_of(const zones::PeerStatus& status, std::string_view zo
   const bool known = slot >= 0 && node_.dataplane().read_link(static_cast<uint32_t>(slot), link);
   view.media_link = !known ? "down: not installed" : link.state.rtp_up && link.state.rtcp_up ? "up" : link.state.rtp_up ? "down: RTCP port silent" : "down: RTP port silent";
   if (known) view.round_trip_us = static_cast<uint32_t>(link.state.rtp_round_trip_ns / 1000);
-  add_multiplex(view, node_.multiplex_states(zone, status.peer));
+  show_multiplex(view, node_.multiplex_states(zone, status.peer));
   return view;
 }
 
 // One line for all of them, and each for itself.
-void NodeFacts::add_multiplex(PeerView& view, const std::vector<MultiplexState>& states) const {
+void NodeFacts::show_multiplex(PeerView& view, const std::vector<MultiplexState>& states) const {
   size_t active = 0, wanted = 0;
   std::string lacking;
   for (const MultiplexState& state : states) {

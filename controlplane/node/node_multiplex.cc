@@ -90,7 +90,7 @@ void Node::dial_multiplex(const store::Zone& zone, const std::string& peer, cons
   settings.session = session_settings(config_);
   auto client = std::make_shared<zones::MultiplexClient>(settings, *engine_, *resolver_, zone_policies(peer).multiplex, wheel_);
   client->log = log_;
-  client->set_facts(own_facts());
+  client->set_facts(newest_facts());
   multiplex_clients_.push_back(client);
   boost::asio::co_spawn(io_, zones::MultiplexClient::run(client), boost::asio::detached);
 }
@@ -106,7 +106,7 @@ void Node::use_multiplex_connections(uint32_t wanted) {
   for (const store::Zone& zone : site->zones) {
     const auto password = store_->zone_password(zone.name);
     if (!password) continue;  // the zone has no connection at all, which was told when it was joined
-    for (const std::string& peer : zone.peers) join_multiplex(zone, peer, password->reveal());
+    for (const std::string& peer : zone.peers) join_multiplex(zone, peer, std::string(password->reveal()));
   }
 }
 
@@ -123,8 +123,8 @@ void Node::leave_multiplex(const std::string& zone) {
   });
 }
 
-zones::PeerFacts Node::own_facts() {
-  zones::PeerFacts facts{config_.node.name, config_.node.fqdn, config_.is_e() ? "E" : "C", version_, {}, {}, {}, {}, run_, ++facts_revision_};
+zones::PeerFacts Node::own_facts() const {
+  zones::PeerFacts facts{config_.node.name, config_.node.fqdn, config_.is_e() ? "E" : "C", version_, {}, {}, {}, {}, run_, facts_revision_};
   std::set<std::string> domains(config_.sip.domains.begin(), config_.sip.domains.end());
   const auto site = store_->snapshot();
   for (const store::Zone& zone : site->zones) domains.insert(zone.sip_domains.begin(), zone.sip_domains.end());
@@ -136,8 +136,13 @@ zones::PeerFacts Node::own_facts() {
   return facts;
 }
 
+zones::PeerFacts Node::newest_facts() {
+  ++facts_revision_;
+  return own_facts();
+}
+
 void Node::tell_facts() {
-  const zones::PeerFacts facts = own_facts();
+  const zones::PeerFacts facts = newest_facts();
   if (multiplex_server_ != nullptr) multiplex_server_->set_facts(facts);
   for (const auto& client : multiplex_clients_) client->set_facts(facts);
 }

@@ -54,6 +54,7 @@ class MultiplexClient final : public std::enable_shared_from_this<MultiplexClien
   const PeerStatus& status() const { return status_; }
   const MultiplexClientSettings& settings() const { return settings_; }
   const multiplex::Session* session() const { return session_.get(); }  // null: not connected
+  multiplex::Session* session() { return session_.get(); }
 
  private:
   boost::asio::awaitable<bool> connect_once();
