@@ -62,12 +62,14 @@ class Channel : public std::enable_shared_from_this<Channel> {
   friend struct SessionCallbacks;
   using Received = Outcome<std::string_view>;
   Channel(Session& session, int32_t id) : session_(&session), id_(id) {}
+  void queue(std::string_view bytes);
   void on_bytes(std::string_view bytes);
   void on_finished();
   void on_closed(std::string_view reason);
   Received take_ready();
-  size_t unsent_bytes() const { return outgoing_.size() - outgoing_at_; }
-  size_t copy_unsent(uint8_t* buffer, size_t room);
+  std::string_view unsent() const { return outgoing_.empty() ? direct_ : std::string_view(outgoing_).substr(outgoing_at_); }
+  void take_unsent(size_t count);
+  void let_go(std::string& buffer);
   Fault closed_fault() const;
 
   Session* session_;  // null once closed
@@ -77,10 +79,11 @@ class Channel : public std::enable_shared_from_this<Channel> {
   std::string incoming_, lent_;  // lent_: behind the view that receive() returned
   std::string outgoing_;
   size_t outgoing_at_ = 0;
+  std::string_view direct_;  // of a writer that is within its call: goes out from where it is, as far as it can
   size_t unread_bytes_ = 0;  // of its window, until receive() is called again
   int status_ = 0;           // of the answer
   bool is_connect_ = false, is_ended_by_peer_ = false, is_finished_ = false, is_answered_ = false;
-  Waiter<Received> receiver_;
+  Waiter<Outcome<>> receiver_;
   Waiter<Outcome<>> writer_;
   std::string close_reason_;
   uint64_t received_bytes_ = 0, sent_bytes_ = 0;
