@@ -67,49 +67,54 @@ void Channel::let_go(std::string& buffer) {
 }
 
 bool Channel::send(std::string_view bytes) {
-  if (session_ == nullptr || is_finished_ || unsent().size() + bytes.size() > queue_limit_bytes) return false;
-  queue(bytes);
+  if (session_ == nullptr || is_finished_ || unsent_bytes() + bytes.size() > queue_limit_bytes) return false;
+  keep_direct();
+  pass_on(bytes);
+  keep_direct();
   return true;
 }
 
 boost::asio::awaitable<Outcome<>> Channel::write(std::string_view bytes) {
   const std::shared_ptr<Channel> self = shared_from_this();
   if (session_ == nullptr || is_finished_) co_return closed_fault();
-  queue(bytes);
+  pass_on(bytes);
   if (session_ == nullptr) co_return closed_fault();
-  if (unsent().size() <= queue_limit_bytes) co_return Done{};
+  if (unsent_bytes() <= low_water_bytes) {
+    keep_direct();
+    co_return Done{};
+  }
   auto begin = [self](Waiter<Outcome<>> waiter) { self->writer_ = std::move(waiter); };
   co_return co_await wait_for<Outcome<>>(std::move(begin));
 }
 
-// What the connection takes at once is not copied here first.
-void Channel::queue(std::string_view bytes) {
-  if (bytes.empty()) return;
-  if (outgoing_.empty()) {
-    const std::shared_ptr<Channel> self = shared_from_this();
-    direct_ = bytes;
-    session_->resume_sending(*this);
-    bytes = std::exchange(direct_, {});
-    if (bytes.empty() || session_ == nullptr) return;
-    if (outgoing_.capacity() < bytes.size()) outgoing_ = session_->take_spare();
-    outgoing_.assign(bytes);
-    return;
-  }
-  outgoing_.append(bytes);
-  session_->resume_sending(*this);
+void Channel::pass_on(std::string_view bytes) {
+  direct_ = bytes;
+  if (!bytes.empty()) session_->resume_sending(*this);
+}
+
+// A copy of what its writer does not wait for.
+void Channel::keep_direct() {
+  const std::string_view rest = std::exchange(direct_, {});
+  if (rest.empty() || session_ == nullptr) return;
+  if (outgoing_.empty() && outgoing_.capacity() < rest.size()) outgoing_ = session_->take_spare();
+  if (outgoing_at_ > low_water_bytes) outgoing_.erase(0, std::exchange(outgoing_at_, 0));
+  outgoing_.append(rest);
 }
 
 void Channel::take_unsent(size_t count) {
   sent_bytes_ += count;
   if (outgoing_.empty()) return direct_.remove_prefix(count);
   outgoing_at_ += count;
-  if (outgoing_at_ == outgoing_.size()) {
-    outgoing_.clear();
-    outgoing_at_ = 0;
-    let_go(outgoing_);
-  } else if (outgoing_at_ > queue_limit_bytes) {
-    outgoing_.erase(0, std::exchange(outgoing_at_, 0));
-  }
+  if (outgoing_at_ != outgoing_.size()) return;
+  outgoing_.clear();
+  outgoing_at_ = 0;
+  let_go(outgoing_);
+}
+
+void Channel::on_room() {
+  if (!writer_ || unsent_bytes() > low_water_bytes) return;
+  keep_direct();
+  std::exchange(writer_, {}).post(session_->context(), Done{});
 }
 
 void Channel::finish() {
@@ -127,6 +132,7 @@ void Channel::on_closed(std::string_view reason) {
   boost::asio::io_context& context = session_->context();
   if (close_reason_.empty()) close_reason_ = reason;
   let_go(outgoing_);
+  direct_ = {};
   session_ = nullptr;
   if (receiver_) std::exchange(receiver_, {}).post(context, Done{});
   if (writer_) std::exchange(writer_, {}).post(context, closed_fault());

@@ -17,7 +17,7 @@ namespace sallyport::multiplex {
 
 namespace {
 
-constexpr size_t wire_high_water_bytes = 256 << 10;  // queued for the connection; what waits longer stays with its channel, where priority counts
+constexpr size_t wire_high_water_bytes = 128 << 10;  // queued for the connection; what waits longer stays with its channel, where priority counts
 constexpr size_t wire_low_water_bytes = 64 << 10;
 constexpr uint32_t frame_limit_bytes = 64 << 10;    // of what the other side sends: each frame costs, and a long one holds up the others
 constexpr size_t reason_limit_bytes = 256;

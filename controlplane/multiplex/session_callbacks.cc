@@ -81,8 +81,8 @@ struct SessionCallbacks {
   // How much goes into the next frame; its bytes follow in send_data().
   static ssize_t read(nghttp2_session*, int32_t, uint8_t*, size_t room, uint32_t* flags, nghttp2_data_source* source, void*) {
     Channel& channel = *static_cast<Channel*>(source->ptr);
-    const size_t unsent = channel.unsent().size(), count = std::min(room, unsent);
-    if (count == unsent && channel.is_finished_) *flags |= NGHTTP2_DATA_FLAG_EOF;
+    const size_t count = std::min(room, channel.unsent().size());
+    if (count == channel.unsent_bytes() && channel.is_finished_) *flags |= NGHTTP2_DATA_FLAG_EOF;
     else if (count == 0) return NGHTTP2_ERR_DEFERRED;
     if (count != 0) *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     return static_cast<ssize_t>(count);
@@ -94,7 +94,7 @@ struct SessionCallbacks {
     Channel& channel = *static_cast<Channel*>(source->ptr);
     if (!session.put(view_of(head, frame_head_bytes)) || !session.put(channel.unsent().substr(0, count))) return NGHTTP2_ERR_CALLBACK_FAILURE;
     channel.take_unsent(count);
-    if (channel.writer_ && channel.unsent().size() <= Channel::queue_limit_bytes / 2) std::exchange(channel.writer_, {}).post(session.context(), Done{});
+    channel.on_room();
     return 0;
   }
 

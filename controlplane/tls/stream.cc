@@ -18,6 +18,7 @@ namespace asio = boost::asio;
 
 constexpr size_t record_bytes = 16384;             // of TLS, full
 constexpr size_t small_record_bytes = 512;         // such as the head of a frame
+constexpr size_t encrypt_ahead_bytes = ChunkPool::large_bytes;
 constexpr size_t encrypt_at_once_bytes = 64 << 10;  // one system call carries at most about this much
 constexpr std::chrono::milliseconds alert_deadline{1000};
 
@@ -187,7 +188,7 @@ void Stream::on_bytes(std::string_view bytes) {
   if (closing_ && !receiver_ && !reader_) return;
   if (reader_) {
     read_each(bytes);
-    if (!bytes.empty() && core_ != nullptr && !closing_) unread_.append(bytes);
+    if (!bytes.empty() && core_ != nullptr && !closing_) core_->chunks().append(unread_, bytes);
     return;
   }
   if (receiver_ && unread_.empty()) {
@@ -198,12 +199,11 @@ void Stream::on_bytes(std::string_view bytes) {
       return receiver_.resume(lent_.view());
     }
     auto ready = decrypt(bytes);
-    if (!bytes.empty() && core_ != nullptr) unread_.append(bytes);
+    if (!bytes.empty() && core_ != nullptr) core_->chunks().append(unread_, bytes);
     if (ready) receiver_.resume(std::move(*ready));
     return;
   }
-  if (!unread_.owns_memory()) unread_ = core_->chunks().take();
-  unread_.append(bytes);
+  core_->chunks().append(unread_, bytes);
   if (receiver_) {
     auto ready = take_ready();
     if (ready && receiver_) receiver_.resume(std::move(*ready));
@@ -253,8 +253,7 @@ SendVerdict Stream::send(std::string_view bytes) {
     bytes = *rest;
     if (bytes.empty()) return SendVerdict::queued;
   }
-  if (!queue_.owns_memory()) queue_ = core_->chunks().take();
-  queue_.append(bytes);
+  core_->chunks().append(queue_, bytes);
   return SendVerdict::queued;
 }
 
@@ -262,7 +261,7 @@ SendVerdict Stream::send(std::string_view bytes) {
 // waits in the queue. Nothing: TLS failed.
 std::optional<std::string_view> Stream::encrypt_at_once(std::string_view bytes) {
   if (queue_.size() > small_record_bytes) return bytes;
-  while (bytes.size() >= record_bytes && wire_.size() < encrypt_at_once_bytes) {
+  while (bytes.size() >= record_bytes && wire_.size() + record_bytes + small_record_bytes <= encrypt_ahead_bytes) {
     if (!wire_.owns_memory()) wire_ = core_->chunks().take_large();
     if (!queue_.empty()) {
       if (!session_->write(queue_.view(), wire_)) return std::nullopt;
