@@ -26,11 +26,20 @@ json::value json_of(const CallControlView& view) {
                       {"reason", view.reason}, {"registrar_mode", view.registrar_mode}, {"since", view.since}};
 }
 
+json::value json_of(const MultiplexView& view) {
+  return json::object{{"number", view.number}, {"state", view.state}, {"reason", view.reason}, {"address", view.address}, {"since", view.since}, {"tls", view.tls},
+                      {"channels", view.channels}, {"connects", view.connects}, {"failures", view.failures}, {"round_trip_us", view.round_trip_us}};
+}
+
 json::value json_of(const PeerView& view) {
-  return json::object{{"name", view.name}, {"address", view.address}, {"state", view.state}, {"reason", view.reason}, {"since", view.since},
+  json::object peer{{"name", view.name}, {"address", view.address}, {"state", view.state}, {"reason", view.reason}, {"since", view.since},
                       {"warning", view.warning}, {"tls", view.tls}, {"media_link", view.media_link}, {"connects", view.connects}, {"failures", view.failures},
                       {"keepalives", view.keepalives}, {"round_trip_us", view.round_trip_us}, {"multiplex", view.multiplex}, {"channels", view.channels},
                       {"multiplex_round_trip_us", view.multiplex_round_trip_us}};
+  json::array connections;
+  for (const MultiplexView& each : view.multiplex_connections) connections.push_back(json_of(each));
+  peer["multiplex_connections"] = std::move(connections);
+  return peer;
 }
 
 template <class Number>

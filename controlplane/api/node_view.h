@@ -67,6 +67,16 @@ struct StatusView {
   std::vector<AlarmView> alarms;
 };
 
+// One connection of the stream multiplex with a peer.
+struct MultiplexView {
+  std::uint32_t number = 0;  // as C counts them
+  std::string state;         // as of a peer; "retired": it ends with its last channel
+  std::string reason, address, since;
+  std::string tls;           // of an active one
+  std::uint64_t channels = 0, connects = 0, failures = 0;
+  std::uint32_t round_trip_us = 0;  // 0: not measured
+};
+
 // State of one peer of a zone: on C one per configured peer address, on E one per connected client.
 struct PeerView {
   std::string name;     // as configured; on E the SAN that matched
@@ -77,9 +87,10 @@ struct PeerView {
   std::string warning;  // A30: "peer is an IP address"
   std::string tls;      // "TLSv1.3 TLS_AES_256_GCM_SHA384"
   std::string media_link;  // "up", "down: ..."
-  std::string multiplex;   // of the stream multiplex: "active", "failed: ..."
-  std::uint64_t channels = 0;                 // on it
-  std::uint32_t multiplex_round_trip_us = 0;  // 0: not measured
+  std::string multiplex;   // of the stream multiplex: "active", "active, 3 connections", "2 of 3 active, connection 3 failed: ..."
+  std::uint64_t channels = 0;                 // on all of its connections
+  std::uint32_t multiplex_round_trip_us = 0;  // of the first active one; 0: not measured
+  std::vector<MultiplexView> multiplex_connections;
   std::uint64_t connects = 0, failures = 0, keepalives = 0;
   std::uint32_t round_trip_us = 0;
 };

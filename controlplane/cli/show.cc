@@ -59,6 +59,22 @@ std::string show_streams(const json::value& leg) {
   return table.is_empty() ? "    no media\n" : table.text("    ");
 }
 
+// Of peers with several connections of the stream multiplex; with one, the row of the peer says all.
+std::string show_multiplex(const json::value& peers) {
+  TextTable table({"MULTIPLEX WITH", "CONNECTION", "STATE", "ADDRESS", "SINCE", "CHANNELS", "PING ms", "CONNECTS", "REASON"});
+  for (const json::value& peer : items(peers)) {
+    const json::array& connections = items(member(peer, "multiplex_connections"));
+    if (connections.size() < 2) continue;
+    for (const json::value& each : connections) {
+      char ping[24] = "";
+      const json::value& round_trip_us = member(each, "round_trip_us");
+      if (round_trip_us.is_number() && round_trip_us.to_number<double>() > 0) std::snprintf(ping, sizeof ping, "%.2f", round_trip_us.to_number<double>() / 1e3);
+      table.add({at(peer, "name"), at(each, "number"), at(each, "state"), at(each, "address"), at(each, "since"), at(each, "channels"), ping, at(each, "connects"), at(each, "reason")});
+    }
+  }
+  return table.is_empty() ? "" : table.text("  ");
+}
+
 }  // namespace
 
 std::string show_status(const json::value& status) {
@@ -91,7 +107,8 @@ std::string show_zones(const json::value& zones) {
     text += "  " + line("user", at(zone, "user")) + "  " + line("fixed", "SIP over " + at(zone, "transport") + ", TLS verify " + at(zone, "tls_verify") + ", media encryption " + at(zone, "media_encryption") + ", authentication policy " + at(zone, "authentication_policy"));
     if (!at(zone, "tls_verify_subject_names").empty()) text += "  " + line("subject name", at(zone, "tls_verify_subject_names"));
     if (!at(zone, "sip_domains").empty()) text += "  " + line("domains", at(zone, "sip_domains"));
-    text += table_of(member(zone, "peers"), {{"PEER", "name"}, {"ADDRESS", "address"}, {"STATE", "state"}, {"SINCE", "since"}, {"TLS", "tls"}, {"MEDIA LINK", "media_link"}, {"MULTIPLEX", "multiplex"}, {"REASON", "reason"}, {"WARNING", "warning"}}, "  ", "no peer is connected") + "\n";
+    text += table_of(member(zone, "peers"), {{"PEER", "name"}, {"ADDRESS", "address"}, {"STATE", "state"}, {"SINCE", "since"}, {"TLS", "tls"}, {"MEDIA LINK", "media_link"}, {"MULTIPLEX", "multiplex"}, {"REASON", "reason"}, {"WARNING", "warning"}}, "  ", "no peer is connected");
+    text += show_multiplex(member(zone, "peers")) + "\n";
   }
   return text.empty() ? "no zones; apply a site document: sallyport apply site.toml\n" : text;
 }

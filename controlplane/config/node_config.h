@@ -104,6 +104,7 @@ struct TraversalSection {
   std::string address;                                // address slot: E listens on it, C dials from it
   std::uint16_t port = 0;                             // E: of the first zone; the next take port + 1, ...
   std::uint16_t multiplex_port = 0;                   // of the stream multiplex on E
+  std::uint32_t multiplex_connections = 0;            // C: to each peer
   std::uint32_t pair_certificate_s = 0;               // E: life of what its pair authority issues
   std::uint16_t local_port_min = 0, local_port_max = 0;  // C
   std::uint32_t keepalive_s = 0;

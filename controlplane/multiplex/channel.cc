@@ -2,7 +2,6 @@
 #include "controlplane/multiplex/channel.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "controlplane/multiplex/session.h"
 
@@ -20,23 +19,29 @@ Fault Channel::closed_fault() const { return Fault{FaultCode::refused, "channel 
 boost::asio::awaitable<Outcome<std::string_view>> Channel::receive() {
   const std::shared_ptr<Channel> self = shared_from_this();
   if (!lent_.empty()) {
-    const size_t taken = std::exchange(lent_, {}).size();
+    const size_t taken = lent_.size();
+    lent_.clear();
     if (session_ != nullptr) session_->on_taken(*this, taken);
   }
   if (!incoming_.empty() || is_ended_by_peer_ || session_ == nullptr) co_return take_ready();
-  auto begin = [self](Waiter<Received> waiter) {
+  // Idle it holds no memory.
+  let_go(lent_);
+  let_go(incoming_);
+  auto begin = [self](Waiter<Outcome<>> waiter) {
     self->receiver_ = std::move(waiter);
     // A reader that gives up loses no byte.
     self->receiver_.on_cancel([self] {
       if (self->receiver_ && self->session_ != nullptr) std::exchange(self->receiver_, {}).post(self->session_->context(), Fault{FaultCode::refused, "channel", "cancelled", ""});
     });
   };
-  co_return co_await wait_for<Received>(std::move(begin));
+  const Outcome<> woken = co_await wait_for<Outcome<>>(std::move(begin));
+  if (!woken) co_return woken.fault();
+  co_return take_ready();  // what came between the first byte and now too
 }
 
 Channel::Received Channel::take_ready() {
   if (!incoming_.empty()) {
-    lent_ = std::exchange(incoming_, {});
+    std::swap(lent_, incoming_);
     return std::string_view(lent_);
   }
   if (is_ended_by_peer_) return std::string_view{};
@@ -45,47 +50,71 @@ Channel::Received Channel::take_ready() {
 
 void Channel::on_bytes(std::string_view bytes) {
   received_bytes_ += bytes.size();
+  if (incoming_.empty() && incoming_.capacity() < bytes.size()) incoming_ = session_->take_spare();
   incoming_ += bytes;
-  if (receiver_) std::exchange(receiver_, {}).post(session_->context(), take_ready());
+  if (receiver_) std::exchange(receiver_, {}).post(session_->context(), Done{});
 }
 
 void Channel::on_finished() {
   is_ended_by_peer_ = true;
-  if (receiver_) std::exchange(receiver_, {}).post(session_->context(), take_ready());
+  if (receiver_) std::exchange(receiver_, {}).post(session_->context(), Done{});
+}
+
+void Channel::let_go(std::string& buffer) {
+  std::string rest;
+  rest.swap(buffer);
+  if (session_ != nullptr) session_->give_spare(std::move(rest));
 }
 
 bool Channel::send(std::string_view bytes) {
   if (session_ == nullptr || is_finished_ || unsent_bytes() + bytes.size() > queue_limit_bytes) return false;
-  if (bytes.empty()) return true;
-  outgoing_.append(bytes);
-  session_->resume_sending(*this);
+  keep_direct();
+  pass_on(bytes);
+  keep_direct();
   return true;
 }
 
 boost::asio::awaitable<Outcome<>> Channel::write(std::string_view bytes) {
   const std::shared_ptr<Channel> self = shared_from_this();
   if (session_ == nullptr || is_finished_) co_return closed_fault();
-  outgoing_.append(bytes);
-  session_->resume_sending(*this);
+  pass_on(bytes);
   if (session_ == nullptr) co_return closed_fault();
-  if (unsent_bytes() <= queue_limit_bytes) co_return Done{};
+  if (unsent_bytes() <= low_water_bytes) {
+    keep_direct();
+    co_return Done{};
+  }
   auto begin = [self](Waiter<Outcome<>> waiter) { self->writer_ = std::move(waiter); };
   co_return co_await wait_for<Outcome<>>(std::move(begin));
 }
 
-size_t Channel::copy_unsent(uint8_t* buffer, size_t room) {
-  const size_t count = std::min(room, unsent_bytes());
-  std::memcpy(buffer, outgoing_.data() + outgoing_at_, count);
-  outgoing_at_ += count;
+void Channel::pass_on(std::string_view bytes) {
+  direct_ = bytes;
+  if (!bytes.empty()) session_->resume_sending(*this);
+}
+
+// A copy of what its writer does not wait for.
+void Channel::keep_direct() {
+  const std::string_view rest = std::exchange(direct_, {});
+  if (rest.empty() || session_ == nullptr) return;
+  if (outgoing_.empty() && outgoing_.capacity() < rest.size()) outgoing_ = session_->take_spare();
+  if (outgoing_at_ > low_water_bytes) outgoing_.erase(0, std::exchange(outgoing_at_, 0));
+  outgoing_.append(rest);
+}
+
+void Channel::take_unsent(size_t count) {
   sent_bytes_ += count;
-  if (outgoing_at_ == outgoing_.size()) {
-    outgoing_.clear();
-    outgoing_at_ = 0;
-    if (outgoing_.capacity() > queue_limit_bytes / 4) outgoing_.shrink_to_fit();  // idle it holds little
-  } else if (outgoing_at_ > queue_limit_bytes) {
-    outgoing_.erase(0, std::exchange(outgoing_at_, 0));
-  }
-  return count;
+  if (outgoing_.empty()) return direct_.remove_prefix(count);
+  outgoing_at_ += count;
+  if (outgoing_at_ != outgoing_.size()) return;
+  outgoing_.clear();
+  outgoing_at_ = 0;
+  let_go(outgoing_);
+}
+
+void Channel::on_room() {
+  if (!writer_ || unsent_bytes() > low_water_bytes) return;
+  keep_direct();
+  std::exchange(writer_, {}).post(session_->context(), Done{});
 }
 
 void Channel::accept(const Fields& fields) {
@@ -110,8 +139,10 @@ void Channel::close(std::string_view reason) {
 void Channel::on_closed(std::string_view reason) {
   boost::asio::io_context& context = session_->context();
   if (close_reason_.empty()) close_reason_ = reason;
+  let_go(outgoing_);
+  direct_ = {};
   session_ = nullptr;
-  if (receiver_) std::exchange(receiver_, {}).post(context, take_ready());
+  if (receiver_) std::exchange(receiver_, {}).post(context, Done{});
   if (writer_) std::exchange(writer_, {}).post(context, closed_fault());
 }
 

@@ -29,7 +29,8 @@ enum class Weight : uint16_t { bulk = 16, interactive = 128, control = 256 };
 
 class Channel : public std::enable_shared_from_this<Channel> {
  public:
-  static constexpr size_t queue_limit_bytes = 256 << 10;
+  static constexpr size_t queue_limit_bytes = 256 << 10;  // send() refuses beyond it
+  static constexpr size_t low_water_bytes = 32 << 10;     // a writer that waits goes on below it
 
   ~Channel();
   Channel(const Channel&) = delete;
@@ -47,7 +48,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
 
   // The next bytes, valid until the next receive(); empty: the other side has finished. One receive() at a time.
   boost::asio::awaitable<Outcome<std::string_view>> receive();
-  // Queues a copy and waits while more than queue_limit_bytes wait to be sent.
+  // Waits until all of it is out but low_water_bytes, which it copies; the bytes must last until it returns. One write() at a time.
   boost::asio::awaitable<Outcome<>> write(std::string_view bytes);
   // False when it is closed or the queue is full; the queue is as it was then.
   bool send(std::string_view bytes);
@@ -66,12 +67,17 @@ class Channel : public std::enable_shared_from_this<Channel> {
   friend struct SessionCallbacks;
   using Received = Outcome<std::string_view>;
   Channel(Session& session, int32_t id) : session_(&session), id_(id) {}
+  void pass_on(std::string_view bytes);
+  void keep_direct();
   void on_bytes(std::string_view bytes);
   void on_finished();
   void on_closed(std::string_view reason);
   Received take_ready();
-  size_t unsent_bytes() const { return outgoing_.size() - outgoing_at_; }
-  size_t copy_unsent(uint8_t* buffer, size_t room);
+  std::string_view unsent() const { return outgoing_.empty() ? direct_ : std::string_view(outgoing_).substr(outgoing_at_); }
+  size_t unsent_bytes() const { return outgoing_.size() - outgoing_at_ + direct_.size(); }
+  void take_unsent(size_t count);
+  void on_room();
+  void let_go(std::string& buffer);
   Fault closed_fault() const;
 
   Session* session_;  // null once closed
@@ -81,10 +87,11 @@ class Channel : public std::enable_shared_from_this<Channel> {
   std::string incoming_, lent_;  // lent_: behind the view that receive() returned
   std::string outgoing_;
   size_t outgoing_at_ = 0;
+  std::string_view direct_;  // behind outgoing_: a writer's own, which waits; goes out from where it is
   size_t unread_bytes_ = 0;  // of its window, until receive() is called again
   int status_ = 0;           // of the answer
   bool is_connect_ = false, is_ended_by_peer_ = false, is_finished_ = false, is_answered_ = false;
-  Waiter<Received> receiver_;
+  Waiter<Outcome<>> receiver_;
   Waiter<Outcome<>> writer_;
   std::string close_reason_;
   uint64_t received_bytes_ = 0, sent_bytes_ = 0;

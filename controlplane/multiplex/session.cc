@@ -17,9 +17,11 @@ namespace sallyport::multiplex {
 
 namespace {
 
-constexpr size_t wire_high_water_bytes = 256 << 10;  // queued for the connection; what waits longer stays with its channel, where priority counts
+constexpr size_t wire_high_water_bytes = 128 << 10;  // queued for the connection; what waits longer stays with its channel, where priority counts
 constexpr size_t wire_low_water_bytes = 64 << 10;
+constexpr uint32_t frame_limit_bytes = 64 << 10;    // of what the other side sends: each frame costs, and a long one holds up the others
 constexpr size_t reason_limit_bytes = 256;
+constexpr size_t spare_buffers = 8, spare_limit_bytes = 512 << 10;
 constexpr std::string_view protocol = "sallyport";
 
 nghttp2_nv field_of(std::string_view name, std::string_view value) {
@@ -62,7 +64,7 @@ Outcome<std::shared_ptr<Session>> Session::create(tls::StreamPtr stream, Role ro
 Outcome<> Session::begin() {
   session_ = make_http2_session(*this, role_, settings_.channels);
   if (session_ == nullptr) return Fault{FaultCode::exhausted, "stream multiplex", "no memory for a session", ""};
-  std::vector<nghttp2_settings_entry> entries = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, settings_.window_bytes}};
+  std::vector<nghttp2_settings_entry> entries = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, settings_.window_bytes}, {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, frame_limit_bytes}};
   if (role_ == Role::accepts) {
     entries.push_back({NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, settings_.channels});
     entries.push_back({NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1});
@@ -119,7 +121,7 @@ void Session::flush() {
   if (is_busy_ || is_ended_ || waits_for_drain_) return;
   is_busy_ = true;
   for (;;) {
-    if (stream_->queued_bytes() >= wire_high_water_bytes) {
+    if (is_wire_full()) {
       waits_for_drain_ = true;
       const auto wait = [](std::shared_ptr<Session> session) -> boost::asio::awaitable<void> { co_await session->flush_when_drained(); };
       boost::asio::co_spawn(context(), wait(shared_from_this()), boost::asio::detached);
@@ -127,8 +129,9 @@ void Session::flush() {
     }
     const uint8_t* bytes = nullptr;
     const ssize_t count = nghttp2_session_mem_send(session_, &bytes);
-      if (count == 0) break;
-    if (count < 0 || stream_->send({reinterpret_cast<const char*>(bytes), static_cast<size_t>(count)}) != tls::SendVerdict::queued) {
+    if (count == 0 && is_wire_full()) continue;  // within a channel's bytes: put() would not have taken them
+    if (count == 0) break;
+    if (count < 0 || !put({reinterpret_cast<const char*>(bytes), static_cast<size_t>(count)})) {
       stream_->close(count < 0 ? nghttp2_strerror(static_cast<int>(count)) : "the connection takes no more");
       break;
     }
@@ -136,6 +139,10 @@ void Session::flush() {
   is_busy_ = false;
   end_if_idle();
 }
+
+bool Session::is_wire_full() const { return stream_->queued_bytes() >= wire_high_water_bytes; }
+
+bool Session::put(std::string_view bytes) { return stream_->send(bytes) == tls::SendVerdict::queued; }
 
 boost::asio::awaitable<void> Session::flush_when_drained() {
   const Outcome<> drained = co_await stream_->drain(wire_low_water_bytes);
@@ -329,7 +336,25 @@ void Session::end_if_idle() {
 
 void Session::close(std::string_view reason) { stream_->close(reason); }
 
+void Session::ask_now() {
+  if (!ping_pending_) keepalive_timer_.cancel();
+}
+
 bool Session::is_open() const { return !is_ended_ && stream_->is_open(); }
+
+std::string Session::take_spare() {
+  if (spare_.empty()) return {};
+  std::string buffer = std::move(spare_.back());
+  spare_.pop_back();
+  return buffer;
+}
+
+void Session::give_spare(std::string buffer) {
+  constexpr size_t within_itself = std::string().capacity();
+  if (buffer.capacity() <= within_itself || buffer.capacity() > spare_limit_bytes || spare_.size() >= spare_buffers) return;
+  buffer.clear();
+  spare_.push_back(std::move(buffer));
+}
 
 Channel* Session::find(int32_t id) {
   const auto found = channels_.find(id);

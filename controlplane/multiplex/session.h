@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "controlplane/multiplex/channel.h"
 #include "controlplane/tls/stream.h"
@@ -61,6 +62,8 @@ class Session : public std::enable_shared_from_this<Session> {
   // GOAWAY, with a word for the other side's log: no new channels; the session ends with its last one, or at the deadline.
   void retire(std::string_view reason, std::chrono::milliseconds deadline);
   void close(std::string_view reason = "closed here");
+  // Asks by PING now, instead of when the next is due: a dead peer is found out the sooner.
+  void ask_now();
   bool is_open() const;
   bool takes_channels() const { return is_open() && !is_retired_; }
   size_t channels() const { return channels_.size(); }
@@ -88,6 +91,9 @@ class Session : public std::enable_shared_from_this<Session> {
   void end_if_idle();
   Channel* find(int32_t id);
   void grant_session();
+  // Buffers that channels pass on to each other instead of to the allocator.
+  std::string take_spare();
+  void give_spare(std::string buffer);
   // From nghttp2 (session_callbacks.cc), within on_wire() or flush().
   void on_opening(int32_t id);
   void on_answer(Channel& channel);
@@ -95,6 +101,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void on_channel_closed(int32_t id, uint32_t error);
   void on_goaway(std::string_view reason);
   void on_pong();
+  bool is_wire_full() const;
+  bool put(std::string_view bytes);  // on the wire; false: the connection takes no more, and is lost
   // From a channel.
   void on_taken(Channel& channel, size_t bytes);
   void resume_sending(Channel& channel);
@@ -114,6 +122,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool ping_pending_ = false;
   size_t waiting_bytes_ = 0;       // received and not taken, of all channels
   size_t ungranted_bytes_ = 0;     // of the session's window
+  std::vector<std::string> spare_;
   std::string peer_reason_;
   std::chrono::steady_clock::time_point ping_sent_;
   std::chrono::microseconds round_trip_{0};

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/multiplex/session_callbacks.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace sallyport::multiplex {
 
 namespace {
 
+constexpr size_t frame_head_bytes = 9;
 constexpr size_t fields_limit = 16, field_limit_bytes = 4096, word_limit_bytes = 512;
 
 std::string_view view_of(const uint8_t* bytes, size_t count) { return {reinterpret_cast<const char*>(bytes), count}; }
@@ -76,14 +78,28 @@ struct SessionCallbacks {
     return 0;
   }
 
-  static ssize_t read(nghttp2_session*, int32_t, uint8_t* buffer, size_t room, uint32_t* flags, nghttp2_data_source* source, void*) {
+  // How much goes into the next frame; its bytes follow in send_data().
+  static ssize_t read(nghttp2_session*, int32_t, uint8_t*, size_t room, uint32_t* flags, nghttp2_data_source* source, void*) {
     Channel& channel = *static_cast<Channel*>(source->ptr);
-    const size_t count = channel.copy_unsent(buffer, room);
-    if (channel.unsent_bytes() == 0 && channel.is_finished_) *flags |= NGHTTP2_DATA_FLAG_EOF;
+    const size_t count = std::min(room, channel.unsent().size());
+    if (count == channel.unsent_bytes() && channel.is_finished_) *flags |= NGHTTP2_DATA_FLAG_EOF;
     else if (count == 0) return NGHTTP2_ERR_DEFERRED;
-    if (channel.writer_ && channel.unsent_bytes() <= Channel::queue_limit_bytes / 2)
-      std::exchange(channel.writer_, {}).post(channel.session_->context(), Done{});
+    if (count != 0) *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     return static_cast<ssize_t>(count);
+  }
+
+  static int send_data(nghttp2_session*, nghttp2_frame*, const uint8_t* head, size_t count, nghttp2_data_source* source, void* user) {
+    Session& session = of(user);
+    if (session.is_wire_full()) return NGHTTP2_ERR_WOULDBLOCK;
+    Channel& channel = *static_cast<Channel*>(source->ptr);
+    if (!session.put(view_of(head, frame_head_bytes)) || !session.put(channel.unsent().substr(0, count))) return NGHTTP2_ERR_CALLBACK_FAILURE;
+    channel.take_unsent(count);
+    channel.on_room();
+    return 0;
+  }
+
+  static ssize_t frame_room(nghttp2_session*, uint8_t, int32_t, int32_t session_window, int32_t stream_window, uint32_t most, void*) {
+    return std::min<ssize_t>({session_window, stream_window, static_cast<ssize_t>(most)});
   }
 };
 
@@ -107,7 +123,12 @@ nghttp2_session* make_http2_session(Session& session, Role role, uint32_t channe
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, SessionCallbacks::on_frame);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, SessionCallbacks::on_data);
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, SessionCallbacks::on_stream_close);
+  nghttp2_session_callbacks_set_send_data_callback(callbacks, SessionCallbacks::send_data);
+  nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks, SessionCallbacks::frame_room);
   nghttp2_option_set_no_auto_window_update(option, 1);
+  // E may lose all of its clients at once, and resets their channels then: by default the thousandth reset would end the connection. Its
+  // channels are limited already, and so is what one costs.
+  nghttp2_option_set_stream_reset_rate_limit(option, uint64_t{2} * channels, channels / 4 + 1);
   // Idle and closed streams are of no use to us, and would be memory that the other side decides on.
   nghttp2_option_set_no_closed_streams(option, 1);
   nghttp2_option_set_peer_max_concurrent_streams(option, channels);

@@ -81,7 +81,7 @@ std::vector<LabelValues> label_values() {
           {"`acme_orders_total`", "outcome", "`begun`, `issued`, `failed`"},
           {"`acme_slots`", "state", "`pending`, `ready`, `deployed`, `failed`"},
           {"`trusted_authorities`", "purpose", "`traversal`, `call_control`, `presence`, `endpoints`, `federation`, `guests`"},
-          {"`multiplex_refused_total`", "reason", "`wrong_credential`, `certificate_name`, `no_answer`"},
+          {"`multiplex_refused_total`", "reason", "`wrong_credential`, `certificate_name`, `no_answer`, `too_many`"},
           {"`zone_refused_total`", "reason", "`wrong_credential`, `unknown_user`, `not_authenticated`, `certificate_name`"},
           {"`api_requests_total`", "outcome", "`answered`, `refused`, `broken`"},
           {"`administration_logins_total`", "outcome", ticked(texts(accounts::login_verdicts))},

@@ -61,6 +61,7 @@ Node::Node(boost::asio::io_context& io, config::NodeConfig config, Log log, std:
   // Flow tokens name hops: ids of an earlier life must not meet those of this one.
   RAND_bytes(reinterpret_cast<unsigned char*>(&last_hop_id_), sizeof last_hop_id_);
   last_hop_id_ >>= 2;
+  run_ = fmt::format("{:016x}", last_hop_id_);
 }
 
 Node::~Node() {
@@ -514,6 +515,7 @@ Outcome<> Node::reload() {
   revocation_keeper_->look_again();
   if (const auto taken = vault_->refresh(); !taken) return taken.fault();
   config_.node.log_level = file->config.node.log_level;
+  use_multiplex_connections(file->config.traversal.multiplex_connections);
   const auto fresh = store_->refresh();
   if (!fresh) return fresh.fault();
   config_.media.decrypted_capture = file->config.media.decrypted_capture;
@@ -530,6 +532,7 @@ void Node::keep_house() {
     if (error) return;
     calls_.sweep();
     registrations_.expire(wheel_.now_ms());
+    forget_retired_multiplex();
     keep_house();
   });
 }

@@ -43,12 +43,16 @@
 
 namespace sallyport::node {
 
-// Of one peer of a zone, as either node sees it.
+// One connection of the stream multiplex with a peer of a zone, as either node sees it.
 struct MultiplexState {
+  uint32_t number = 0;  // as C counts them; 0: not known
   zones::PeerState state = zones::PeerState::idle;
   std::string text;  // TLS version and cipher when active, else what is wrong
+  std::string address;
+  bool is_retired = false;  // it ends with its last channel
   size_t channels = 0;
   uint64_t round_trip_us = 0;  // 0: not measured yet
+  uint64_t changed_ms = 0, connects = 0, failures = 0;
 };
 
 // E: the authority that a C onboards phones by.
@@ -104,7 +108,8 @@ class Node final : private media::MediaListener {
   const zones::MultiplexServer* multiplex_server() const { return multiplex_server_.get(); }  // null on C
   const std::vector<std::shared_ptr<zones::MultiplexClient>>& multiplex_clients() const { return multiplex_clients_; }
   const tls::Listener* multiplex_listener() const { return multiplex_listener_.get(); }  // null on C
-  MultiplexState multiplex_state(std::string_view zone, std::string_view peer) const;
+  // By number. Never empty: where nothing is, that is said.
+  std::vector<MultiplexState> multiplex_states(std::string_view zone, std::string_view peer) const;
   media::DataplaneLink& dataplane() { return media_.dataplane(); }
   media::MediaPlane& media() { return media_; }
   calls::CallTable& calls() { return calls_; }
@@ -174,12 +179,16 @@ class Node final : private media::MediaListener {
   Outcome<std::string> onboard(const onboarding::OnboardingRequest& request);
   // The stream multiplex (node_multiplex.cc).
   Outcome<> open_multiplex();
+  // As many connections as are wanted: those that are there stay.
   void join_multiplex(const store::Zone& zone, const std::string& peer, const std::string& password);
+  void dial_multiplex(const store::Zone& zone, const std::string& peer, const std::string& password, uint32_t number);
+  void use_multiplex_connections(uint32_t wanted);
+  void forget_retired_multiplex();
   void leave_multiplex(const std::string& zone);
   tls::TlsPolicyOptions multiplex_tls(tls::TlsRole role) const;
   std::vector<zones::MultiplexZone> multiplex_zones() const;
-  const zones::MultiplexClient* multiplex_client(std::string_view zone, std::string_view peer) const;
   zones::PeerFacts own_facts() const;
+  zones::PeerFacts newest_facts();  // the same, as told to others
   void tell_facts();
   std::string name_link(uint64_t link_id, std::string_view zone, std::string_view peer);
   Outcome<zones::LinkOffer> offer_link(const std::string& zone, const std::string& host);
@@ -258,6 +267,8 @@ class Node final : private media::MediaListener {
   std::unique_ptr<accounts::Doorkeeper> doorkeeper_;
   tls::RefusedNames refused_names_;  // by clients of E
   uint64_t last_hop_id_ = 0;
+  std::string run_;  // tells this run of the program from others, beside the revision of what it tells
+  uint64_t facts_revision_ = 0;
 };
 
 media::MediaSettings media_settings(const config::NodeConfig& config);

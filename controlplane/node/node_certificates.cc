@@ -54,11 +54,10 @@ certificates::NameFacts Node::name_facts() const {
       if (config::is_fqdn(name) && std::find(list.begin(), list.end(), name) == list.end()) list.push_back(name);
     }
   };
-  for (const zones::MultiplexPeer& peer : multiplex_server_->peers()) {
-    if (peer.session == nullptr) continue;
-    add(facts.features.registration_domains, peer.facts.registration_domains);
-    add(facts.features.federation_domains, peer.facts.federation_domains);
-    add(facts.features.chat_node_aliases, peer.facts.chat_node_aliases);
+  for (const zones::PeerFacts& told : multiplex_server_->facts()) {
+    add(facts.features.registration_domains, told.registration_domains);
+    add(facts.features.federation_domains, told.federation_domains);
+    add(facts.features.chat_node_aliases, told.chat_node_aliases);
   }
   return facts;
 }

@@ -163,6 +163,7 @@ void add_multiplex(std::vector<CounterView>& out, const Node& node) {
     add(out, "multiplex_refused_total", counters.wrong_credential, {{"reason", "wrong_credential"}});
     add(out, "multiplex_refused_total", counters.wrong_name, {{"reason", "certificate_name"}});
     add(out, "multiplex_refused_total", counters.no_answer, {{"reason", "no_answer"}});
+    add(out, "multiplex_refused_total", counters.too_many, {{"reason", "too_many"}});
     add_listeners(out, "multiplex", {node.multiplex_listener()});
     if (node.onboarding_listener() != nullptr) add_listeners(out, "onboarding", {node.onboarding_listener()});
   }

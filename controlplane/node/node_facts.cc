@@ -120,11 +120,36 @@ PeerView NodeFacts::view_of(const zones::PeerStatus& status, std::string_view zo
   const bool known = slot >= 0 && node_.dataplane().read_link(static_cast<uint32_t>(slot), link);
   view.media_link = !known ? "down: not installed" : link.state.rtp_up && link.state.rtcp_up ? "up" : link.state.rtp_up ? "down: RTCP port silent" : "down: RTP port silent";
   if (known) view.round_trip_us = static_cast<uint32_t>(link.state.rtp_round_trip_ns / 1000);
-  const MultiplexState multiplex = node_.multiplex_state(zone, status.peer);
-  view.multiplex = multiplex.state == zones::PeerState::active ? "active" : std::string(zones::name_of(multiplex.state)) + ": " + multiplex.text;
-  view.channels = multiplex.channels;
-  view.multiplex_round_trip_us = static_cast<uint32_t>(multiplex.round_trip_us);
+  show_multiplex(view, node_.multiplex_states(zone, status.peer));
   return view;
+}
+
+// One line for all of them, and each for itself.
+void NodeFacts::show_multiplex(PeerView& view, const std::vector<MultiplexState>& states) const {
+  size_t active = 0, wanted = 0;
+  std::string lacking;
+  for (const MultiplexState& state : states) {
+    MultiplexView each;
+    const bool is_active = state.state == zones::PeerState::active && !state.is_retired;
+    each.number = state.number;
+    each.state = state.is_retired ? "retired" : zones::name_of(state.state);
+    each.address = state.address;
+    each.since = time_of(state.changed_ms);
+    (is_active || state.is_retired ? each.tls : each.reason) = state.text;
+    each.channels = state.channels;
+    each.connects = state.connects;
+    each.failures = state.failures;
+    each.round_trip_us = static_cast<uint32_t>(state.round_trip_us);
+    view.channels += state.channels;
+    if (view.multiplex_round_trip_us == 0 && is_active) view.multiplex_round_trip_us = each.round_trip_us;
+    if (!state.is_retired) ++wanted;
+    if (is_active) ++active;
+    else if (!state.is_retired && lacking.empty()) lacking = fmt::format("{}{}: {}", states.size() > 1 ? fmt::format("connection {} ", state.number) : "", zones::name_of(state.state), state.text);
+    if (!state.address.empty() || state.number != 0) view.multiplex_connections.push_back(std::move(each));
+  }
+  if (active == wanted) view.multiplex = wanted == 0 ? "retired" : wanted == 1 ? "active" : fmt::format("active, {} connections", active);
+  else if (active == 0) view.multiplex = lacking;
+  else view.multiplex = fmt::format("{} of {} active, {}", active, wanted, lacking);
 }
 
 NodeView::Awaitable<std::vector<ZoneView>> NodeFacts::zones() {

@@ -61,6 +61,7 @@ class NodeFacts final : public api::NodeView {
   std::string time_of(uint64_t monotonic_ms) const;  // of the node's timers, as UTC; "" for 0
   api::CallView view_of(const calls::Call& call, bool with_legs, bool with_quality) const;
   api::PeerView view_of(const zones::PeerStatus& status, std::string_view zone) const;
+  void show_multiplex(api::PeerView& view, const std::vector<MultiplexState>& states) const;
 
   Node& node_;
   bool upgrading_ = false;

@@ -67,9 +67,19 @@ Outcome<> Node::open_multiplex() {
 }
 
 void Node::join_multiplex(const store::Zone& zone, const std::string& peer, const std::string& password) {
+  for (uint32_t number = 1; number <= config_.traversal.multiplex_connections; ++number) {
+    const bool is_there = std::any_of(multiplex_clients_.begin(), multiplex_clients_.end(), [&](const auto& client) {
+      return !client->is_retired() && client->settings().zone == zone.name && client->settings().peer == peer && client->settings().number == number;
+    });
+    if (!is_there) dial_multiplex(zone, peer, password, number);
+  }
+}
+
+void Node::dial_multiplex(const store::Zone& zone, const std::string& peer, const std::string& password, uint32_t number) {
   zones::MultiplexClientSettings settings;
   settings.zone = zone.name;
   settings.peer = peer;
+  settings.number = number;
   settings.port = config_.traversal.multiplex_port;
   settings.username = zone.user;
   settings.password = password;
@@ -82,9 +92,28 @@ void Node::join_multiplex(const store::Zone& zone, const std::string& peer, cons
   auto client = std::make_shared<zones::MultiplexClient>(settings, *engine_, *resolver_, zone_policies(peer).multiplex, wheel_);
   client->log = log_;
   client->on_channel = [this](const multiplex::ChannelPtr& channel) { on_multiplex_channel(channel); };
-  client->set_facts(own_facts());
+  client->set_facts(newest_facts());
   multiplex_clients_.push_back(client);
   boost::asio::co_spawn(io_, zones::MultiplexClient::run(client), boost::asio::detached);
+}
+
+void Node::use_multiplex_connections(uint32_t wanted) {
+  if (config_.is_e() || config_.traversal.multiplex_connections == wanted) return;
+  log_(fmt::format("stream multiplex: {} instead of {} connections to each peer", wanted, config_.traversal.multiplex_connections));
+  config_.traversal.multiplex_connections = wanted;
+  for (const auto& client : multiplex_clients_)
+    if (client->settings().number > wanted && !client->is_retired()) client->retire("fewer connections are wanted");
+  forget_retired_multiplex();
+  const auto site = store_->snapshot();
+  for (const store::Zone& zone : site->zones) {
+    const auto password = store_->zone_password(zone.name);
+    if (!password) continue;  // the zone has no connection at all, which was told when it was joined
+    for (const std::string& peer : zone.peers) join_multiplex(zone, peer, std::string(password->reveal()));
+  }
+}
+
+void Node::forget_retired_multiplex() {
+  std::erase_if(multiplex_clients_, [](const std::shared_ptr<zones::MultiplexClient>& client) { return client->has_ended(); });
 }
 
 void Node::leave_multiplex(const std::string& zone) {
@@ -97,7 +126,7 @@ void Node::leave_multiplex(const std::string& zone) {
 }
 
 zones::PeerFacts Node::own_facts() const {
-  zones::PeerFacts facts{config_.node.name, config_.node.fqdn, config_.is_e() ? "E" : "C", version_, {}, {}, {}, {}, {}};
+  zones::PeerFacts facts{config_.node.name, config_.node.fqdn, config_.is_e() ? "E" : "C", version_, {}, {}, {}, {}, {}, run_, facts_revision_};
   std::set<std::string> domains(config_.sip.domains.begin(), config_.sip.domains.end());
   const auto site = store_->snapshot();
   for (const store::Zone& zone : site->zones) domains.insert(zone.sip_domains.begin(), zone.sip_domains.end());
@@ -111,34 +140,48 @@ zones::PeerFacts Node::own_facts() const {
   return facts;
 }
 
+zones::PeerFacts Node::newest_facts() {
+  ++facts_revision_;
+  return own_facts();
+}
+
 void Node::tell_facts() {
-  const zones::PeerFacts facts = own_facts();
+  const zones::PeerFacts facts = newest_facts();
   if (multiplex_server_ != nullptr) multiplex_server_->set_facts(facts);
   for (const auto& client : multiplex_clients_) client->set_facts(facts);
 }
 
-const zones::MultiplexClient* Node::multiplex_client(std::string_view zone, std::string_view peer) const {
-  const auto found = std::find_if(multiplex_clients_.begin(), multiplex_clients_.end(),
-                                  [&](const auto& client) { return client->settings().zone == zone && client->settings().peer == peer; });
-  return found == multiplex_clients_.end() ? nullptr : found->get();
-}
-
-MultiplexState Node::multiplex_state(std::string_view zone, std::string_view peer) const {
-  const auto of = [](const zones::PeerStatus& status, const multiplex::Session* session) {
-    MultiplexState state{status.state, {}, 0, 0};
+std::vector<MultiplexState> Node::multiplex_states(std::string_view zone, std::string_view peer) const {
+  std::vector<MultiplexState> states;
+  const auto add = [&](uint32_t number, const zones::PeerStatus& status, const multiplex::Session* session) {
+    MultiplexState state;
+    state.number = number;
+    state.state = status.state;
     const bool is_active = status.state == zones::PeerState::active && session != nullptr;
     state.text = is_active ? fmt::format("{} {}", status.tls_version, status.cipher) : status.reason.empty() ? zones::name_of(status.state) : status.reason;
-    if (session == nullptr) return state;
-    state.channels = session->channels();
-    state.round_trip_us = static_cast<uint64_t>(session->round_trip().count());
-    return state;
+    state.address = status.address;
+    state.changed_ms = status.changed_ms;
+    state.connects = status.attempts;
+    state.failures = status.failures;
+    if (session != nullptr) {
+      state.is_retired = is_active && !session->takes_channels();
+      state.channels = session->channels();
+      state.round_trip_us = static_cast<uint64_t>(session->round_trip().count());
+    }
+    states.push_back(std::move(state));
   };
-  if (const zones::MultiplexClient* client = multiplex_client(zone, peer)) return of(client->status(), client->session());
-  MultiplexState absent{zones::PeerState::idle, fmt::format("C has not connected to port {}", config_.traversal.multiplex_port), 0, 0};
-  if (multiplex_server_ == nullptr) return absent;
-  for (const zones::MultiplexPeer& each : multiplex_server_->peers())
-    if (each.session != nullptr && each.zone == zone && each.facts.fqdn == peer) return of(each.status, each.session.get());
-  return absent;
+  for (const auto& client : multiplex_clients_)
+    if (client->settings().zone == zone && client->settings().peer == peer && !client->has_ended()) add(client->settings().number, client->status(), client->session());
+  if (multiplex_server_ != nullptr)
+    for (const zones::MultiplexPeer& each : multiplex_server_->peers())
+      if (each.session != nullptr && each.zone == zone && each.facts.fqdn == peer) add(each.number, each.status, each.session.get());
+  std::stable_sort(states.begin(), states.end(), [](const MultiplexState& one, const MultiplexState& other) { return one.number < other.number; });
+  if (states.empty()) {
+    MultiplexState absent;
+    absent.text = config_.is_e() ? fmt::format("C has not connected to port {}", config_.traversal.multiplex_port) : "there is no such peer";
+    states.push_back(std::move(absent));
+  }
+  return states;
 }
 
 }  // namespace sallyport::node

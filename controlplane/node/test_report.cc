@@ -52,10 +52,18 @@ void TestReport::judge_media(uint64_t link_id, const std::string& zone_state, co
   judge_port("udp_rtcp", rtcp_up, rtcp_us, node_->config().media.link_rtcp_port, absent);
 }
 
-void TestReport::judge_multiplex(const MultiplexState& state) {
-  const uint32_t port = node_->config().traversal.multiplex_port;
-  if (state.state == zones::PeerState::active) return pass("multiplex", fmt::format("TCP {} active, {}, {} channels, PING in {:.2f} ms", port, state.text, state.channels, static_cast<double>(state.round_trip_us) / 1e3));
-  fail("multiplex", fmt::format("TCP {}: {}", port, state.text));
+void TestReport::judge_multiplex(const std::vector<MultiplexState>& states) {
+  for (const MultiplexState& state : states) {
+    std::string what = fmt::format("TCP {}", node_->config().traversal.multiplex_port);
+    if (states.size() > 1) what += fmt::format(", connection {}", state.number);
+    if (state.is_retired) {
+      note("multiplex", fmt::format("{}: ends with its last channel, {} channels", what, state.channels));
+    } else if (state.state == zones::PeerState::active) {
+      pass("multiplex", fmt::format("{} active, {}, {} channels, PING in {:.2f} ms", what, state.text, state.channels, static_cast<double>(state.round_trip_us) / 1e3));
+    } else {
+      fail("multiplex", fmt::format("{}: {}", what, state.text));
+    }
+  }
 }
 
 api::TraversalTestView conclude(std::string zone, const std::vector<TestReport>& reports) {

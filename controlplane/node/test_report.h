@@ -25,8 +25,8 @@ class TestReport {
   void skip_from(const char* layer, const std::string& why);
   // Both ports of the media link there and back. On E the way back is what C says of it (zones::media_header); on C it is empty.
   void judge_media(uint64_t link_id, const std::string& zone_state, const std::string& c_says);
-  // The stream multiplex, by the session that runs or why there is none.
-  void judge_multiplex(const MultiplexState& state);
+  // The stream multiplex, a step for each of its connections: by the session that runs or why there is none.
+  void judge_multiplex(const std::vector<MultiplexState>& states);
 
   const std::string& peer() const { return peer_; }
   const std::vector<api::TestStepView>& steps() const { return steps_; }

@@ -64,18 +64,19 @@ void judge_probe(TestReport& report, const tls::TlsFacts& facts, const zones::Pr
   else report.pass("digest", verdict.text);
 }
 
-// A session that is on its way is given the time it needs.
-boost::asio::awaitable<MultiplexState> settle_multiplex(Node& node, std::string zone, std::string peer) {
+// Connections that are on their way are given the time they need.
+boost::asio::awaitable<std::vector<MultiplexState>> settle_multiplex(Node& node, std::string zone, std::string peer) {
   boost::asio::steady_timer timer(node.engine().context());
   const auto deadline = TestReport::Clock::now() + multiplex_deadline;
-  MultiplexState state = node.multiplex_state(zone, peer);
-  while (state.state != zones::PeerState::active && state.state != zones::PeerState::failed && TestReport::Clock::now() < deadline) {
+  const auto is_under_way = [](const MultiplexState& state) { return state.state != zones::PeerState::active && state.state != zones::PeerState::failed; };
+  std::vector<MultiplexState> states = node.multiplex_states(zone, peer);
+  while (std::any_of(states.begin(), states.end(), is_under_way) && TestReport::Clock::now() < deadline) {
     boost::system::error_code ignored;
     timer.expires_after(multiplex_look_interval);
     co_await timer.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
-    state = node.multiplex_state(zone, peer);
+    states = node.multiplex_states(zone, peer);
   }
-  co_return state;
+  co_return states;
 }
 
 boost::asio::awaitable<TestReport> test_peer(Node& node, Client client) {
@@ -108,7 +109,7 @@ boost::asio::awaitable<TestReport> test_peer(Node& node, Client client) {
   }
   report.judge_media(client->link_id(), state_text(client->status()), {});
   const std::string zone = settings.zone;
-  const MultiplexState multiplex = co_await settle_multiplex(node, zone, name);
+  const std::vector<MultiplexState> multiplex = co_await settle_multiplex(node, zone, name);
   report.judge_multiplex(multiplex);
   const auto target = tls::SocketAddress::parse(address, 0);
   if (!target) co_return report;
@@ -183,7 +184,7 @@ boost::asio::awaitable<TraversalTestView> test_from_e(Node& node, std::string zo
       const std::string peer = status.peer;
       const std::string c_says = co_await server->ask_media(peer, answer_deadline);
       report.judge_media(zones::link_id_of(zone, peer), state_text(status), c_says);
-      const MultiplexState multiplex = co_await settle_multiplex(node, zone, peer);
+      const std::vector<MultiplexState> multiplex = co_await settle_multiplex(node, zone, peer);
       report.judge_multiplex(multiplex);
     }
     report.note("icmp", "not asked: E sends nothing towards C");

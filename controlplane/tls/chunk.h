@@ -78,6 +78,8 @@ class Chunk {
 
 class ChunkPool {
  public:
+  static constexpr size_t large_bytes = 128 << 10;
+
   Chunk take() {
     if (small_.empty()) return Chunk(Chunk::small_bytes);
     Chunk chunk = std::move(small_.back());
@@ -90,6 +92,19 @@ class ChunkPool {
     large_.pop_back();
     return chunk;
   }
+  // Grows by a spare chunk, not by the allocator.
+  void append(Chunk& chunk, std::string_view bytes) {
+    const size_t needed = chunk.size() + bytes.size();
+    if (!chunk.owns_memory()) {
+      chunk = needed > Chunk::small_bytes ? take_large() : take();
+    } else if (chunk.capacity() == Chunk::small_bytes && needed > Chunk::small_bytes) {
+      Chunk large = take_large();
+      large.append(chunk.view());
+      give(std::move(chunk));
+      chunk = std::move(large);
+    }
+    chunk.append(bytes);
+  }
   void give(Chunk&& chunk) {
     chunk.clear();
     if (chunk.capacity() == Chunk::small_bytes) {
@@ -101,7 +116,6 @@ class ChunkPool {
   }
 
  private:
-  static constexpr size_t large_bytes = 128 << 10;
   std::vector<Chunk> small_, large_;
 };
 

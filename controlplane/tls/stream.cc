@@ -16,6 +16,9 @@ namespace {
 
 namespace asio = boost::asio;
 
+constexpr size_t record_bytes = 16384;             // of TLS, full
+constexpr size_t small_record_bytes = 512;         // such as the head of a frame
+constexpr size_t encrypt_ahead_bytes = ChunkPool::large_bytes;
 constexpr size_t encrypt_at_once_bytes = 64 << 10;  // one system call carries at most about this much
 constexpr std::chrono::milliseconds alert_deadline{1000};
 
@@ -185,7 +188,7 @@ void Stream::on_bytes(std::string_view bytes) {
   if (closing_ && !receiver_ && !reader_) return;
   if (reader_) {
     read_each(bytes);
-    if (!bytes.empty() && core_ != nullptr && !closing_) unread_.append(bytes);
+    if (!bytes.empty() && core_ != nullptr && !closing_) core_->chunks().append(unread_, bytes);
     return;
   }
   if (receiver_ && unread_.empty()) {
@@ -196,12 +199,11 @@ void Stream::on_bytes(std::string_view bytes) {
       return receiver_.resume(lent_.view());
     }
     auto ready = decrypt(bytes);
-    if (!bytes.empty() && core_ != nullptr) unread_.append(bytes);
+    if (!bytes.empty() && core_ != nullptr) core_->chunks().append(unread_, bytes);
     if (ready) receiver_.resume(std::move(*ready));
     return;
   }
-  if (!unread_.owns_memory()) unread_ = core_->chunks().take();
-  unread_.append(bytes);
+  core_->chunks().append(unread_, bytes);
   if (receiver_) {
     auto ready = take_ready();
     if (ready && receiver_) receiver_.resume(std::move(*ready));
@@ -241,10 +243,36 @@ SendVerdict Stream::send(std::string_view bytes) {
     ++core_->counters().queue_full;
     return SendVerdict::queue_full;
   }
-  if (!queue_.owns_memory()) queue_ = core_->chunks().take();
-  queue_.append(bytes);
   core_->mark_dirty(slot_);
+  if (bytes.size() >= record_bytes && session_ != nullptr && established_) {
+    const std::optional<std::string_view> rest = encrypt_at_once(bytes);
+    if (!rest) {
+      close("TLS could not send");
+      return SendVerdict::closed;
+    }
+    bytes = *rest;
+    if (bytes.empty()) return SendVerdict::queued;
+  }
+  core_->chunks().append(queue_, bytes);
   return SendVerdict::queued;
+}
+
+// Full records from where the bytes are, not from a copy of them; what little is queued goes before in one of its own. What is left
+// waits in the queue. Nothing: TLS failed.
+std::optional<std::string_view> Stream::encrypt_at_once(std::string_view bytes) {
+  if (queue_.size() > small_record_bytes) return bytes;
+  while (bytes.size() >= record_bytes && wire_.size() + record_bytes + small_record_bytes <= encrypt_ahead_bytes) {
+    if (!wire_.owns_memory()) wire_ = core_->chunks().take_large();
+    if (!queue_.empty()) {
+      if (!session_->write(queue_.view(), wire_)) return std::nullopt;
+      sent_bytes_ += queue_.size();
+      core_->chunks().give(std::move(queue_));
+    }
+    if (!session_->write(bytes.substr(0, record_bytes), wire_)) return std::nullopt;
+    sent_bytes_ += record_bytes;
+    bytes.remove_prefix(record_bytes);
+  }
+  return bytes;
 }
 
 asio::awaitable<Outcome<>> Stream::write(std::string_view bytes) {
@@ -298,7 +326,7 @@ bool Stream::fill_wire() {
     return true;
   }
   while (!queue_.empty() && wire_.size() < encrypt_at_once_bytes) {
-    const std::string_view piece = queue_.view().substr(0, 16384);  // one full record
+    const std::string_view piece = queue_.view().substr(0, record_bytes);
     if (!wire_.owns_memory()) wire_ = queue_.size() > 8192 ? core_->chunks().take_large() : core_->chunks().take();
     if (!session_->write(piece, wire_)) return false;
     sent_bytes_ += piece.size();

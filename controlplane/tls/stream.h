@@ -146,6 +146,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
 
   bool finish_send(int result);
   bool fill_wire();
+  std::optional<std::string_view> encrypt_at_once(std::string_view bytes);
   void after_sent();
   void notify_draining();
   std::optional<Received> take_ready();

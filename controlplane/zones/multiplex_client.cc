@@ -34,8 +34,12 @@ void MultiplexClient::use_tls(std::shared_ptr<tls::TlsPolicy> policy) {
 void MultiplexClient::retire(std::string_view reason) {
   stopped_ = true;
   timer_.cancel();
-  if (session_ != nullptr) session_->retire(reason, settings_.retire_deadline);
+  if (session_ == nullptr) return;
+  session_->retire(reason, settings_.retire_deadline);
+  if (facts_channel_ != nullptr) facts_channel_->finish();  // of use to nobody now: it must not be what the connection stays open for
 }
+
+std::string MultiplexClient::name() const { return fmt::format("zone {}: stream multiplex to {}, connection {}", settings_.zone, settings_.peer, settings_.number); }
 
 void MultiplexClient::set_facts(PeerFacts facts) {
   own_facts_ = std::move(facts);
@@ -69,7 +73,7 @@ void MultiplexClient::enter(PeerState state, std::string reason) {
 
 void MultiplexClient::fail(std::string reason) {
   // One line for each new reason, not one for each attempt.
-  if (log && reason != last_logged_) log(fmt::format("zone {}: stream multiplex to {}: {}", settings_.zone, settings_.peer, reason));
+  if (log && reason != last_logged_) log(fmt::format("{}: {}", name(), reason));
   last_logged_ = reason;
   ++status_.failures;
   enter(PeerState::failed, std::move(reason));
@@ -128,7 +132,7 @@ void MultiplexClient::on_opening(const multiplex::ChannelPtr& channel) {
     last_logged_.clear();
     failures_in_row_ = 0;
     enter(PeerState::active);
-    if (log) log(fmt::format("zone {}: stream multiplex to {} ({}) is active", settings_.zone, settings_.peer, status_.address));
+    if (log) log(fmt::format("{} ({}) is active", name(), status_.address));
     channel->send(format_facts(own_facts_));
     boost::asio::co_spawn(engine_.context(), read_facts(shared_from_this(), channel), boost::asio::detached);
     return;
@@ -143,7 +147,9 @@ void MultiplexClient::authenticate(const multiplex::ChannelPtr& channel) {
   if (!challenge) return session_->refuse(channel, 400, "no digest challenge with a known algorithm");
   const std::string uri = fmt::format("{}:{}", settings_.peer, settings_.port);
   const sip::DigestCredentials answer = sip::answer_challenge(*challenge, settings_.username, settings_.password, multiplex_method, uri, random_token());
-  const multiplex::Fields fields = {{std::string(credentials_field), sip::format_credentials(answer)}};
+  const multiplex::Fields fields = {{std::string(credentials_field), sip::format_credentials(answer)},
+                                   {std::string(node_field), own_facts_.fqdn},
+                                   {std::string(connection_field), std::to_string(settings_.number)}};
   session_->accept(channel, fields);
   channel->finish();
 }
@@ -162,6 +168,7 @@ boost::asio::awaitable<void> MultiplexClient::read_facts(std::shared_ptr<Multipl
     channel->close("a line of facts is too long");
     break;
   }
+  channel->finish();
 }
 
 }  // namespace sallyport::zones

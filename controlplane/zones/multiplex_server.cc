@@ -7,13 +7,24 @@
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <charconv>
 
 namespace sallyport::zones {
 
 namespace {
 
 constexpr size_t remembered_failures = 16;
+constexpr size_t most_connections_of_zone = 64;  // of its C nodes together: the port has room for other zones
 constexpr auto refusal_deadline = std::chrono::seconds(2);  // for the GOAWAY to arrive
+
+std::string host_of(const std::string& address) { return address.substr(0, address.rfind(':')); }
+
+uint32_t number_of(const multiplex::Channel& answered) {
+  const std::string* field = multiplex::find_field(answered.fields(), connection_field);
+  uint32_t number = 0;
+  if (field != nullptr) std::from_chars(field->data(), field->data() + field->size(), number);
+  return number <= most_connections ? number : 0;
+}
 
 std::array<uint8_t, 32> random_secret() {
   std::array<uint8_t, 32> secret;
@@ -91,8 +102,33 @@ boost::asio::awaitable<void> MultiplexServer::admit(ConnectionPtr connection) {
     refuse(*connection, "digest", zone.fault().cause);
     co_return;
   }
+  const std::string* node = multiplex::find_field((*answered)->fields(), node_field);
   connection->peer.zone = *zone;
+  connection->peer.number = number_of(**answered);
+  const std::string own = node != nullptr && !node->empty() ? *node : host_of(connection->peer.status.address);
+  if (const std::string why = judge_number(*connection, own); !why.empty()) {
+    ++counters_.too_many;
+    refuse(*connection, "limit", why);
+    co_return;
+  }
+  connection->node = own;
   co_await exchange_facts(connection);
+}
+
+std::string MultiplexServer::judge_number(const Connection& connection, const std::string& node) {
+  size_t of_node = 0, of_zone = 0;
+  for (const auto& [id, other] : connections_) {
+    // One that ends anyway leaves its place.
+    if (other->node.empty() || other->peer.zone != connection.peer.zone || !other->peer.session->takes_channels()) continue;
+    ++of_zone;
+    if (other->node == node) ++of_node;
+  }
+  if (of_node < most_connections && of_zone < most_connections_of_zone) return {};
+  // Some of them may be dead, of a C that lost them and comes back.
+  for (const auto& [id, other] : connections_)
+    if (!other->node.empty() && other->peer.zone == connection.peer.zone) other->peer.session->ask_now();
+  if (of_node >= most_connections) return fmt::format("{} has {} connections of the stream multiplex already, and no more are taken", node, of_node);
+  return fmt::format("the C nodes of zone {} have {} connections of the stream multiplex already, and no more are taken", connection.peer.zone, of_zone);
 }
 
 // The zone whose user C proved to be.
@@ -173,6 +209,8 @@ boost::asio::awaitable<void> MultiplexServer::exchange_facts(ConnectionPtr conne
     channel->close("a line of facts is too long");
     break;
   }
+  // C leaves this connection: it must not stay open for our half of the facts.
+  channel->finish();
 }
 
 void MultiplexServer::take_facts(Connection& connection, std::string_view line) {
@@ -184,16 +222,30 @@ void MultiplexServer::take_facts(Connection& connection, std::string_view line) 
   const bool is_first = connection.peer.facts.fqdn.empty();
   connection.peer.facts = std::move(*facts);
   connection.peer.status.peer = connection.peer.facts.fqdn;
+  const auto [known, is_new] = told_.try_emplace({connection.peer.zone, connection.peer.facts.fqdn}, connection.peer.facts);
+  if (!is_new && is_newer(connection.peer.facts, known->second)) known->second = connection.peer.facts;
+  forget_facts();
   if (on_facts) on_facts();
   if (!is_first) return;
-  std::erase_if(failures_, [&](const MultiplexPeer& old) { return old.status.address.substr(0, old.status.address.rfind(':')) == connection.peer.status.address.substr(0, connection.peer.status.address.rfind(':')); });
-  if (log) log(fmt::format("zone {}: stream multiplex of {} ({}) is active", connection.peer.zone, connection.peer.status.peer, connection.peer.status.address));
+  // What the same node failed with before is over; that it has one connection too many is not.
+  std::erase_if(failures_, [&](const MultiplexPeer& old) { return old.status.refused_by != "limit" && host_of(old.status.address) == host_of(connection.peer.status.address); });
+  if (log) log(fmt::format("zone {}: stream multiplex of {}, connection {} ({}) is active", connection.peer.zone, connection.peer.status.peer, connection.peer.number, connection.peer.status.address));
+}
+
+// Of nodes, and of names of a node, that no connection has any more.
+void MultiplexServer::forget_facts() {
+  std::erase_if(told_, [&](const auto& each) {
+    return std::none_of(connections_.begin(), connections_.end(), [&](const auto& other) {
+      return other.second->peer.zone == each.first.first && other.second->peer.facts.fqdn == each.first.second;
+    });
+  });
 }
 
 void MultiplexServer::on_end(const ConnectionPtr& connection, const std::string& reason) {
   connections_.erase(connection->peer.session->stream().id());
-  if (connection->is_active && log) log(fmt::format("zone {}: stream multiplex of {} lost: {}", connection->peer.zone, connection->peer.status.peer, reason));
+  if (connection->is_active && log) log(fmt::format("zone {}: stream multiplex of {}, connection {} lost: {}", connection->peer.zone, connection->peer.status.peer, connection->peer.number, reason));
   connection->is_active = false;
+  forget_facts();
 }
 
 boost::asio::awaitable<Outcome<multiplex::ChannelPtr>> MultiplexServer::open(std::string zone, std::string purpose, std::string name, multiplex::Fields fields,
@@ -232,6 +284,12 @@ std::vector<MultiplexPeer> MultiplexServer::peers() const {
   std::vector<MultiplexPeer> all;
   for (const auto& [id, connection] : connections_) all.push_back(connection->peer);
   all.insert(all.end(), failures_.begin(), failures_.end());
+  return all;
+}
+
+std::vector<PeerFacts> MultiplexServer::facts() const {
+  std::vector<PeerFacts> all;
+  for (const auto& [whose, facts] : told_) all.push_back(facts);
   return all;
 }
 

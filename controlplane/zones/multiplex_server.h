@@ -3,7 +3,8 @@
 // MultiplexServer: E's end of the stream multiplex, for all zones of the node on one port. The listener's TLS policy has judged chain,
 // validity and usage of C's certificate; here its SAN must hold a TLS verify subject name of a zone, then C answers a digest challenge as
 // that zone's user, over a channel that E opens. Who fails is told why in GOAWAY, which a TLS alert could not. E opens no connection; other
-// parts open their channels by open(). One thread. Requirements A16 to A28 for port 2222.
+// parts open their channels by open(). A C may have several connections, up to a limit: it is one peer by the name that it tells, and what
+// it tells holds as long as one of them does. One thread. Requirements A16 to A28 for port 2222.
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
@@ -11,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controlplane/multiplex/session.h"
@@ -32,12 +34,13 @@ struct MultiplexZone {
 struct MultiplexPeer {
   std::string zone;  // empty: not known yet
   PeerStatus status;
-  PeerFacts facts;
+  PeerFacts facts;  // as told over this connection
+  uint32_t number = 0;  // among those of its C, by C's word; 0: not told
   multiplex::SessionPtr session;
 };
 
 struct MultiplexServerCounters {
-  uint64_t authenticated = 0, wrong_name = 0, wrong_credential = 0, no_answer = 0;
+  uint64_t authenticated = 0, wrong_name = 0, wrong_credential = 0, no_answer = 0, too_many = 0;
 };
 
 class MultiplexServer {
@@ -62,12 +65,15 @@ class MultiplexServer {
 
   // Active ones, and those on their way; then the last few that did not get in, newest last.
   std::vector<MultiplexPeer> peers() const;
+  // What the C nodes that are connected told last, over whichever connection: one entry a node.
+  std::vector<PeerFacts> facts() const;
   const MultiplexServerCounters& counters() const { return counters_; }
 
  private:
   struct Connection {
     MultiplexPeer peer;
     multiplex::ChannelPtr facts;
+    std::string node;  // C's name, once it is admitted
     bool is_active = false;
   };
   using ConnectionPtr = std::shared_ptr<Connection>;
@@ -75,6 +81,9 @@ class MultiplexServer {
   boost::asio::awaitable<void> exchange_facts(ConnectionPtr connection);
   std::vector<MultiplexZone> zones_for(const Connection& connection) const;
   Outcome<std::string> judge(const multiplex::Channel& answered, const std::vector<MultiplexZone>& zones, const std::string& realm);
+  // Why C may not have this connection beside those that it has; empty: it may.
+  std::string judge_number(const Connection& connection, const std::string& node);
+  void forget_facts();
   void refuse(Connection& connection, const char* by, std::string reason);
   void remember_failure(MultiplexPeer failed);
   void on_end(const ConnectionPtr& connection, const std::string& reason);
@@ -88,6 +97,7 @@ class MultiplexServer {
   sip::Nonces nonces_;
   PeerFacts own_facts_;
   std::map<uint64_t, ConnectionPtr> connections_;  // by stream id
+  std::map<std::pair<std::string, std::string>, PeerFacts> told_;  // by zone and node, while a connection of it is open
   std::vector<MultiplexPeer> failures_;
   MultiplexServerCounters counters_;
 };

@@ -19,6 +19,10 @@ inline constexpr std::string_view authenticate_purpose = "authenticate";
 inline constexpr std::string_view multiplex_method = "CONNECT";
 inline constexpr std::string_view challenge_field = "www-authenticate";
 inline constexpr std::string_view credentials_field = "authorization";
+// Beside the credentials: who C is, as it will say in its facts too, and which of its connections this is.
+inline constexpr std::string_view node_field = "sallyport-node";
+inline constexpr std::string_view connection_field = "sallyport-connection";
+inline constexpr uint32_t most_connections = 8;  // of one C to one E
 
 struct PeerFacts {
   std::string node, fqdn, role, version;
@@ -26,11 +30,16 @@ struct PeerFacts {
   // C: names that E's certificates need (B14, B28, B35).
   std::vector<std::string> registration_domains, federation_domains, chat_node_aliases;
   std::string onboarding_authority;  // C: PEM; empty: it onboards no phones
+  // Which of two told over several connections is the newer: the number rises within one run of the node's program.
+  std::string run;
+  uint64_t revision = 0;
   bool operator==(const PeerFacts&) const = default;
 };
 
 std::string format_facts(const PeerFacts& facts);  // with the line's end
 Outcome<PeerFacts> parse_facts(std::string_view line);
+// False: `told` was made before `known`, and came later over another connection.
+bool is_newer(const PeerFacts& told, const PeerFacts& known);
 
 class FactsLines {
  public:

@@ -307,6 +307,73 @@ def test_a21_the_zone_comes_back_when_e_does(stage):
     stage.lab.await_traversal(45)
 
 
+def multiplex_of(node, connections):
+    """The connections of the stream multiplex by number, once so many are active and no other is there."""
+    def is_so(zones):
+        states = [each["state"] for each in peers_of(zones)[0]["multiplex_connections"]]
+        return states == ["active"] * connections
+
+    zones = node.wait_answer(is_so, f"{connections} active connections of the stream multiplex", 30, words=("zones",))
+    return {each["number"]: each for each in peers_of(zones)[0]["multiplex_connections"]}
+
+
+def set_multiplex_connections(core, count):
+    text = re.sub(r"(?m)^multiplex_connections = .*\n", "", core.config_path.read_text())
+    core.config_path.write_text(text.replace("[traversal]\n", f"[traversal]\nmultiplex_connections = {count}\n"))
+    core.reload()
+
+
+def unchanged(connection):
+    return connection["address"], connection["since"], connection["connects"]
+
+
+def misses_chat_alias(status):
+    """What C told E: that E's certificate needs the alias."""
+    return any(alarm["kind"] == "certificate_drift" and "chat1.example.com" in alarm["text"] for alarm in status["alarms"])
+
+
+def test_one_of_several_multiplex_connections_is_cut_and_the_others_live(stage):
+    stage.lab.replace_edge()
+    stage.lab.replace_core()
+    stage.lab.await_traversal()
+    core, edge = stage.lab.core, stage.lab.edge
+    single = multiplex_of(core, 1)
+    # More of them by a reload: the one that stands is not touched.
+    set_multiplex_connections(core, 3)
+    before, seen_by_edge = multiplex_of(core, 3), multiplex_of(edge, 3)
+    require(unchanged(before[1]) == unchanged(single[1]), f"the reload changed {single[1]} into {before[1]}")
+    require(sorted(seen_by_edge) == [1, 2, 3], f"E numbers them {sorted(seen_by_edge)}")
+    for node in (core, edge):
+        require(peers_of(node.ask("zones"))[0]["multiplex"] == "active, 3 connections", f"{node.role} does not show three")
+        require(node.counter("sallyport_multiplex_sessions") == 3, f"{node.role} does not count three")
+        tried = [step for step in traversal_test(node)[0] if step["layer"] == "multiplex"]
+        require([step["verdict"] for step in tried] == ["passed"] * 3, f"from {node.role}: {tried}")
+        require("connection 3 active" in tried[2]["detail"], f"from {node.role}: {tried}")
+    federation = "\n[unified_communications]\nfederation = true\n"
+    for node, text in ((core, federation + 'chat_node_aliases = ["chat1.example.com"]\n'), (edge, federation)):
+        node.site_path.write_text(node.site_path.read_text() + text)
+        node.sallyport("apply", "--yes", node.site_path)
+    edge.wait_answer(misses_chat_alias, "an alarm about the alias of C")
+    # The kernel of C resets the second one.
+    port = seen_by_edge[2]["address"].rsplit(":", 1)[1]
+    stage.lab.spaces["core"].run("ss", "-K", "sport", "=", port, "dport", "=", str(plan.MULTIPLEX_PORT))
+    core.wait_answer(lambda zones: peers_of(zones)[0]["multiplex_connections"][1]["connects"] > before[2]["connects"],
+                     "a second connection that is made anew", words=("zones",))
+    after, after_on_edge = multiplex_of(core, 3), multiplex_of(edge, 3)
+    require(misses_chat_alias(edge.ask("status")), "E forgot what C had told it")
+    for number in (1, 3):
+        require(unchanged(after[number]) == unchanged(before[number]), f"{before[number]} became {after[number]}")
+        require(unchanged(after_on_edge[number]) == unchanged(seen_by_edge[number]), f"E: {after_on_edge[number]}")
+    require(after_on_edge[2]["address"] != seen_by_edge[2]["address"], "E shows the old second connection")
+    # Fewer again: the others end at once, since nothing runs on them, and what C told stays.
+    set_multiplex_connections(core, 1)
+    last = multiplex_of(core, 1)
+    require(unchanged(last[1]) == unchanged(single[1]), f"{single[1]} became {last[1]}")
+    multiplex_of(edge, 1)
+    require(edge.counter("sallyport_multiplex_sessions") == 1, "E counts connections that are gone")
+    require(misses_chat_alias(edge.ask("status")), "E forgot what C had told it")
+
+
 def test_e_opened_nothing_towards_c(stage):
     counters = stage.lab.inner_firewall.counters()
     require(counters["edge_tried_inside"] == 0, f"the firewall counted {counters}")

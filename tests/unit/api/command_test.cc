@@ -221,6 +221,12 @@ TEST_F(CommandTest, TopPrintsOnePictureWithoutATerminal) {
   EXPECT_EQ(ask({"top", "--interval", "0"}).code, 2);
 }
 
+TEST_F(CommandTest, EveryConnectionOfTheMultiplexIsShown) {
+  const Finished zones = ask({"zones"});
+  EXPECT_THAT(zones.out, testing::AllOf(HasSubstr("1 of 2 active"), HasSubstr("CONNECTION"), HasSubstr("192.0.2.7:25001"), HasSubstr("0.41"), HasSubstr("connection refused")));
+  EXPECT_THAT(ask({"zones", "--json"}).out, HasSubstr(R"("multiplex_connections":[{"number":1,"state":"active")"));
+}
+
 // What a peer put into its certificate must not reach the operator's terminal as an escape sequence.
 TEST_F(CommandTest, TerminalNeverSeesEscapeSequencesOfAPeer) {
   Finished zones = ask({"zones"});

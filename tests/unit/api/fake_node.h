@@ -41,6 +41,8 @@ class FakeNode final : public NodeView {
   Awaitable<std::vector<ZoneView>> zones() override {
     ZoneView zone{.name = "Traversal zone", .type = "uc_traversal", .role = "server", .port = 7001};
     zone.peers.push_back({.name = "c1.example.com", .state = "failed", .reason = "certificate of \"c1\x1b[31m\" lacks SAN c.example.com"});
+    zone.peers.push_back({.name = "c2.example.com", .state = "active", .multiplex = "1 of 2 active, connection 2 failed: connection refused"});
+    zone.peers.back().multiplex_connections = {{.number = 1, .state = "active", .address = "192.0.2.7:25001", .channels = 31, .round_trip_us = 412}, {.number = 2, .state = "failed", .reason = "connection refused"}};
     co_return std::vector<ZoneView>{zone};
   }
   Awaitable<std::vector<RegistrationView>> registrations(std::size_t limit) override {

@@ -217,6 +217,29 @@ TEST_P(SessionTest, RetiredSessionEndsAtItsDeadline) {
   }(*this));
 }
 
+// Symptom: when E lost more than a thousand clients at once, the connection with C ended, and all other channels with it.
+TEST_P(SessionTest, ThousandsOfChannelsClosedAtOnceAreTheirOwnAffair) {
+  run([](SessionTest& test) -> awaitable<void> {
+    co_await test.join();
+    test.echo_all();
+    ChannelPtr other = co_await test.open("talk");
+    for (int round = 0; round < 2; ++round) {
+      std::vector<ChannelPtr> lost;
+      for (int i = 0; i < 3000; ++i) {
+        ChannelPtr channel = co_await test.open("talk");
+        lost.push_back(channel);
+      }
+      for (const ChannelPtr& channel : lost) channel->close("its client is gone");
+      const bool gone = co_await test.eventually([&] { return test.edge->channels() == 1 && test.core->channels() == 1; });
+      EXPECT_TRUE(gone);
+    }
+    EXPECT_TRUE(other->send("still here"));
+    const auto heard = co_await other->receive();
+    EXPECT_TRUE(heard && *heard == "still here");
+    other->finish();
+  }(*this));
+}
+
 TEST_P(SessionTest, SilentPeerIsFoundOut) {
   settings.keepalive = settings.answer = 40ms;
   run([](SessionTest& test) -> awaitable<void> {

@@ -77,9 +77,11 @@ class MultiplexTest : public tls_test::EngineTest {
   MultiplexClient& start_client(const std::string& names_of_c = "DNS:c1.inside.example.com,DNS:c-cluster.inside.example.com", const std::string& issuer = "ca") {
     const std::string number = std::to_string(clients.size());
     const auto credentials = store(certificates.leaf("core" + number, {.common_name = core_name, .subject_alt_names = names_of_c}, issuer), trusted());
-    auto client = std::make_shared<MultiplexClient>(settings, *engine, *resolver, policy(tls::TlsRole::client, credentials), *wheel);
+    MultiplexClientSettings own = settings;
+    own.number = static_cast<uint32_t>(clients.size() % 8 + 1);
+    auto client = std::make_shared<MultiplexClient>(own, *engine, *resolver, policy(tls::TlsRole::client, credentials), *wheel);
     client->log = [this](const std::string& line) { lines.push_back("C " + line); };
-    client->set_facts({"core" + number, "c" + number + ".inside.example.com", "C", "1.0", {}});
+    client->set_facts({"core" + number, node_name.empty() ? "c" + number + ".inside.example.com" : node_name, "C", "1.0", {}});
     clients.push_back(client);
     boost::asio::co_spawn(context, MultiplexClient::run(client), boost::asio::detached);
     return *client;
@@ -130,7 +132,42 @@ class MultiplexTest : public tls_test::EngineTest {
   std::unique_ptr<MultiplexServer> server;
   std::unique_ptr<tls::Listener> port;
   std::vector<std::shared_ptr<MultiplexClient>> clients;
+  // A C that echoes on all of its connections.
+  void start_connections(size_t count) {
+    node_name = "c1.inside.example.com";
+    for (size_t number = 0; number < count; ++number) {
+      MultiplexClient& client = start_client();
+      asked.push_back(0);
+      client.on_channel = [this, &client, number](const multiplex::ChannelPtr& channel) {
+        ++asked[number];
+        const_cast<multiplex::Session*>(client.session())->accept(channel);
+        boost::asio::co_spawn(context, echo(channel), boost::asio::detached);
+      };
+    }
+    run_until([&] { return active_connections() == count && server->facts().size() == 1; });
+  }
+  size_t active_connections() const {
+    const auto peers = server->peers();
+    return static_cast<size_t>(std::count_if(peers.begin(), peers.end(), [](const MultiplexPeer& peer) { return peer.session != nullptr && !peer.facts.fqdn.empty(); }));
+  }
+  awaitable<multiplex::ChannelPtr> open_channel() {
+    const std::string zone_name = zone.name;
+    const multiplex::Fields none;
+    const auto opened = co_await server->open(zone_name, "xmpp-client", "example.com", none, multiplex::Weight::interactive);
+    EXPECT_TRUE(opened) << (opened ? "" : opened.fault().text());
+    co_return opened ? *opened : nullptr;
+  }
+  PeerFacts facts_of_c(std::vector<std::string> domains, uint64_t revision) const {
+    PeerFacts facts{"core", node_name, "C", "1.0", {}};
+    facts.registration_domains = std::move(domains);
+    facts.run = "run";
+    facts.revision = revision;
+    return facts;
+  }
+
   std::vector<std::string> lines;
+  std::string node_name;
+  std::vector<int> asked;  // of each connection: how many channels it was given
 };
 INSTANTIATE_FOR_BOTH_BACKENDS(MultiplexTest);
 
@@ -237,14 +274,129 @@ TEST_P(MultiplexTest, RetiringCGetsNoNewChannelsAndDialsNoMore) {
   for (int i = 0; i < 3; ++i) EXPECT_EQ(ask(), "hello");
   EXPECT_EQ(asked_first, 0);
   EXPECT_EQ(asked_second, 3);
-  // Its last channel, that of the facts, goes at the deadline; then it stays away.
+  // Nothing is left on it but the facts; then it stays away.
   run_until([&] { return first.status().state == PeerState::idle; });
   EXPECT_EQ(first.status().attempts, 1u);
   EXPECT_EQ(server->counters().authenticated, 2u);
 }
 
+TEST_P(MultiplexTest, SeveralConnectionsShareTheChannels) {
+  start_server();
+  start_connections(3);
+  run([](MultiplexTest& test) -> awaitable<void> {
+    std::vector<multiplex::ChannelPtr> open;
+    for (int i = 0; i < 9; ++i) {
+      multiplex::ChannelPtr channel = co_await test.open_channel();
+      open.push_back(channel);
+    }
+    EXPECT_EQ(test.asked, (std::vector<int>{3, 3, 3}));
+    for (const auto& channel : open) channel->finish();
+  }(*this));
+  const auto peers = server->peers();
+  std::vector<uint32_t> numbers;
+  for (const MultiplexPeer& peer : peers) numbers.push_back(peer.number);
+  std::sort(numbers.begin(), numbers.end());
+  EXPECT_EQ(numbers, (std::vector<uint32_t>{1, 2, 3}));
+  EXPECT_TRUE(std::any_of(lines.begin(), lines.end(), [](const std::string& line) { return line.starts_with("C ") && line.find("connection 3") != std::string::npos; }));
+}
+
+TEST_P(MultiplexTest, LosingOneConnectionLeavesTheStreamsOfTheOthersAndItComesBack) {
+  start_server();
+  start_connections(2);
+  run([](MultiplexTest& test) -> awaitable<void> {
+    multiplex::ChannelPtr one = co_await test.open_channel();
+    multiplex::ChannelPtr two = co_await test.open_channel();
+    EXPECT_EQ(test.asked, (std::vector<int>{1, 1}));
+    // The first opened is on either; what C closes is its first connection.
+    const_cast<multiplex::Session*>(test.clients[0]->session())->close("cut");
+    const bool one_ended = co_await test.eventually([&] { return one->is_open() != two->is_open(); });
+    EXPECT_TRUE(one_ended);
+    multiplex::ChannelPtr living = one->is_open() ? one : two;
+    EXPECT_TRUE(living->send("still here"));
+    const auto heard = co_await living->receive();
+    EXPECT_TRUE(heard && *heard == "still here");
+    EXPECT_EQ(test.server->facts().size(), 1u) << "the other connection still stands for them";
+    multiplex::ChannelPtr next = co_await test.open_channel();
+    EXPECT_EQ(test.asked[0] + test.asked[1], 3) << "found a connection at once";
+    const bool is_back = co_await test.eventually([&] { return test.active_connections() == 2; });
+    EXPECT_TRUE(is_back);
+    EXPECT_EQ(test.clients[1]->status().attempts, 1u) << "and the other was never touched";
+    living->finish();
+    next->finish();
+  }(*this));
+}
+
+TEST_P(MultiplexTest, FactsOfAnyConnectionCountAndTheNewestHold) {
+  start_server();
+  start_connections(2);
+  const auto domains = [&] { return server->facts().empty() ? std::vector<std::string>{} : server->facts()[0].registration_domains; };
+  clients[0]->set_facts(facts_of_c({"new.example.com"}, 7));
+  run_until([&] { return domains() == std::vector<std::string>{"new.example.com"}; });
+  // What was made before and comes later, over the other connection, changes nothing; what is made later does.
+  clients[1]->set_facts(facts_of_c({"old.example.com"}, 6));
+  clients[1]->set_facts(facts_of_c({"newest.example.com"}, 8));
+  run_until([&] { return domains() == std::vector<std::string>{"newest.example.com"}; });
+  clients[0]->set_facts(facts_of_c({"old.example.com"}, 6));
+  run_until([&] {
+    const auto peers = server->peers();
+    return std::any_of(peers.begin(), peers.end(), [](const MultiplexPeer& peer) { return peer.facts.revision == 6; });
+  });
+  EXPECT_EQ(domains(), std::vector<std::string>{"newest.example.com"});
+  clients[1]->stop();
+  run_until([&] { return active_connections() == 1; });
+  EXPECT_EQ(domains(), std::vector<std::string>{"newest.example.com"}) << "nothing is withdrawn while one is left";
+  clients[0]->stop();
+  run_until([&] { return server->facts().empty(); });
+}
+
+TEST_P(MultiplexTest, ConnectionsOfOnePeerAreLimited) {
+  start_server();
+  start_connections(8);
+  MultiplexClient& ninth = start_client();
+  await_state(ninth, PeerState::failed);
+  EXPECT_EQ(ninth.status().reason, "c1.inside.example.com has 8 connections of the stream multiplex already, and no more are taken");
+  EXPECT_GE(server->counters().too_many, 1u);
+  EXPECT_EQ(server->peers().back().status.refused_by, "limit");
+  EXPECT_EQ(active_connections(), 8u);
+  // Another C has places of its own, and one that ends gives its place away.
+  node_name = "c2.inside.example.com";
+  await_state(start_client(), PeerState::active);
+  clients[0]->retire("fewer connections are wanted");
+  await_state(ninth, PeerState::active);
+}
+
+TEST_P(MultiplexTest, RetiredConnectionEndsWithItsLastChannel) {
+  start_server();
+  start_connections(2);
+  run([](MultiplexTest& test) -> awaitable<void> {
+    multiplex::ChannelPtr one = co_await test.open_channel();
+    multiplex::ChannelPtr two = co_await test.open_channel();
+    test.clients[0]->retire("fewer connections are wanted");
+    const bool is_known = co_await test.eventually([&] {
+      const auto peers = test.server->peers();
+      return std::count_if(peers.begin(), peers.end(), [](const MultiplexPeer& peer) { return peer.session != nullptr && peer.session->takes_channels(); }) == 1;
+    });
+    EXPECT_TRUE(is_known);
+    std::vector<multiplex::ChannelPtr> both;
+    both.push_back(one);
+    both.push_back(two);
+    for (const auto& channel : both) {
+      EXPECT_TRUE(channel->send("still here"));
+      const auto heard = co_await channel->receive();
+      EXPECT_TRUE(heard && *heard == "still here");
+    }
+    EXPECT_FALSE(test.clients[0]->has_ended());
+    one->finish();
+    two->finish();
+    const bool has_ended = co_await test.eventually([&] { return test.clients[0]->has_ended(); });
+    EXPECT_TRUE(has_ended) << "long before the deadline of 30 s";
+    EXPECT_FALSE(test.clients[1]->has_ended());
+    EXPECT_EQ(test.server->facts().size(), 1u);
+  }(*this));
+}
+
 TEST(PeerFacts, AreBoundedAndCheckedAndTolerateWhatIsNew) {
-  const PeerFacts facts{"edge", "edge.example.com", "E", "1.0", {"example.com", "\"quoted\".example"}, {"users.example.com"}, {"fed.example.com"}, {"chat1.example.com"}};
+  const PeerFacts facts{"edge", "edge.example.com", "E", "1.0", {"example.com", "\"quoted\".example"}, {"users.example.com"}, {"fed.example.com"}, {"chat1.example.com"}, "00ff", 12};
   std::string line = format_facts(facts);
   ASSERT_TRUE(line.ends_with('\n'));
   line.pop_back();
@@ -253,7 +405,7 @@ TEST(PeerFacts, AreBoundedAndCheckedAndTolerateWhatIsNew) {
   EXPECT_EQ(*parsed, facts);
   EXPECT_TRUE(parse_facts(R"({"node":"x","something_new":[1,2,{"a":3}]})"));
   for (const std::string& bad : {std::string("[]"), std::string("{"), std::string(R"({"node":7})"), std::string(R"({"sip_domains":"example.com"})"),
-                                 R"({"node":")" + std::string(300, 'x') + "\"}", std::string(R"({"sip_domains":[7]})"), std::string(5000, '[')})
+                                 R"({"node":")" + std::string(300, 'x') + "\"}", std::string(R"({"sip_domains":[7]})"), std::string(R"({"revision":"x"})"), std::string(R"({"revision":-1})"), std::string(5000, '[')})
     EXPECT_FALSE(parse_facts(bad)) << bad.substr(0, 40);
   FactsLines lines;
   std::vector<std::string> taken;
