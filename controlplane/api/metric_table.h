@@ -112,6 +112,7 @@ inline constexpr MetricInfo metric_table[] = {
     {"zone_refused_total", "reason", "E: C nodes refused."},
     {"multiplex_authenticated_total", "", "E: C nodes that authenticated on the stream multiplex."},
     {"multiplex_refused_total", "reason", "E: C nodes refused on the stream multiplex."},
+    {"peer_clock_skew_seconds", "", "Largest difference between this node's clock and that of a node it is connected with."},
     {"multiplex_sessions", "", "Connections of the stream multiplex that are active."},
     {"multiplex_channels", "", "Channels open on these connections."},
 };

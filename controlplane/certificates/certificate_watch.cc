@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::int64_t day_s = 86400;
 constexpr std::int64_t tolerated_skew_s = 300;
+constexpr std::int64_t tolerated_peer_skew_s = 30;
 constexpr std::size_t told_at_once = 5, told_one_by_one = 20;
 
 // "a, b and 3 more"
@@ -83,6 +84,10 @@ std::vector<CertificateAlarm> watch_certificates(const WatchInput& input) {
   }
   if (input.newest_installed_s > input.now_s + tolerated_skew_s) {
     alarms.push_back({"clock_skew", "this node's clock stands before the time at which a certificate was installed, " + tls::date_text(input.newest_installed_s) + "; set it: validity is judged by it"});
+  }
+  for (const ClockSkew& each : input.skews) {
+    if (std::abs(each.seconds) <= tolerated_peer_skew_s) continue;
+    alarms.push_back({"clock_skew", "the clock of " + each.node + " is " + std::to_string(std::abs(each.seconds)) + " s " + (each.seconds > 0 ? "ahead of" : "behind") + " this node's; let both take their time from NTP: certificates and codes are judged by it"});
   }
   return alarms;
 }

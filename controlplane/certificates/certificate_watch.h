@@ -39,6 +39,12 @@ struct RefusedByClients {
   std::string text, source;
 };
 
+// How far the clock of a node we are connected with is ahead of ours.
+struct ClockSkew {
+  std::string node;
+  std::int64_t seconds = 0;
+};
+
 struct WatchInput {
   std::vector<ServingCertificate> serving;
   bool is_server_missing = false;   // no platform certificate at all
@@ -48,6 +54,7 @@ struct WatchInput {
   std::vector<UncoveredName> uncovered;             // in domains of ours
   std::vector<RevocationNews> revoked, unknown, unchecked, without_staple;
   std::vector<RefusedByClients> refused;            // within the last hour
+  std::vector<ClockSkew> skews;
   std::int64_t newest_installed_s = 0;
   std::int64_t now_s = 0;
 };

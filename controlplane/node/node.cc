@@ -39,6 +39,7 @@ dns::ResolverOptions resolver_options(const config::DnsSection& dns) {
 RevocationSettings revocation_settings(const config::CertificatesSection& section) { return {.is_on = section.revocation == "on", .requests_per_min = section.revocation_requests_per_min}; }
 
 constexpr auto house_interval = std::chrono::seconds(5);
+constexpr uint64_t facts_interval_ms = 600'000;  // of telling what did not change: clocks drift apart
 constexpr auto drain_look_interval = std::chrono::milliseconds(200);
 constexpr auto quiet_look_interval = std::chrono::milliseconds(20);
 constexpr auto still_look_interval = std::chrono::milliseconds(2);
@@ -533,6 +534,7 @@ void Node::keep_house() {
     calls_.sweep();
     registrations_.expire(wheel_.now_ms());
     forget_retired_multiplex();
+    if (wheel_.now_ms() - facts_told_ms_ >= facts_interval_ms) tell_facts();
     keep_house();
   });
 }

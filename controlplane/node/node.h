@@ -127,6 +127,7 @@ class Node final : private media::MediaListener {
   const std::shared_ptr<tls::CredentialStore>& listener_credentials() const { return credentials_.listeners(); }
   const tls::CredentialStore& call_control_credentials() const { return *credentials_.call_control(); }
   std::vector<certificates::CertificateAlarm> certificate_alarms() const;
+  std::vector<certificates::ClockSkew> clock_skews() const;  // of nodes that are connected
   // What is connected now by the word of that authority: "zone Traversal zone, peer e1.example.com".
   std::vector<std::string> dependants_of(certificates::TrustPurpose purpose, const std::string& fingerprint) const;
   // What decides which names this node's certificates need.
@@ -247,6 +248,7 @@ class Node final : private media::MediaListener {
   onboarding::OnboardingCounters onboarding_counts_;                 // C
   std::unordered_map<uint64_t, std::string> peer_by_hop_;  // traversal hop to the name of its media link
   std::unordered_map<uint64_t, std::string> link_names_;   // the same by link id
+  uint64_t facts_told_ms_ = 0;
   std::string exhausted_, dataplane_text_;
   bool is_starting_ = true;
   boost::asio::steady_timer house_timer_, drain_timer_;

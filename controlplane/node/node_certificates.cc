@@ -94,6 +94,19 @@ void Node::on_client_handshake_failure(const tls::SocketAddress& source, const t
   log_(fmt::format("tls_refused: client {} asked for {} and refused what it was shown: {}; {}", source.text(), failure.sni.empty() ? "no name" : failure.sni, failure.text, failure.remedy));
 }
 
+// One for each node, whatever the number of connections.
+std::vector<certificates::ClockSkew> Node::clock_skews() const {
+  std::vector<certificates::ClockSkew> list;
+  const auto add = [&](const std::string& node, const zones::PeerStatus& status) {
+    const bool is_there = std::any_of(list.begin(), list.end(), [&](const certificates::ClockSkew& each) { return each.node == node; });
+    if (status.state == zones::PeerState::active && !node.empty() && !is_there) list.push_back({node, status.clock_skew_s});
+  };
+  for (const auto& client : multiplex_clients_) add(client->settings().peer, client->status());
+  if (multiplex_server_ != nullptr)
+    for (const zones::MultiplexPeer& peer : multiplex_server_->peers()) add(peer.facts.fqdn, peer.status);
+  return list;
+}
+
 std::vector<certificates::CertificateAlarm> Node::certificate_alarms() const {
   certificates::WatchInput input;
   input.now_s = std::time(nullptr);
@@ -136,6 +149,7 @@ std::vector<certificates::CertificateAlarm> Node::certificate_alarms() const {
     if (status.must_staple && staples_->find(status.fingerprint) == nullptr) add(input.without_staple);
   });
   for (const tls::RefusedName& each : refused_names_.list(input.now_s)) input.refused.push_back({each.name, each.sources, each.text, each.source.ip()});
+  input.skews = clock_skews();
   std::vector<certificates::CertificateAlarm> alarms = certificates::watch_certificates(input);
   if (!credentials_fault_.empty()) alarms.push_back({"certificates_not_applied", "the latest change of certificates or trust is stored and not served, because " + credentials_fault_ + "; mend it, then reload (SIGHUP)", true});
   for (const auto& [slot, status] : acme_keeper_->status())

@@ -168,6 +168,9 @@ void add_multiplex(std::vector<CounterView>& out, const Node& node) {
     if (node.onboarding_listener() != nullptr) add_listeners(out, "onboarding", {node.onboarding_listener()});
   }
   add(out, "multiplex_sessions", sessions);
+  int64_t skew_s = 0;
+  for (const certificates::ClockSkew& each : node.clock_skews()) skew_s = std::max(skew_s, std::abs(each.seconds));
+  add(out, "peer_clock_skew_seconds", static_cast<double>(skew_s));
   add(out, "multiplex_channels", channels);
 }
 

@@ -146,6 +146,7 @@ zones::PeerFacts Node::newest_facts() {
 }
 
 void Node::tell_facts() {
+  facts_told_ms_ = wheel_.now_ms();
   const zones::PeerFacts facts = newest_facts();
   if (multiplex_server_ != nullptr) multiplex_server_->set_facts(facts);
   for (const auto& client : multiplex_clients_) client->set_facts(facts);

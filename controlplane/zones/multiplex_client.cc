@@ -43,7 +43,7 @@ std::string MultiplexClient::name() const { return fmt::format("zone {}: stream 
 
 void MultiplexClient::set_facts(PeerFacts facts) {
   own_facts_ = std::move(facts);
-  if (facts_channel_ != nullptr) facts_channel_->send(format_facts(own_facts_));
+  if (facts_channel_ != nullptr) facts_channel_->send(format_facts(own_facts_, clock()));
 }
 
 boost::asio::awaitable<void> MultiplexClient::run(std::shared_ptr<MultiplexClient> self) {
@@ -133,7 +133,7 @@ void MultiplexClient::on_opening(const multiplex::ChannelPtr& channel) {
     failures_in_row_ = 0;
     enter(PeerState::active);
     if (log) log(fmt::format("{} ({}) is active", name(), status_.address));
-    channel->send(format_facts(own_facts_));
+    channel->send(format_facts(own_facts_, clock()));
     boost::asio::co_spawn(engine_.context(), read_facts(shared_from_this(), channel), boost::asio::detached);
     return;
   }
@@ -161,8 +161,12 @@ boost::asio::awaitable<void> MultiplexClient::read_facts(std::shared_ptr<Multipl
     if (!bytes || bytes->empty()) break;
     const bool fits = lines.feed(*bytes, [&](std::string_view line) {
       auto facts = parse_facts(line);
-      if (facts) self->peer_facts_ = std::move(*facts);
-      else if (self->log) self->log(fmt::format("zone {}: {}: {}", self->settings_.zone, self->settings_.peer, facts.fault().text()));
+      if (facts) {
+        self->peer_facts_ = std::move(*facts);
+        self->status_.clock_skew_s = clock_skew_s(self->peer_facts_, self->clock());
+      } else if (self->log) {
+        self->log(fmt::format("zone {}: {}: {}", self->settings_.zone, self->settings_.peer, facts.fault().text()));
+      }
     });
     if (fits) continue;
     channel->close("a line of facts is too long");

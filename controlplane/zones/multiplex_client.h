@@ -48,6 +48,7 @@ class MultiplexClient final : public std::enable_shared_from_this<MultiplexClien
 
   multiplex::Session::OnChannel on_channel;  // what E opens beside authentication and facts; none: refused
   std::function<void(const std::string& line)> log;
+  std::function<int64_t()> clock = unix_time_s;  // told with the facts
 
   void set_facts(PeerFacts facts);
   const PeerFacts& peer_facts() const { return peer_facts_; }

@@ -199,7 +199,7 @@ boost::asio::awaitable<void> MultiplexServer::exchange_facts(ConnectionPtr conne
   connection->peer.status.state = PeerState::active;
   connection->peer.status.changed_ms = wheel_.now_ms();
   const multiplex::ChannelPtr channel = *opened;
-  channel->send(format_facts(own_facts_));
+  channel->send(format_facts(own_facts_, clock()));
   FactsLines lines;
   for (;;) {
     const Outcome<std::string_view> bytes = co_await channel->receive();
@@ -222,6 +222,7 @@ void MultiplexServer::take_facts(Connection& connection, std::string_view line) 
   const bool is_first = connection.peer.facts.fqdn.empty();
   connection.peer.facts = std::move(*facts);
   connection.peer.status.peer = connection.peer.facts.fqdn;
+  connection.peer.status.clock_skew_s = clock_skew_s(connection.peer.facts, clock());
   const auto [known, is_new] = told_.try_emplace({connection.peer.zone, connection.peer.facts.fqdn}, connection.peer.facts);
   if (!is_new && is_newer(connection.peer.facts, known->second)) known->second = connection.peer.facts;
   forget_facts();
@@ -263,7 +264,7 @@ boost::asio::awaitable<Outcome<multiplex::ChannelPtr>> MultiplexServer::open(std
 void MultiplexServer::set_facts(PeerFacts facts) {
   own_facts_ = std::move(facts);
   for (const auto& [id, connection] : connections_)
-    if (connection->facts != nullptr) connection->facts->send(format_facts(own_facts_));
+    if (connection->facts != nullptr) connection->facts->send(format_facts(own_facts_, clock()));
 }
 
 void MultiplexServer::close_zone(const std::string& zone, std::string_view reason) {

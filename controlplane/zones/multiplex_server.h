@@ -61,6 +61,7 @@ class MultiplexServer {
   void close_all(std::string_view reason);
 
   std::function<void(const std::string& line)> log;
+  std::function<int64_t()> clock = unix_time_s;  // told with the facts
   std::function<void()> on_facts;  // a C told its facts; they are in peers()
 
   // Active ones, and those on their way; then the last few that did not get in, newest last.

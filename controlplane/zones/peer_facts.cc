@@ -4,6 +4,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
+#include <chrono>
 
 #include "controlplane/zones/json_line.h"
 
@@ -14,6 +15,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr size_t list_limit = 1000;
+constexpr int64_t last_second = 253402300799;  // of the year 9999
 
 Fault invalid(std::string cause) { return Fault{FaultCode::invalid, "facts of the peer", std::move(cause), ""}; }
 
@@ -36,9 +38,16 @@ std::string format_facts(const PeerFacts& facts) {
                             {"registration_domains", json::array(facts.registration_domains.begin(), facts.registration_domains.end())},
                             {"federation_domains", json::array(facts.federation_domains.begin(), facts.federation_domains.end())},
                             {"chat_node_aliases", json::array(facts.chat_node_aliases.begin(), facts.chat_node_aliases.end())},
-                            {"onboarding_authority", facts.onboarding_authority}, {"run", facts.run}, {"revision", facts.revision}};
+                            {"onboarding_authority", facts.onboarding_authority}, {"run", facts.run}, {"revision", facts.revision}, {"clock", facts.clock_s}};
   return json::serialize(object) + "\n";
 }
+
+std::string format_facts(PeerFacts facts, int64_t clock_s) {
+  facts.clock_s = clock_s;
+  return format_facts(facts);
+}
+
+int64_t unix_time_s() { return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
 Outcome<PeerFacts> parse_facts(std::string_view line) {
   boost::system::error_code error;
@@ -56,6 +65,10 @@ Outcome<PeerFacts> parse_facts(std::string_view line) {
   if (const json::value* revision = object.if_contains("revision")) {
     facts.revision = revision->to_number<uint64_t>(error);
     if (error) return invalid("revision is no number");
+  }
+  if (const json::value* clock = object.if_contains("clock")) {
+    if (!clock->is_int64() || clock->get_int64() < 0 || clock->get_int64() > last_second) return invalid("clock is no time");
+    facts.clock_s = clock->get_int64();
   }
   return facts;
 }

@@ -33,11 +33,16 @@ struct PeerFacts {
   // Which of two told over several connections is the newer: the number rises within one run of the node's program.
   std::string run;
   uint64_t revision = 0;
+  int64_t clock_s = 0;  // of the teller when it told, Unix time; 0: it did not say
   bool operator==(const PeerFacts&) const = default;
 };
 
 std::string format_facts(const PeerFacts& facts);  // with the line's end
+std::string format_facts(PeerFacts facts, int64_t clock_s);
 Outcome<PeerFacts> parse_facts(std::string_view line);
+// How far the teller's clock is ahead, in seconds, at the moment its facts arrive.
+inline int64_t clock_skew_s(const PeerFacts& told, int64_t now_s) { return told.clock_s == 0 ? 0 : told.clock_s - now_s; }
+int64_t unix_time_s();
 // False: `told` was made before `known`, and came later over another connection.
 bool is_newer(const PeerFacts& told, const PeerFacts& known);
 

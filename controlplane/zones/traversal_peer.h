@@ -22,6 +22,7 @@ struct PeerStatus {
   std::string reason;          // why it failed: names issuer, serial, missing SAN, port or credential
   std::string refused_by;      // on E, of a failure: "tls", "san" or "digest"
   bool has_certificate = false;  // on E: it presented one, so it is not any scanner
+  int64_t clock_skew_s = 0;    // of the stream multiplex: how far the peer's clock is ahead of ours
   std::string warning;         // works, but should not stay so (A30)
   uint64_t changed_ms = 0;     // CLOCK_MONOTONIC
   uint64_t attempts = 0;

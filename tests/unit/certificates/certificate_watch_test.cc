@@ -46,6 +46,19 @@ TEST(CertificateWatch, ACertificateOfTomorrowAndAClockOfYesterdayAreTold) {
   EXPECT_EQ(watch_certificates(input).at(0).kind, "clock_skew");
 }
 
+TEST(CertificateWatch, AClockThatIsNotTheOtherNodesIsTold) {
+  WatchInput input;
+  input.now_s = now_s;
+  input.skews = {{"c1.inside.example.com", 30}, {"c2.inside.example.com", -30}};
+  EXPECT_TRUE(watch_certificates(input).empty());
+  input.skews = {{"c1.inside.example.com", 31}, {"c2.inside.example.com", -4000}};
+  const auto alarms = watch_certificates(input);
+  ASSERT_EQ(alarms.size(), 2u);
+  EXPECT_EQ(alarms[0].kind, "clock_skew");
+  EXPECT_THAT(alarms[0].text, HasSubstr("c1.inside.example.com is 31 s ahead of"));
+  EXPECT_THAT(alarms[1].text, HasSubstr("c2.inside.example.com is 4000 s behind"));
+}
+
 TEST(CertificateWatch, C08_WhatSeveralAddressesRefuseIsTold) {
   WatchInput input;
   input.now_s = now_s;

@@ -395,8 +395,22 @@ TEST_P(MultiplexTest, RetiredConnectionEndsWithItsLastChannel) {
   }(*this));
 }
 
+TEST_P(MultiplexTest, EachNodeKnowsHowFarTheOthersClockIsAhead) {
+  start_server();
+  MultiplexClient& client = start_client();
+  server->clock = [] { return int64_t{2'000'000'000}; };
+  client.clock = [] { return int64_t{2'000'000'095}; };
+  run_until([&] { return client.status().clock_skew_s != 0 && server->peers().size() == 1 && server->peers()[0].status.clock_skew_s != 0; });
+  EXPECT_EQ(client.status().clock_skew_s, -95);
+  EXPECT_EQ(server->peers().at(0).status.clock_skew_s, 95);
+  // Told again, measured again.
+  client.clock = [] { return int64_t{2'000'000'001}; };
+  client.set_facts(client.peer_facts());
+  run_until([&] { return server->peers().at(0).status.clock_skew_s == 1; });
+}
+
 TEST(PeerFacts, AreBoundedAndCheckedAndTolerateWhatIsNew) {
-  const PeerFacts facts{"edge", "edge.example.com", "E", "1.0", {"example.com", "\"quoted\".example"}, {"users.example.com"}, {"fed.example.com"}, {"chat1.example.com"}, "00ff", 12};
+  const PeerFacts facts{"edge", "edge.example.com", "E", "1.0", {"example.com", "\"quoted\".example"}, {"users.example.com"}, {"fed.example.com"}, {"chat1.example.com"}, "-----BEGIN CERTIFICATE-----", "00ff", 12, 1'795'000'000};
   std::string line = format_facts(facts);
   ASSERT_TRUE(line.ends_with('\n'));
   line.pop_back();
@@ -405,7 +419,7 @@ TEST(PeerFacts, AreBoundedAndCheckedAndTolerateWhatIsNew) {
   EXPECT_EQ(*parsed, facts);
   EXPECT_TRUE(parse_facts(R"({"node":"x","something_new":[1,2,{"a":3}]})"));
   for (const std::string& bad : {std::string("[]"), std::string("{"), std::string(R"({"node":7})"), std::string(R"({"sip_domains":"example.com"})"),
-                                 R"({"node":")" + std::string(300, 'x') + "\"}", std::string(R"({"sip_domains":[7]})"), std::string(R"({"revision":"x"})"), std::string(R"({"revision":-1})"), std::string(5000, '[')})
+                                 R"({"node":")" + std::string(300, 'x') + "\"}", std::string(R"({"sip_domains":[7]})"), std::string(R"({"revision":"x"})"), std::string(R"({"revision":-1})"), std::string(R"({"clock":"now"})"), std::string(R"({"clock":-1})"), std::string(R"({"clock":9223372036854775807})"), std::string(5000, '[')})
     EXPECT_FALSE(parse_facts(bad)) << bad.substr(0, 40);
   FactsLines lines;
   std::vector<std::string> taken;
