@@ -88,6 +88,14 @@ size_t Channel::copy_unsent(uint8_t* buffer, size_t room) {
   return count;
 }
 
+void Channel::accept(const Fields& fields) {
+  if (session_ != nullptr) session_->accept(shared_from_this(), fields);
+}
+
+void Channel::refuse(int status, std::string_view reason) {
+  if (session_ != nullptr) session_->refuse(shared_from_this(), status, reason);
+}
+
 void Channel::finish() {
   if (session_ == nullptr || std::exchange(is_finished_, true)) return;
   session_->resume_sending(*this);

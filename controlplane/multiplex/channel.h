@@ -41,6 +41,10 @@ class Channel : public std::enable_shared_from_this<Channel> {
   // Of the opening (on the accepting side) or of the answer (on the opening side).
   const Fields& fields() const { return fields_; }
 
+  // Accepting side: the channel is open from now on, or never was. Once; later calls do nothing. status: 400 to 599.
+  void accept(const Fields& fields = {});
+  void refuse(int status, std::string_view reason);
+
   // The next bytes, valid until the next receive(); empty: the other side has finished. One receive() at a time.
   boost::asio::awaitable<Outcome<std::string_view>> receive();
   // Queues a copy and waits while more than queue_limit_bytes wait to be sent.

@@ -73,11 +73,18 @@ tls::CredentialSource call_control_source(const config::TlsSection& files, const
   return source;
 }
 
+// The node file names no authorities for presence: they come from the store alone.
+tls::CredentialSource presence_source(const config::TlsSection& files, const CertificateSet& set) {
+  tls::CredentialSource source = own_source(files, set);
+  trust(source, "", set, TrustPurpose::presence);
+  return source;
+}
+
 }  // namespace
 
 Outcome<NodeCredentials> NodeCredentials::load(const config::TlsSection& files, const CertificateSet& set, const PairSet& pairs) {
   NodeCredentials made;
-  for (auto* store : {&made.listeners_, &made.zone_, &made.call_control_}) {
+  for (auto* store : {&made.listeners_, &made.zone_, &made.call_control_, &made.presence_}) {
     auto empty = tls::CredentialStore::load({});
     if (!empty) return empty.fault();
     *store = std::move(*empty);
@@ -91,7 +98,8 @@ Outcome<> NodeCredentials::reload(const config::TlsSection& files, const Certifi
   sources.push_back(listener_source(files, set, pairs));
   sources.push_back(zone_source(files, set));
   sources.push_back(call_control_source(files, set));
-  std::vector<std::shared_ptr<tls::CredentialStore>> stores = {listeners_, zone_, call_control_};
+  sources.push_back(presence_source(files, set));
+  std::vector<std::shared_ptr<tls::CredentialStore>> stores = {listeners_, zone_, call_control_, presence_};
   std::map<std::string, std::shared_ptr<tls::CredentialStore>> paired;
   for (const PairIdentity& identity : pairs.identities) {
     if (identity.peer.empty()) continue;

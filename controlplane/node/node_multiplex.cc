@@ -80,6 +80,7 @@ void Node::join_multiplex(const store::Zone& zone, const std::string& peer, cons
   settings.session = session_settings(config_);
   auto client = std::make_shared<zones::MultiplexClient>(settings, *engine_, *resolver_, zone_policies(peer).multiplex, wheel_);
   client->log = log_;
+  client->on_channel = [this](const multiplex::ChannelPtr& channel) { on_multiplex_channel(channel); };
   client->set_facts(own_facts());
   multiplex_clients_.push_back(client);
   boost::asio::co_spawn(io_, zones::MultiplexClient::run(client), boost::asio::detached);
@@ -95,7 +96,7 @@ void Node::leave_multiplex(const std::string& zone) {
 }
 
 zones::PeerFacts Node::own_facts() const {
-  zones::PeerFacts facts{config_.node.name, config_.node.fqdn, config_.is_e() ? "E" : "C", version_, {}, {}, {}, {}};
+  zones::PeerFacts facts{config_.node.name, config_.node.fqdn, config_.is_e() ? "E" : "C", version_, {}, {}, {}, {}, {}};
   std::set<std::string> domains(config_.sip.domains.begin(), config_.sip.domains.end());
   const auto site = store_->snapshot();
   for (const store::Zone& zone : site->zones) domains.insert(zone.sip_domains.begin(), zone.sip_domains.end());
@@ -104,6 +105,7 @@ zones::PeerFacts Node::own_facts() const {
   facts.registration_domains = site->unified.registration_domains;
   facts.federation_domains = site->unified.federation_domains;
   facts.chat_node_aliases = site->unified.chat_node_aliases;
+  if (presence_access_ != nullptr) facts.xmpp_domains = presence_access_->domains();
   return facts;
 }
 

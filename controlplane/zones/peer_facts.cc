@@ -41,7 +41,8 @@ std::string format_facts(const PeerFacts& facts) {
                             {"sip_domains", json::array(facts.sip_domains.begin(), facts.sip_domains.end())},
                             {"registration_domains", json::array(facts.registration_domains.begin(), facts.registration_domains.end())},
                             {"federation_domains", json::array(facts.federation_domains.begin(), facts.federation_domains.end())},
-                            {"chat_node_aliases", json::array(facts.chat_node_aliases.begin(), facts.chat_node_aliases.end())}};
+                            {"chat_node_aliases", json::array(facts.chat_node_aliases.begin(), facts.chat_node_aliases.end())},
+                            {"xmpp_domains", json::array(facts.xmpp_domains.begin(), facts.xmpp_domains.end())}};
   return json::serialize(object) + "\n";
 }
 
@@ -55,7 +56,7 @@ Outcome<PeerFacts> parse_facts(std::string_view line) {
   PeerFacts facts;
   for (const auto& [name, word] : {std::pair{"node", &facts.node}, {"fqdn", &facts.fqdn}, {"role", &facts.role}, {"version", &facts.version}})
     if (!take_word(object, name, *word)) return invalid(std::string(name) + " is no short text");
-  for (const auto& [name, list] : {std::pair{"sip_domains", &facts.sip_domains}, {"registration_domains", &facts.registration_domains}, {"federation_domains", &facts.federation_domains}, {"chat_node_aliases", &facts.chat_node_aliases}})
+  for (const auto& [name, list] : {std::pair{"sip_domains", &facts.sip_domains}, {"registration_domains", &facts.registration_domains}, {"federation_domains", &facts.federation_domains}, {"chat_node_aliases", &facts.chat_node_aliases}, {"xmpp_domains", &facts.xmpp_domains}})
     if (!take_list(object, name, *list)) return invalid(std::string(name) + " is no list of at most 1,000 names");
   return facts;
 }

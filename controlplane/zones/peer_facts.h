@@ -25,6 +25,7 @@ struct PeerFacts {
   std::vector<std::string> sip_domains;
   // C: names that E's certificates need (B14, B28, B35).
   std::vector<std::string> registration_domains, federation_domains, chat_node_aliases;
+  std::vector<std::string> xmpp_domains;  // C: those of its presence servers, lower case
   bool operator==(const PeerFacts&) const = default;
 };
 

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// What this edge itself says in an XMPP stream: features before TLS, proceed, and the errors of RFC 6120 4.9. Pure functions; any thread.
+
+#include <string>
+#include <string_view>
+
+#include "controlplane/xmpp/stanza_scanner.h"
+
+namespace sallyport::xmpp {
+
+inline constexpr std::string_view client_purpose = "xmpp-client";  // of the multiplex's channels
+inline constexpr std::string_view starttls_request = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+inline constexpr std::string_view starttls_proceed = "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+inline constexpr std::string_view starttls_features = "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls></stream:features>";
+
+// condition: of RFC 6120 4.9.3, "host-unknown". With the stream's end.
+std::string stream_error(std::string_view condition, std::string_view text);
+const char* condition_of(ScanFault fault);
+
+// A start tag, as StanzaScanner captures it, is that of SASL's success. `restarts`: the stream begins anew behind it (RFC 6120; XEP-0388
+// goes on).
+bool is_success(std::string_view tag, bool& restarts);
+
+std::string random_stream_id();
+// Lower case, without a final dot; empty: no host name (RFC 7622 leaves the rest to the server inside).
+std::string domain_of(std::string_view address);
+
+}  // namespace sallyport::xmpp
