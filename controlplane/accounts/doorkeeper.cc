@@ -107,7 +107,10 @@ asio::awaitable<Outcome<>> Doorkeeper::change_password(std::string session, std:
   if (wait.count() > 0) co_return Fault{FaultCode::exhausted, "password", "was tried too often", "try again in " + std::to_string(wait.count()) + " s"};
   PasswordHash stored = account->password;
   const auto fits = co_await passwords_.check(old_password, std::move(stored));
-  if (!fits) co_return fits.fault();
+  if (!fits) {
+    throttle_.take_back(name, source_key, clock_());
+    co_return fits.fault();
+  }
   if (!*fits) co_return Fault{FaultCode::refused, "password", "the old one is another", "type it again"};
   throttle_.succeeded(name, source_key, clock_());
   const auto made = co_await passwords_.hash(password);

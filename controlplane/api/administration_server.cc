@@ -254,7 +254,7 @@ class Server final : public std::enable_shared_from_this<Server> {
       if (auto refused = judge_session(head, request)) return refused;
     }
     const std::uint64_t most = logs_in ? max_login_bytes : options_.max_body_bytes;
-    if (head.body_bytes > most) return answer_with(413, {FaultCode::invalid, "request", "its body is too long", "send at most " + std::to_string(most) + " bytes"});
+    if (head.body_bytes > most) return answer_with(413, {FaultCode::invalid, "request", "its body is too long", "send at most " + std::to_string(most) + " bytes" + (logs_in ? "" : ", or raise api.max_body_bytes of the node file")});
     return std::nullopt;
   }
 

@@ -21,7 +21,7 @@ struct AdministrationOptions {
   bool freebind = false;
   std::uint32_t connections = 64, connections_per_source = 16;
   double handshakes_per_source_per_s = 10;
-  std::uint32_t max_header_bytes = 16384, max_body_bytes = 1 << 20;
+  std::uint32_t max_header_bytes = 16384, max_body_bytes = 8 << 20;
   std::uint32_t idle_timeout_s = 30;     // between requests, and for a peer that does not read
   std::uint32_t request_timeout_s = 10;  // from the first byte of a request to the last of its head, and again for its body
   AnswerPatience patience;

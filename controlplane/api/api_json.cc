@@ -74,7 +74,7 @@ json::value json_of(const config::Finding& finding) {
 }
 
 json::value json_of(const store::PlanLine& line) {
-  return json::object{{"action", store::name_of(line.action)}, {"kind", line.kind}, {"name", line.name}, {"details", text_list(line.details)}, {"text", line.text()}};
+  return json::object{{"action", store::name_of(line.action)}, {"kind", line.kind}, {"name", line.name}, {"details", text_list(line.details)}, {"effect", line.effect}, {"text", line.text()}};
 }
 
 }  // namespace

@@ -151,7 +151,8 @@ Answer post_apply(const ApiRequest& request, ApiParts parts) {
   std::string file = parameter(request, "file");
   if (file.empty()) file = "site document";
   bool dry_run = is_set(request, "dry_run");
-  auto plan = dry_run ? parts.store.plan(request.body, file) : parts.store.apply(request.body, file, request.actor + " by apply");
+  const auto origin = request.is_local ? store::DocumentOrigin::node : store::DocumentOrigin::network;
+  auto plan = dry_run ? parts.store.plan(request.body, file, origin) : parts.store.apply(request.body, file, request.actor + " by apply", origin);
   if (!plan) co_return answer_fault(plan.fault());
   if (plan->is_refused()) {
     parts.log.warn("site_refused", request.actor + ": " + plan->refusals.front().text());
@@ -159,7 +160,7 @@ Answer post_apply(const ApiRequest& request, ApiParts parts) {
     co_return answer_json(to_json(*plan), conflict ? 409 : 422);
   }
   if (!dry_run) {
-    for (const store::PlanLine& line : plan->lines) parts.log.info("site_changed", request.actor + ": " + line.text());
+    for (const std::string& line : store::told_lines(plan->lines)) parts.log.info("site_changed", request.actor + ": " + line);
   }
   co_return answer_json(to_json(*plan));
 }

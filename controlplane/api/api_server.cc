@@ -240,7 +240,10 @@ class Server final : public std::enable_shared_from_this<Server> {
     requests_.of("broken").add();
     ApiAnswer answer = answer_fault({FaultCode::invalid, "request", error.message(), "send HTTP/1.1 within the limits"});
     if (error == http::error::header_limit || error == http::error::buffer_overflow) answer.status = 431;
-    if (error == http::error::body_limit) answer.status = 413;
+    if (error == http::error::body_limit) {
+      answer = answer_fault({FaultCode::invalid, "request", "its body is too long", "send at most " + std::to_string(options_.max_body_bytes) + " bytes, or raise api.max_body_bytes of the node file"});
+      answer.status = 413;
+    }
     co_await send(connection, answer, 11, false);
   }
 

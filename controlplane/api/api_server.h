@@ -27,7 +27,7 @@ struct ApiServerOptions {
   std::string metrics_listen;  // "127.0.0.1:9464", "[::1]:9464"; empty: none
   std::uint32_t max_connections = 32;
   std::uint32_t max_header_bytes = 8192;
-  std::uint32_t max_body_bytes = 1 << 20;
+  std::uint32_t max_body_bytes = 8 << 20;
   std::uint32_t idle_timeout_s = 30;
   std::uint32_t answer_timeout_s = 10;  // what NodeView may take
   std::uint32_t test_timeout_s = 60;    // likewise, for what dials another node

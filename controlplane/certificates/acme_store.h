@@ -31,7 +31,7 @@ struct AcmeAuthority {
 
 struct AcmeConfig {
   std::vector<AcmeAuthority> authorities;  // asked in this order until one issues
-  std::vector<Slot> slots;                 // that are kept by ACME
+  std::vector<Slot> slots;                 // that are kept by ACME, in their order (comes_before)
   std::string challenge = "http-01";       // or tls-alpn-01, dns-01
   KeyKind key = KeyKind::ecdsa_p256;
   std::string dns_server;                  // dns-01 by RFC 2136: "192.0.2.53:53"
@@ -66,6 +66,8 @@ class AcmeStore {
 
   // Domains came or went in the vault. True: other slots are kept now.
   virtual Outcome<bool> refresh() = 0;
+  // A site document changed any of it; tells the listener.
+  virtual Outcome<> reload() = 0;
 
   virtual Outcome<store::Secret> hmac_key(const std::string& authority) = 0;
   virtual Outcome<store::Secret> dns_key() = 0;  // base64

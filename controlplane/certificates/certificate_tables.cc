@@ -201,11 +201,16 @@ void delete_request(SqliteDatabase& database, const Slot& slot) { database.prepa
 
 void write_domain(SqliteDatabase& database, const std::string& name) { database.prepare("INSERT INTO certificate_domain (name) VALUES (?)").bind(1, name).run(); }
 
-void delete_domain(SqliteDatabase& database, const std::string& name) {
-  const Slot slot = Slot::of_domain(name);
-  database.prepare("DELETE FROM certificate WHERE slot = ?").bind(1, slot.text()).run();
-  delete_request(database, slot);
-  database.prepare("DELETE FROM certificate_domain WHERE name = ?").bind(1, name).run();
+void delete_domains(SqliteDatabase& database, const std::vector<std::string>& names) {
+  if (names.empty()) return;
+  SqliteStatement certificates = database.prepare("DELETE FROM certificate WHERE slot = ?"), requests = database.prepare("DELETE FROM certificate_request WHERE slot = ?");
+  SqliteStatement domains = database.prepare("DELETE FROM certificate_domain WHERE name = ?");
+  for (const std::string& name : names) {
+    const std::string slot = Slot::of_domain(name).text();
+    certificates.bind(1, slot).run();
+    requests.bind(1, slot).run();
+    domains.bind(1, name).run();
+  }
   database.execute("DELETE FROM intermediate WHERE fingerprint NOT IN (SELECT fingerprint FROM certificate_chain)");
 }
 

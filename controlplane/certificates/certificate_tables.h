@@ -47,7 +47,7 @@ void delete_certificate(store::SqliteDatabase& database, std::int64_t id);
 void write_request(store::SqliteDatabase& database, const store::NodeKey& node_key, const StoredRequest& request, EVP_PKEY* key);
 void delete_request(store::SqliteDatabase& database, const Slot& slot);
 void write_domain(store::SqliteDatabase& database, const std::string& name);
-void delete_domain(store::SqliteDatabase& database, const std::string& name);
+void delete_domains(store::SqliteDatabase& database, const std::vector<std::string>& names);  // with certificates and requests
 void write_trust(store::SqliteDatabase& database, TrustPurpose purpose, X509* certificate, const std::string& fingerprint, std::int64_t now_s);
 void delete_trust(store::SqliteDatabase& database, TrustPurpose purpose, const std::string& fingerprint);
 void write_setting(store::SqliteDatabase& database, const std::string& name, const std::string& value);

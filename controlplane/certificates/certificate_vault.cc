@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/certificates/certificate_vault.h"
 
-#include <openssl/err.h>
 #include <openssl/x509.h>
-#include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <ctime>
 #include <mutex>
 
+#include "controlplane/certificates/certificate_rules.h"
 #include "controlplane/certificates/certificate_tables.h"
 #include "controlplane/store/published.h"
 #include "controlplane/store/site_tables.h"
@@ -44,12 +43,6 @@ Outcome<std::shared_ptr<const tls::Credential>> load_credential(OpenVault& vault
     const CertificatePtr leaf = material->chain.front();
     return tls::make_credential(label_of(material->slot), leaf, material->key, {material->chain.begin() + 1, material->chain.end()});
   });
-}
-
-bool is_self_signed(X509* certificate) {
-  const bool is = X509_self_signed(certificate, 0) == 1;
-  ERR_clear_error();
-  return is;
 }
 
 class SqliteCertificateVault final : public CertificateVault {
@@ -170,7 +163,7 @@ class SqliteCertificateVault final : public CertificateVault {
     return change([&]() -> Outcome<> {
       SqliteTransaction transaction(vault_->database);
       if (!read().has_domain(*domain)) return no_such_domain(*domain);
-      delete_domain(vault_->database, *domain);
+      delete_domains(vault_->database, {*domain});
       commit(transaction, {"delete domain " + *domain + " with its certificates"}, actor);
       return Done{};
     });
@@ -191,7 +184,7 @@ class SqliteCertificateVault final : public CertificateVault {
           done.present.push_back(std::move(said));
           continue;
         }
-        if (const Outcome<> fine = judge_authority(set, purpose, certificate, said, file + ": certificate " + std::to_string(number + 1)); !fine) return fine.fault();
+        if (const Outcome<> fine = judge_trusted(set, purpose, certificate, said, file + ": certificate " + std::to_string(number + 1)); !fine) return fine.fault();
         write_trust(vault_->database, purpose, certificate, said.fingerprint_sha256, std::time(nullptr));
         lines.push_back(std::string("trust ") + name_of(purpose) + ": add \"" + said.subject + "\" (serial " + said.serial + ")");
         set.trust.push_back({purpose, (*certificates)[number], said, authority_key_digest(certificate), 0});
@@ -218,16 +211,12 @@ class SqliteCertificateVault final : public CertificateVault {
   }
 
   Outcome<> set(std::string_view name, std::string_view value, const std::string& actor) override {
-    const std::string subject = "certificate setting " + std::string(name.substr(0, 64));
-    const std::pair<std::string_view, std::pair<std::string_view, std::string_view>> known[] = {{"mode", {"two", "single"}}, {"duplicate_self_signed_cn", {"refuse", "allow"}}, {"weak_keys", {"refuse", "allow"}}};
-    const auto* found = std::find_if(std::begin(known), std::end(known), [&](const auto& each) { return each.first == name; });
-    if (found == std::end(known)) return Fault{FaultCode::missing, subject, "is none", "give mode, duplicate_self_signed_cn or weak_keys"};
-    if (value != found->second.first && value != found->second.second) return Fault{FaultCode::invalid, subject, "cannot be \"" + std::string(value.substr(0, 64)) + "\"", "give " + std::string(found->second.first) + " or " + std::string(found->second.second)};
+    if (const Outcome<> fine = judge_certificate_setting(name, value); !fine) return fine;
     return change([&]() -> Outcome<> {
       SqliteTransaction transaction(vault_->database);
       const CertificateSet before = read();
       if (name == "mode" && value == "single") {
-        if (const Outcome<> fine = may_be_single(before); !fine) return fine;
+        if (const Outcome<> fine = judge_single_store(before, uses_unified_communications_ && uses_unified_communications_()); !fine) return fine;
       }
       write_setting(vault_->database, std::string(name), std::string(value));
       commit(transaction, {"certificate setting " + std::string(name) + ": " + std::string(value)}, actor);
@@ -270,31 +259,6 @@ class SqliteCertificateVault final : public CertificateVault {
     }
     if (found == nullptr) return Fault{FaultCode::missing, subject, "is not trusted for that", "see sallyport trust list; what stands in a file of the node file is removed there"};
     return *found;
-  }
-
-  static Outcome<> judge_authority(const CertificateSet& set, TrustPurpose purpose, X509* certificate, const tls::PeerCertificate& said, const std::string& subject) {
-    const bool self_signed = is_self_signed(certificate);
-    if (X509_check_ca(certificate) == 0 && !self_signed) {
-      return Fault{FaultCode::invalid, subject, "\"" + said.subject + "\" is no authority: it was issued by \"" + said.issuer + "\" and may not issue others", "give the certificate of its authority"};
-    }
-    if (said.not_after_s < std::time(nullptr)) return Fault{FaultCode::invalid, subject, "\"" + said.subject + "\" (serial " + said.serial + ") has expired", "give the authority's present certificate"};
-    if (!self_signed || set.allow_duplicate_self_signed) return Done{};
-    // B03: of two self-signed certificates with one CN other systems find only one.
-    for (const TrustedAuthority& other : set.trust) {
-      if (other.purpose != purpose || said.common_name.empty() || other.description.common_name != said.common_name || !is_self_signed(other.certificate.get())) continue;
-      return Fault{FaultCode::conflict, subject, "self-signed certificate " + said.serial + " has the CN \"" + said.common_name + "\" of " + other.description.serial + " (fingerprint " + other.description.fingerprint_sha256.substr(0, 16) + "), which is trusted already",
-                   "give them different CNs, have them signed by an authority, or allow it: sallyport cert set duplicate_self_signed_cn allow"};
-    }
-    return Done{};
-  }
-
-  Outcome<> may_be_single(const CertificateSet& set) const {
-    if (!uses_unified_communications_ || !uses_unified_communications_()) return Done{};
-    for (const StoredCertificate& stored : set.certificates) {
-      if (stored.slot.kind != SlotKind::server || stored.allows_client_auth) continue;
-      return Fault{FaultCode::refused, "certificate setting mode", "server certificate " + stored.serial + " lacks clientAuth, which single-store mode needs while a unified communications zone exists (A05)", "install one that has it first"};
-    }
-    return Done{};
   }
 
   Outcome<UploadContext> upload_context(const CertificateSet& set, const Slot& slot) {

@@ -38,4 +38,9 @@ Outcome<Slot> Slot::parse(std::string_view text) {
 
 std::string Slot::text() const { return kind == SlotKind::server ? "server" : kind == SlotKind::client ? "client" : std::string(domain_prefix) + domain; }
 
+bool comes_before(const Slot& one, const Slot& other) {
+  const auto rank = [](SlotKind kind) { return kind == SlotKind::client ? 0 : kind == SlotKind::domain ? 1 : 2; };
+  return one.kind == other.kind ? one.domain < other.domain : rank(one.kind) < rank(other.kind);
+}
+
 }  // namespace sallyport::certificates

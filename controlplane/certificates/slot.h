@@ -24,6 +24,9 @@ struct Slot {
   bool operator==(const Slot&) const = default;
 };
 
+// The order of their texts.
+bool comes_before(const Slot& one, const Slot& other);
+
 // A domain as an operator writes it, as A-labels in lower case, held against the rule for names (C15, B19).
 Outcome<std::string> domain_name(std::string_view text);
 

@@ -8,6 +8,7 @@
 #include "controlplane/cli/api_client.h"
 #include "controlplane/cli/dialogue.h"
 #include "controlplane/cli/show.h"
+#include "controlplane/cli/site_files.h"
 #include "controlplane/config/config_key.h"
 #include "controlplane/config/node_file.h"
 
@@ -113,6 +114,7 @@ int run_discovery_test(const Options& options) { return run_tests("/v1/discovery
 int run_apply(const Options& options) {
   std::string document;
   if (!read_file(options.argument, document)) return complain_unreadable(options.argument);
+  if (const auto attached = attach_files(document, options.argument); !attached) return complain(attached.fault().text(), exit_error);
   PlanReply planned = ask_for_plan(options, document, true);
   if (planned.code != exit_done) return planned.code;
   if (planned.is_refused || options.dry_run || !has_lines(planned.plan)) {

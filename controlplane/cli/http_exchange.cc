@@ -47,7 +47,8 @@ Outcome<ApiReply> read_head(Transport& connection) {
 // Next chunk of a chunked body; empty at its end.
 Outcome<std::string> read_chunk(Transport& connection) {
   for (;;) {
-    std::size_t line_end = connection.buffer.find("\r\n");
+    const std::size_t line_end = connection.buffer.find("\r\n");
+    if (line_end == std::string::npos && connection.buffer.size() > max_head_bytes) return connection.fault("the stream is damaged", "try again");
     if (line_end != std::string::npos) {
       std::size_t size = 0;
       auto parsed = std::from_chars(connection.buffer.data(), connection.buffer.data() + line_end, size, 16);

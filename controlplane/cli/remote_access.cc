@@ -59,8 +59,7 @@ class RemoteTransport final : public Transport {
   ~RemoteTransport() override { access_.run(leave(stream_)); }
 
   Outcome<> send(std::string_view bytes) override {
-    auto sent = std::make_shared<bool>(false);
-    access_.run(send_all(stream_, bytes, sent));
+    access_.run(send_all(stream_, bytes));
     // The node may refuse early, for example a document that is too large: what it answered counts.
     return Done{};
   }
@@ -78,15 +77,14 @@ class RemoteTransport final : public Transport {
   }
 
  private:
-  static asio::awaitable<void> send_all(tls::StreamPtr stream, std::string_view bytes, std::shared_ptr<bool> sent) {
+  static asio::awaitable<void> send_all(tls::StreamPtr stream, std::string_view bytes) {
     while (!bytes.empty()) {
       const std::string_view part = bytes.substr(0, write_bytes);
       const auto written = co_await stream->write(part);
       if (!written) co_return;
       bytes.remove_prefix(part.size());
     }
-    const auto drained = co_await stream->drain();
-    *sent = drained.has_value();
+    co_await stream->drain();
   }
   static asio::awaitable<void> take(tls::StreamPtr stream, std::shared_ptr<std::optional<Outcome<std::string>>> received) {
     const auto bytes = co_await stream->receive();

@@ -160,7 +160,7 @@ std::string show_plan(const json::value& plan) {
   std::string text;
   for (const json::value& finding : items(member(plan, "refusals"))) text += "refused: " + printable(at(finding, "text")) + "\n";
   for (const json::value& finding : items(member(plan, "warnings"))) text += "warning: " + printable(at(finding, "text")) + "\n";
-  for (const json::value& planned : items(member(plan, "lines"))) text += "  " + printable(at(planned, "text")) + "\n";
+  for (const json::value& planned : items(member(plan, "lines"))) text += "  " + printable(at(planned, "text")) + "\n    effect on live users: " + printable(at(planned, "effect")) + "\n";
   if (!items(member(plan, "refusals")).empty()) return text + "nothing was changed\n";
   if (items(member(plan, "lines")).empty()) return text + "nothing to change; the site is as the document says (revision " + count_of(plan, "revision") + ")\n";
   return text;

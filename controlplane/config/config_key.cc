@@ -181,7 +181,7 @@ constexpr ConfigKey keys[] = {
     {"api", "socket", text, "", R"("/run/sallyport/controlplane.sock")", R"("/run/sallyport/controlplane.sock")", 1, max_socket_path, Rule::absolute_path, "", restart, both, "Unix socket of the administration interface; whoever may open it may administer.", KEY(api, ApiSection, socket)},
     {"api", "metrics_listen", text, "", R"("")", R"("")", 0, 64, Rule::socket_address, "", restart, both, "IP:port that serves /metrics, and nothing else, over TCP; empty: none.", KEY(api, ApiSection, metrics_listen)},
     {"api", "connections", number, "", "32", "32", 1, 1024, Rule::any, "", restart, both, "Connections to the administration interface at a time.", KEY(api, ApiSection, connections)},
-    {"api", "max_body_bytes", number, "bytes", "1048576", "1048576", 4096, 16777216, Rule::any, "", restart, both, "Largest body of a request, for example of a site document.", KEY(api, ApiSection, max_body_bytes)},
+    {"api", "max_body_bytes", number, "bytes", "8388608", "8388608", 4096, 16777216, Rule::any, "", restart, both, "Largest body of a request, for example of a site document.", KEY(api, ApiSection, max_body_bytes)},
     {"api", "idle_s", number, "s", "30", "30", 1, 3600, Rule::any, "", restart, both, "A connection without a request is closed after this.", KEY(api, ApiSection, idle_s)},
 
     {"administration", "listen", text, "", R"("")", R"("")", 0, 64, Rule::socket_address, "", restart, both, "IP:port of the REST interface over HTTPS, for accounts (`sallyport account`); one address of its own, never one that clients reach; empty: off.", KEY(administration, AdministrationSection, listen)},

@@ -10,6 +10,7 @@
 #include <boost/asio/detached.hpp>
 #include <filesystem>
 
+#include "controlplane/certificates/certificate_part.h"
 #include "controlplane/config/node_file.h"
 
 namespace sallyport::node {
@@ -139,6 +140,9 @@ Outcome<> Node::open_store() {
   auto acme = certificates::AcmeStore::open(config_.node.state_dir, config_.node.role);
   if (!acme) return acme.fault();
   acme_store_ = std::move(*acme);
+  store_->set_part(certificates::make_certificate_part(
+      *vault_, *acme_store_, [this](certificates::TrustPurpose purpose, const std::string& fingerprint) { return dependants_of(purpose, fingerprint); },
+      [this](const Fault& fault) { log_("site: what was applied is stored and not in service: " + fault.text() + "; reload (SIGHUP)"); }));
   auto pairs = certificates::PairStore::open(config_.node.state_dir, config_.node.fqdn);
   if (!pairs) return pairs.fault();
   pair_store_ = std::move(*pairs);

@@ -111,6 +111,8 @@ class Node final : private media::MediaListener {
   const std::shared_ptr<tls::CredentialStore>& listener_credentials() const { return credentials_.listeners(); }
   const tls::CredentialStore& call_control_credentials() const { return *credentials_.call_control(); }
   std::vector<certificates::CertificateAlarm> certificate_alarms() const;
+  // What is connected now by the word of that authority: "zone Traversal zone, peer e1.example.com".
+  std::vector<std::string> dependants_of(certificates::TrustPurpose purpose, const std::string& fingerprint) const;
   // What decides which names this node's certificates need.
   certificates::NameFacts name_facts() const;
   // Media link slot of a zone peer; -1 none.

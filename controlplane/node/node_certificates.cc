@@ -63,9 +63,10 @@ certificates::NameFacts Node::name_facts() const {
 }
 
 void Node::on_client_handshake_failure(const tls::SocketAddress& source, const tls::HandshakeFailure& failure) {
-  // C08. Anyone can open connections that fail otherwise: those are counters only.
+  // C08. Anyone can open connections that fail otherwise: those are counters only. The kind is one of its own, so that a flood of these does
+  // not use up what the log grants to changes of certificates.
   if (!refused_names_.note(source, failure, std::time(nullptr))) return;
-  log_(fmt::format("tls: client {} asked for {} and refused what it was shown: {}; {}", source.text(), failure.sni.empty() ? "no name" : failure.sni, failure.text, failure.remedy));
+  log_(fmt::format("tls_refused: client {} asked for {} and refused what it was shown: {}; {}", source.text(), failure.sni.empty() ? "no name" : failure.sni, failure.text, failure.remedy));
 }
 
 std::vector<certificates::CertificateAlarm> Node::certificate_alarms() const {
@@ -210,17 +211,21 @@ NodeFacts::Awaitable<Outcome<ProbedView>> NodeFacts::probe_certificate(std::stri
   co_return view;
 }
 
-NodeFacts::Awaitable<std::vector<std::string>> NodeFacts::depends_on_authority(std::string purpose, std::string fingerprint) {
+std::vector<std::string> Node::dependants_of(certificates::TrustPurpose purpose, const std::string& fingerprint) const {
   std::vector<std::string> list;
+  if (purpose != certificates::TrustPurpose::traversal) return list;
   const auto add = [&](const std::string& what, const std::string& authority) {
     if (authority == fingerprint) list.push_back(what);
   };
-  if (purpose == "traversal") {
-    for (const auto& server : node_.zone_servers())
-      for (const zones::PeerStatus& status : server->status()) add("zone " + server->settings().zone + ", peer " + status.peer, status.authority);
-    for (const auto& client : node_.zone_clients()) add("zone " + client->settings().zone + ", peer " + client->settings().peer, client->status().authority);
-  }
-  co_return list;
+  for (const auto& server : zone_servers_)
+    for (const zones::PeerStatus& status : server->status()) add("zone " + server->settings().zone + ", peer " + status.peer, status.authority);
+  for (const auto& client : zone_clients_) add("zone " + client->settings().zone + ", peer " + client->settings().peer, client->status().authority);
+  return list;
+}
+
+NodeFacts::Awaitable<std::vector<std::string>> NodeFacts::depends_on_authority(std::string purpose, std::string fingerprint) {
+  const auto known = certificates::trust_purpose_from(purpose);
+  co_return known ? node_.dependants_of(*known, fingerprint) : std::vector<std::string>();
 }
 
 }  // namespace sallyport::node

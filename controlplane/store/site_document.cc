@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/store/site_document.h"
 
-#include <openssl/crypto.h>
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <sstream>
 
 #include "controlplane/config/fqdn.h"
-#include "controlplane/config/near_word.h"
+#include "controlplane/store/certificate_reader.h"
+#include "controlplane/store/toml_reader.h"
+#include "controlplane/store/toml_text.h"
 
 namespace sallyport::store {
 namespace {
@@ -20,38 +19,25 @@ constexpr std::string_view credential_keys[] = {"name", "password", "realm"};
 constexpr std::string_view unified_keys[] = {"mobile_remote_access", "federation", "guests", "cluster_name", "additional_names", "registration_domains", "registration_domain_form",
                                              "federation_domains", "federation_domain_form", "chat_node_aliases"};
 constexpr std::string_view profile_keys[] = {"name", "encrypted", "oauth"};
-constexpr std::size_t max_text_bytes = 1024;
-constexpr std::size_t max_list_size = 1000;
 
-class SiteReader {
+class SiteReader : TomlReader {
  public:
-  explicit SiteReader(const std::string& file_name) { draft_.file = file_name; }
+  explicit SiteReader(SiteDraft& draft) : TomlReader(draft.file, draft.errors), draft_(draft) {}
 
-  SiteDraft read(std::string_view text) {
-    if (text.size() > max_site_document_bytes) {
-      refuse({}, "", "is larger than 1 MiB", "split the site or remove what is not needed");
-      return std::move(draft_);
-    }
+  void read(std::string_view text) {
+    if (text.size() > max_site_document_bytes) return refuse({}, "", "is larger than 8 MiB", "remove what is not needed");
     try {
       toml::table root = toml::parse(text, draft_.file);
       read_document(root);
     } catch (const toml::parse_error& error) {
       refuse(error.source(), "", "is not TOML: " + std::string(error.description()), "correct the line");
     }
-    return std::move(draft_);
   }
 
  private:
-  void refuse(const toml::source_region& where, std::string key, std::string cause, std::string remedy) {
-    draft_.errors.push_back({.file = draft_.file,
-                             .line = where.begin.line,
-                             .column = where.begin.column,
-                             .key = std::move(key),
-                             .cause = std::move(cause),
-                             .remedy = std::move(remedy)});
-  }
-
   void read_document(toml::table& root) {
+    if (toml::node* node = root.get("format")) read_format(*node);
+    CertificateReader certificates(draft_.file, draft_.certificates, draft_.errors);
     for (auto&& [name, node] : root) {
       if (name.str() == "zone") {
         read_list(node, "zone", max_zones, [this](toml::table& table) { read_zone(table); });
@@ -62,77 +48,22 @@ class SiteReader {
       } else if (name.str() == "unified_communications") {
         if (node.is_table()) read_unified(*node.as_table());
         else refuse(node.source(), "unified_communications", "must be one section", "write it as [unified_communications]");
-      } else {
+      } else if (CertificateReader::knows(name.str())) {
+        // Who adds a domain to a document of before shall not remove all the trust that it never spoke of.
+        if (draft_.format < 2) refuse(node.source(), std::string(name.str()), "belongs into a document of format 2, which is the whole of certificates, trust and ACME too", "start from `sallyport export`, or write format = 2 in the first line");
+        else certificates.read(name.str(), node);
+      } else if (name.str() != "format") {
         bool is_node_file = name.str() == "node" || name.str() == "dataplane";
         refuse(node.source(), std::string(name.str()), "there is no such section in a site document",
-               is_node_file ? "this is a node file; a running node takes changes of it by SIGHUP" : "use [[zone]], [[credential]], [unified_communications] and [[phone_profile]]");
+               is_node_file ? "this is a node file; a running node takes changes of it by SIGHUP" : "use [[zone]], [[credential]], [unified_communications], [[phone_profile]], [certificates], [[trust]], [acme] and [[acme_authority]]");
       }
     }
   }
 
-  template <class Read>
-  void read_list(toml::node& node, const char* kind, std::size_t limit, Read read) {
-    toml::array* array = node.as_array();
-    if (!array || (!array->empty() && !array->is_homogeneous(toml::node_type::table))) {
-      return refuse(node.source(), kind, "must be a list of sections", std::string("write each as [[") + kind + "]]");
-    }
-    if (array->size() > limit) return refuse(node.source(), kind, "there are more than " + std::to_string(limit), "remove some");
-    for (toml::node& element : *array) read(*element.as_table());
-  }
-
-  template <std::size_t Size>
-  void refuse_unknown(const toml::table& table, const char* kind, const std::string_view (&known)[Size]) {
-    for (auto&& [name, node] : table) {
-      if (std::find(std::begin(known), std::end(known), name.str()) != std::end(known)) continue;
-      std::string_view near = config::nearest_word(name.str(), {std::begin(known), std::end(known)});
-      refuse(node.source(), std::string(kind) + "." + std::string(name.str()), "there is no such key", near.empty() ? "remove it" : "did you mean " + std::string(near) + "?");
-    }
-  }
-
-  // Each returns false if the key is absent or wrong; a wrong one has been refused.
-  bool read_text(toml::node& node, const std::string& path, std::string& text) {
-    if (!node.is_string()) return refuse(node.source(), path, "must be a string", "put it in quotes"), false;
-    text = node.as_string()->get();
-    if (text.size() > max_text_bytes) return refuse(node.source(), path, "is longer than 1024 bytes", "shorten it"), false;
-    auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
-    if (std::any_of(text.begin(), text.end(), is_control)) return refuse(node.source(), path, "holds a control character", "remove it"), false;
-    return true;
-  }
-
-  void read_texts(toml::node& node, const std::string& path, bool one_is_enough, std::vector<std::string>& list) {
-    std::string text;
-    if (one_is_enough && node.is_string()) {
-      if (read_text(node, path, text)) list.push_back(text);
-      return;
-    }
-    toml::array* array = node.as_array();
-    if (!array) return refuse(node.source(), path, "must be a list of strings", "write it like [\"edge.example.com\"]");
-    if (array->size() > max_list_size) return refuse(node.source(), path, "has more than 1000 elements", "remove some");
-    for (toml::node& element : *array) {
-      if (!read_text(element, path, text)) return;
-      list.push_back(text);
-    }
-  }
-
-  void read_password(toml::node& node, const std::string& path, PasswordDraft& password) {
-    if (toml::table* table = node.as_table()) {
-      bool keeps = table->size() == 1 && (*table)["keep"].value<bool>().value_or(false);
-      if (!keeps) return refuse(node.source(), path, "must be a string or { keep = true }", "write the password in quotes, or { keep = true } to keep the stored one");
-      password.kind = PasswordDraft::Kind::keep;
-      return;
-    }
-    std::string text;
-    if (!read_text(node, path, text)) return;
-    password.kind = PasswordDraft::Kind::given;
-    password.text = Secret(text);
-    OPENSSL_cleanse(text.data(), text.size());
-    std::string& parsed = node.as_string()->get();
-    OPENSSL_cleanse(parsed.data(), parsed.size());
-  }
-
-  static void note_places(const toml::table& table, std::map<std::string, Place>& places) {
-    places[""] = {table.source().begin.line, table.source().begin.column};
-    for (auto&& [name, node] : table) places[std::string(name.str())] = {node.source().begin.line, node.source().begin.column};
+  void read_format(toml::node& node) {
+    const std::int64_t format = node.is_integer() ? node.as_integer()->get() : 0;
+    if (format < 1 || format > newest_site_format) return refuse(node.source(), "format", "must be 1 or 2", "this program knows no other; export writes 2");
+    draft_.format = static_cast<std::uint32_t>(format);
   }
 
   void read_zone(toml::table& table) {
@@ -187,13 +118,6 @@ class SiteReader {
     if (auto* node = table.get("password")) read_password(*node, "credential.password", draft.password);
   }
 
-  void read_flag(toml::table& table, const char* section, const char* key, bool& flag) {
-    toml::node* node = table.get(key);
-    if (node == nullptr) return;
-    if (!node->is_boolean()) return refuse(node->source(), std::string(section) + "." + key, "must be true or false", "write it without quotes");
-    flag = node->as_boolean()->get();
-  }
-
   void read_choice(toml::table& table, const char* key, std::string& choice, std::string_view one, std::string_view other) {
     toml::node* node = table.get(key);
     std::string text, path = std::string("unified_communications.") + key;
@@ -229,55 +153,45 @@ class SiteReader {
     read_flag(table, "phone_profile", "oauth", profile.oauth);
   }
 
-  SiteDraft draft_;
+  SiteDraft& draft_;
 };
-
-// Control characters never get into the store, so two escapes are enough.
-std::string literal(const std::string& text) {
-  std::string quoted = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    quoted += c;
-  }
-  return quoted + "\"";
-}
-
-std::string literal(const std::vector<std::string>& list) {
-  std::string text = "[";
-  for (const std::string& item : list) text += (text.size() > 1 ? ", " : "") + literal(item);
-  return text + "]";
-}
 
 void write_unified(std::ostream& out, const UnifiedCommunications& unified) {
   const auto flag = [](bool value) { return value ? "true" : "false"; };
   out << "\n[unified_communications]\nmobile_remote_access = " << flag(unified.mobile_remote_access) << "\nfederation = " << flag(unified.federation) << "\nguests = " << flag(unified.guests) << "\n";
-  if (!unified.cluster_name.empty()) out << "cluster_name = " << literal(unified.cluster_name) << "\n";
+  if (!unified.cluster_name.empty()) out << "cluster_name = " << toml_literal(unified.cluster_name) << "\n";
   const std::pair<const char*, const std::vector<std::string>*> lists[] = {{"additional_names", &unified.additional_names}, {"registration_domains", &unified.registration_domains},
                                                                            {"federation_domains", &unified.federation_domains}, {"chat_node_aliases", &unified.chat_node_aliases}};
   for (const auto& [key, list] : lists)
-    if (!list->empty()) out << key << " = " << literal(*list) << "\n";
-  out << "registration_domain_form = " << literal(unified.registration_domain_form) << "\nfederation_domain_form = " << literal(unified.federation_domain_form) << "\n";
+    if (!list->empty()) out << key << " = " << toml_literal(*list) << "\n";
+  out << "registration_domain_form = " << toml_literal(unified.registration_domain_form) << "\nfederation_domain_form = " << toml_literal(unified.federation_domain_form) << "\n";
   for (const PhoneProfile& profile : unified.phone_profiles) {
-    out << "\n[[phone_profile]]\nname = " << literal(profile.name) << "\nencrypted = " << flag(profile.encrypted) << "\noauth = " << flag(profile.oauth) << "\n";
+    out << "\n[[phone_profile]]\nname = " << toml_literal(profile.name) << "\nencrypted = " << flag(profile.encrypted) << "\noauth = " << flag(profile.oauth) << "\n";
   }
 }
 
 }  // namespace
 
-SiteDraft read_site_document(std::string_view text, const std::string& file_name) { return SiteReader(file_name).read(text); }
+SiteDraft read_site_document(std::string_view text, const std::string& file_name) {
+  SiteDraft draft;
+  draft.file = file_name;
+  SiteReader(draft).read(text);
+  return draft;
+}
 
-std::string write_site_document(const SiteConfig& site, config::Role role) {
+std::string write_site_document(const SiteConfig& site, config::Role role, std::uint32_t format) {
   std::ostringstream out;
   out << "# Site of role " << config::name_of(role) << ", revision " << site.revision << ". Apply with: sallyport apply FILE\n";
+  if (format > 1) out << "format = " << format << "\n";
   for (const Zone& zone : site.zones) {
-    out << "\n[[zone]]\nname = " << literal(zone.name) << "\ntype = \"" << Zone::type << "\"\nport = " << zone.port << "\nuser = " << literal(zone.user) << "\n";
+    out << "\n[[zone]]\nname = " << toml_literal(zone.name) << "\ntype = \"" << Zone::type << "\"\nport = " << zone.port << "\nuser = " << toml_literal(zone.user) << "\n";
     if (zone.has_password) out << "password = { keep = true }\n";
-    if (role == config::Role::core) out << "peers = " << literal(zone.peers) << "\n";
-    if (role == config::Role::edge) out << "tls_verify_subject_name = " << literal(zone.tls_verify_subject_names) << "\n";
-    if (!zone.sip_domains.empty()) out << "sip_domains = " << literal(zone.sip_domains) << "\n";
+    if (role == config::Role::core) out << "peers = " << toml_literal(zone.peers) << "\n";
+    if (role == config::Role::edge) out << "tls_verify_subject_name = " << toml_literal(zone.tls_verify_subject_names) << "\n";
+    if (!zone.sip_domains.empty()) out << "sip_domains = " << toml_literal(zone.sip_domains) << "\n";
   }
   for (const Credential& credential : site.credentials) {
-    out << "\n[[credential]]\nname = " << literal(credential.name) << "\npassword = { keep = true }\nrealm = " << literal(credential.realm) << "\n";
+    out << "\n[[credential]]\nname = " << toml_literal(credential.name) << "\npassword = { keep = true }\nrealm = " << toml_literal(credential.realm) << "\n";
   }
   if (site.unified != UnifiedCommunications{}) write_unified(out, site.unified);
   return out.str();

@@ -10,54 +10,51 @@
 #include <vector>
 
 #include "controlplane/config/finding.h"
-#include "controlplane/store/secret.h"
+#include "controlplane/store/certificate_draft.h"
+#include "controlplane/store/placed.h"
 #include "controlplane/store/site_config.h"
 
 namespace sallyport::store {
 
-inline constexpr std::size_t max_site_document_bytes = 1 << 20;
+inline constexpr std::size_t max_site_document_bytes = 8 << 20;
+// 1: zones, credentials, unified communications. 2: certificates, trust and ACME too. What a format covers, a document of it covers whole.
+inline constexpr std::uint32_t newest_site_format = 2;
 inline constexpr std::size_t max_zones = 64;
 inline constexpr std::size_t max_credentials = 1000;
 inline constexpr std::size_t max_phone_profiles = 500;
-
-struct Place {
-  std::uint32_t line = 0, column = 0;
-};
-
-struct PasswordDraft {
-  enum class Kind : std::uint8_t { absent, keep, given } kind = Kind::absent;
-  Secret text;
-};
 
 struct ZoneDraft {
   Zone zone;
   bool port_given = false;
   PasswordDraft password;
-  std::map<std::string, Place> places;  // by key; "": the section
+  Places places;  // by key; "": the section
 };
 
 struct CredentialDraft {
   std::string name;
   std::string realm = default_realm;
   PasswordDraft password;
-  std::map<std::string, Place> places;
+  Places places;
 };
 
 struct UnifiedDraft {
   UnifiedCommunications value;
-  std::map<std::string, Place> places;  // empty: the section is not there
-  std::vector<std::map<std::string, Place>> profile_places;
+  Places places;  // empty: the section is not there
+  std::vector<Places> profile_places;
 };
 
 struct SiteDraft {
   std::string file;
+  std::uint32_t format = 1;
   UnifiedDraft unified;
   std::vector<ZoneDraft> zones;
   std::vector<CredentialDraft> credentials;
+  CertificateDraft certificates;  // of format 2
   config::Findings errors;
 };
 
 SiteDraft read_site_document(std::string_view text, const std::string& file_name);
-std::string write_site_document(const SiteConfig& site, config::Role role);
+// Without what format 2 says of certificates: that is written by who keeps them (site_part.h).
+std::string write_site_document(const SiteConfig& site, config::Role role, std::uint32_t format = 1);
 
 }  // namespace sallyport::store

@@ -18,6 +18,7 @@ struct PlanLine {
   std::string kind;  // "zone", "credential"
   std::string name;
   std::vector<std::string> details;  // "port: 7001 -> 7002", "password: changed"
+  std::string effect;                // on users that are connected now: "none: ..."; never empty
 
   std::string text() const;  // "change zone \"Traversal zone\": port: 7001 -> 7002"
 };
@@ -31,5 +32,8 @@ struct SitePlan {
 
   bool is_refused() const { return !refusals.empty(); }
 };
+
+// For history and log, which are bounded: more than twenty lines of one action and kind become one, "create 10000 domain: a.example, ...".
+std::vector<std::string> told_lines(const std::vector<PlanLine>& lines);
 
 }  // namespace sallyport::store

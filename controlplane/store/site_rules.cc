@@ -37,14 +37,11 @@ class SiteRules {
       compare_credentials();
       compare_unified();
     }
-    auto by_place = [](const config::Finding& a, const config::Finding& b) { return std::pair(a.line, a.column) < std::pair(b.line, b.column); };
-    std::stable_sort(site_.plan.refusals.begin(), site_.plan.refusals.end(), by_place);
+    sort_by_place(site_.plan.refusals);
     return std::move(site_);
   }
 
  private:
-  using Places = std::map<std::string, Place>;
-
   config::Finding finding(const Places& places, const std::string& kind, const std::string& key, FaultCode code, std::string cause, std::string remedy) const {
     auto at = places.find(key);
     if (at == places.end()) at = places.find("");
@@ -202,6 +199,15 @@ class SiteRules {
     if (is_new ? !after.empty() && after != "[]" : before != after) details.push_back(std::string(key) + ": " + (is_new ? after : before + " -> " + after));
   }
 
+  // What Node::apply_site does: on C a zone that differs connects anew, on E only one that moved to another port does.
+  std::string effect_of(const Zone* stored, const Zone& planned) const {
+    if (stored == nullptr) return is_core() ? "none: it connects to its peers" : "none: its port opens";
+    const std::string made_anew = "media of running calls goes on; until the connections stand again requests get 503 with Retry-After";
+    if (is_core()) return "its connections are made anew: " + made_anew;
+    if (stored->port != planned.port) return "its connections close, and are made anew when C dials the new port: " + made_anew;
+    return "none: takes effect on the next handshake, what is connected stays";
+  }
+
   void compare_zones() {
     for (PlannedZone& planned : site_.zones) {
       const Zone* stored = context_.stored.find_zone(planned.zone.name);
@@ -217,10 +223,11 @@ class SiteRules {
       // The one that stands already is not sealed again: applying a document twice changes nothing.
       if (planned.new_password && stored && context_.is_stored_password(stored->name, planned.new_password->reveal())) planned.new_password = nullptr;
       if (planned.new_password) details.push_back(stored ? "password: changed" : "password: set");
-      if (is_new || !details.empty()) site_.plan.lines.push_back({is_new ? PlanAction::create : PlanAction::change, "zone", planned.zone.name, details});
+      if (is_new || !details.empty()) site_.plan.lines.push_back({is_new ? PlanAction::create : PlanAction::change, "zone", planned.zone.name, details, effect_of(stored, planned.zone)});
     }
     for (const Zone& zone : context_.stored.zones) {
-      if (!zone_names_.contains(config::lower_case(zone.name))) site_.plan.lines.push_back({PlanAction::remove, "zone", zone.name, {}});
+      if (zone_names_.contains(config::lower_case(zone.name))) continue;
+      site_.plan.lines.push_back({PlanAction::remove, "zone", zone.name, {}, "its connections close: whoever is registered through it is not reached any more and new calls are refused; media of running calls goes on, but they can no longer be held or hung up by signalling"});
     }
   }
 
@@ -237,14 +244,14 @@ class SiteRules {
       note(details, "realm", stored ? stored->realm : "", planned.realm, !stored);
       if (!stored) details.push_back("password: set");
       if (stored && stored->realm == planned.realm && stored->ha1_sha256 != planned.ha1_sha256) details.push_back("password: changed");
-      if (!stored || !details.empty()) site_.plan.lines.push_back({stored ? PlanAction::change : PlanAction::create, "credential", draft.name, details});
+      if (!stored || !details.empty()) site_.plan.lines.push_back({stored ? PlanAction::change : PlanAction::create, "credential", draft.name, details, stored ? "none: C needs it when it connects the next time" : "none"});
       if (!is_used(draft.name)) {
         site_.plan.warnings.push_back(finding(draft.places, "credential", "name", FaultCode::invalid, "no zone has the user " + quoted(draft.name), "remove it, or name it in a zone"));
       }
       site_.credentials.push_back(std::move(planned));
     }
     for (const Credential& credential : context_.stored.credentials) {
-      if (!credential_names_.contains(credential.name)) site_.plan.lines.push_back({PlanAction::remove, "credential", credential.name, {}});
+      if (!credential_names_.contains(credential.name)) site_.plan.lines.push_back({PlanAction::remove, "credential", credential.name, {}, "none: what is connected stays; who uses it is refused the next time"});
     }
     std::sort(site_.credentials.begin(), site_.credentials.end(), [](const Credential& a, const Credential& b) { return a.name < b.name; });
   }
@@ -310,7 +317,7 @@ class SiteRules {
     note(details, "federation_domain_form", before.federation_domain_form, after.federation_domain_form, false);
     note(details, "chat_node_aliases", shown(before.chat_node_aliases), shown(after.chat_node_aliases), false);
     note(details, "phone_profiles", shown(before.phone_profiles), shown(after.phone_profiles), false);
-    if (!details.empty()) site_.plan.lines.push_back({PlanAction::change, "unified_communications", "", details});
+    if (!details.empty()) site_.plan.lines.push_back({PlanAction::change, "unified_communications", "", details, "none: it decides what the next certificate request asks for"});
   }
 
   bool is_used(const std::string& user) const {
@@ -325,6 +332,10 @@ class SiteRules {
 };
 
 }  // namespace
+
+void sort_by_place(config::Findings& findings) {
+  std::stable_sort(findings.begin(), findings.end(), [](const config::Finding& a, const config::Finding& b) { return std::pair(a.line, a.column) < std::pair(b.line, b.column); });
+}
 
 PlannedSite plan_site(const SiteDraft& draft, const SiteRulesContext& context) { return SiteRules(draft, context).run(); }
 

@@ -36,4 +36,6 @@ struct PlannedSite {
 // The draft must outlive the result (new_password points into it).
 PlannedSite plan_site(const SiteDraft& draft, const SiteRulesContext& context);
 
+void sort_by_place(config::Findings& findings);
+
 }  // namespace sallyport::store

@@ -9,6 +9,7 @@
 
 #include "controlplane/store/node_key.h"
 #include "controlplane/store/site_document.h"
+#include "controlplane/store/site_part.h"
 #include "controlplane/store/site_rules.h"
 #include "controlplane/store/site_schema.h"
 #include "controlplane/store/site_tables.h"
@@ -57,33 +58,44 @@ class SqliteSiteStore final : public SiteStore {
     std::erase_if(listeners_, [&](const auto& entry) { return entry.first == id; });
   }
 
-  Outcome<SitePlan> plan(std::string_view document, const std::string& file_name) override {
+  void set_part(std::shared_ptr<SitePart> part) override { part_ = std::move(part); }
+
+  Outcome<SitePlan> plan(std::string_view document, const std::string& file_name, DocumentOrigin origin) override {
     SiteDraft draft = read_site_document(document, file_name);
     std::lock_guard lock(mutex_);
     return guarded([&]() -> Outcome<SitePlan> {
       SqliteTransaction transaction(*database_);
-      return plan_against_stored(draft).plan;
+      return plan_against_stored(draft, origin).site.plan;
     });
   }
 
-  Outcome<SitePlan> apply(std::string_view document, const std::string& file_name, const std::string& actor) override {
+  Outcome<SitePlan> apply(std::string_view document, const std::string& file_name, const std::string& actor, DocumentOrigin origin) override {
     SiteDraft draft = read_site_document(document, file_name);
     return change([&]() -> Outcome<SitePlan> {
       SqliteTransaction transaction(*database_);
-      PlannedSite planned = plan_against_stored(draft);
-      if (planned.plan.is_refused()) return std::move(planned.plan);
-      planned.plan.applied = true;
-      if (planned.plan.lines.empty()) return std::move(planned.plan);
-      write_site(*database_, key_, planned);
-      std::vector<std::string> changes;
-      for (const PlanLine& line : planned.plan.lines) changes.push_back(line.text());
-      write_history(*database_, changes, actor);
-      planned.plan.revision = commit_and_publish(transaction);
-      return std::move(planned.plan);
+      Planned planned = plan_against_stored(draft, origin);
+      SitePlan& plan = planned.site.plan;
+      if (plan.is_refused()) return std::move(plan);
+      plan.applied = true;
+      if (plan.lines.empty()) return std::move(plan);
+      write_site(*database_, key_, planned.site);
+      if (planned.write_part) planned.write_part();
+      write_history(*database_, told_lines(plan.lines), actor);
+      plan.revision = commit_and_publish(transaction);
+      has_part_news_ = planned.write_part != nullptr;
+      return std::move(plan);
     });
   }
 
-  Outcome<std::string> export_document() override { return write_site_document(*snapshot(), options_.role); }
+  Outcome<std::string> export_document() override {
+    std::lock_guard lock(mutex_);
+    return guarded([&]() -> Outcome<std::string> {
+      SqliteTransaction transaction(*database_);
+      std::string document = write_site_document(read_site(*database_, key_), options_.role, part_ ? newest_site_format : 1);
+      if (part_) part_->write_document(*database_, document);
+      return document;
+    });
+  }
 
   Outcome<Secret> zone_password(const std::string& zone_name) override {
     std::lock_guard lock(mutex_);
@@ -120,13 +132,29 @@ class SqliteSiteStore final : public SiteStore {
   }
 
  private:
-  PlannedSite plan_against_stored(const SiteDraft& draft) {
+  struct Planned {
+    PlannedSite site;
+    SitePart::Write write_part;
+  };
+
+  Planned plan_against_stored(const SiteDraft& draft, DocumentOrigin origin) {
     SiteConfig stored = read_site(*database_, key_);
     auto is_stored_password = [&](const std::string& zone, std::string_view password) {
       const Zone* found = stored.find_zone(zone);
       return found && found->has_password && read_zone_password(*database_, key_, zone).reveal() == password;
     };
-    return plan_site(draft, {options_.role, options_.first_zone_port, stored, is_stored_password});
+    Planned planned{plan_site(draft, {options_.role, options_.first_zone_port, stored, is_stored_password}), {}};
+    if (draft.format < 2 || !draft.errors.empty()) return planned;
+    SitePlan& plan = planned.site.plan;
+    if (part_ == nullptr) {
+      plan.refusals.push_back({.file = draft.file, .key = "format", .cause = "cannot be 2 here: nothing of this process keeps certificates", .remedy = "apply it to a running node"});
+      plan.lines.clear();
+      return planned;
+    }
+    planned.write_part = part_->plan({*database_, key_, draft, options_.role, !stored.zones.empty(), origin == DocumentOrigin::node}, plan);
+    if (plan.is_refused()) plan.lines.clear();
+    sort_by_place(plan.refusals);
+    return planned;
   }
 
   std::uint64_t commit_and_publish(SqliteTransaction& transaction) {
@@ -141,10 +169,15 @@ class SqliteSiteStore final : public SiteStore {
   // Runs work with the database to itself, then tells the listeners, who may read from the store.
   template <class Work>
   auto change(Work work) -> decltype(work()) {
+    bool has_part_news = false;
     auto outcome = [&] {
       std::lock_guard lock(mutex_);
-      return guarded(work);
+      auto result = guarded(work);
+      has_part_news = std::exchange(has_part_news_, false);
+      return result;
     }();
+    // First, so that a zone which is new finds the trust that came with it.
+    if (has_part_news) part_->take();
     tell_listeners();
     return outcome;
   }
@@ -175,6 +208,8 @@ class SqliteSiteStore final : public SiteStore {
   std::mutex mutex_;  // of the database
   std::unique_ptr<SqliteDatabase> database_;
   NodeKey key_;
+  std::shared_ptr<SitePart> part_;
+  bool has_part_news_ = false;  // under mutex_
   std::int64_t data_version_ = 0;
   std::mutex telling_mutex_;
   mutable std::mutex snapshot_mutex_;

@@ -21,12 +21,17 @@
 
 namespace sallyport::store {
 
+class SitePart;
+
 struct SiteStoreOptions {
   std::string state_dir;  // made with mode 0700 if missing; holds site.db and node.key (0600)
   config::Role role = config::Role::edge;
   std::string node_name;                          // goes into history
   std::uint16_t first_zone_port = default_zone_port;  // E: [traversal] port
 };
+
+// Who applies a document over the network does not choose which program of the machine is run.
+enum class DocumentOrigin : std::uint8_t { node, network };
 
 struct HistoryEntry {
   std::uint64_t revision = 0;
@@ -47,10 +52,13 @@ class SiteStore {
   virtual std::uint64_t add_listener(Listener listener) = 0;
   virtual void remove_listener(std::uint64_t id) = 0;
 
+  // Who keeps what documents of format 2 say beyond zones and credentials; before the first plan. Without one documents are of format 1.
+  virtual void set_part(std::shared_ptr<SitePart> part) = 0;
+
   // What applying this site document would do; changes nothing. Findings go into the plan, a Fault is about the store itself.
-  virtual Outcome<SitePlan> plan(std::string_view document, const std::string& file_name) = 0;
+  virtual Outcome<SitePlan> plan(std::string_view document, const std::string& file_name, DocumentOrigin origin = DocumentOrigin::node) = 0;
   // Plans and applies in one transaction. Refusals: nothing was changed. An empty plan makes no new revision.
-  virtual Outcome<SitePlan> apply(std::string_view document, const std::string& file_name, const std::string& actor) = 0;
+  virtual Outcome<SitePlan> apply(std::string_view document, const std::string& file_name, const std::string& actor, DocumentOrigin origin = DocumentOrigin::node) = 0;
   // The site as a document which apply() takes with an empty plan; passwords stand as { keep = true }.
   virtual Outcome<std::string> export_document() = 0;
 

@@ -234,6 +234,13 @@ PeerCertificate describe_certificate(X509* certificate) {
   return result;
 }
 
+std::string shown_host_name(std::string_view sent) {
+  const auto is_odd = [](char c) { return !((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'); };
+  std::string name = lower(without_dot(sent));
+  if (name.size() > 253 || std::any_of(name.begin(), name.end(), is_odd)) name.clear();
+  return name;
+}
+
 NameVerdict match_name(const PeerCertificate& certificate, std::string_view wanted, WildcardRule wildcards) {
   return match_names(certificate, {std::string(wanted)}, wildcards);
 }

@@ -37,6 +37,9 @@ struct PeerCertificate {
   std::string names_text() const;  // "DNS:a.example, IP:192.0.2.1" or "none"
 };
 
+// A name that a client asked for, as it may be shown to people: in lower case, without a final dot; empty: it cannot be a host name.
+std::string shown_host_name(std::string_view sent);
+
 PeerCertificate describe_certificate(X509* certificate);
 std::string key_digest(X509* certificate);  // SHA-256 of the SubjectPublicKeyInfo, hex, lower case; empty: it has none
 

@@ -276,12 +276,10 @@ void CredentialSnapshot::add(const HeldCredentialPtr& held) {
 }
 
 void UncoveredNames::note(std::string_view sni) {
-  // Only what could be a host name: the list is shown to people.
-  const auto is_odd = [](char c) { return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'); };
+  const std::string name = shown_host_name(sni);
   const std::lock_guard lock(mutex_);
   ++total_;
-  if (sni.empty() || sni.size() > 253 || std::any_of(sni.begin(), sni.end(), is_odd)) return;
-  const std::string name = lower_name(sni);
+  if (name.empty()) return;
   if (const auto found = asked_.find(name); found != asked_.end()) ++found->second;
   else if (asked_.size() < most_names) asked_.emplace(name, 1);
 }

@@ -61,18 +61,6 @@ std::string last_reason() {
   return reason == nullptr ? "unexpected end" : reason;
 }
 
-// In lower case; empty: null, or nothing that could be a host name. Such names are shown to people.
-std::string host_name_of(const char* sent) {
-  std::string name;
-  for (std::string_view rest = sent == nullptr ? "" : sent; !rest.empty() && name.size() <= 253; rest.remove_prefix(1)) {
-    const char c = rest.front() >= 'A' && rest.front() <= 'Z' ? static_cast<char>(rest.front() + 32) : rest.front();
-    if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_')) return {};
-    name += c;
-  }
-  if (name.ends_with('.')) name.pop_back();
-  return name.size() > 253 ? std::string() : name;
-}
-
 }  // namespace
 
 Outcome<std::unique_ptr<TlsSession>> TlsSession::make(std::shared_ptr<TlsPolicy> policy) {
@@ -151,7 +139,8 @@ HandshakeFailure TlsSession::describe_failure(int) const {
   const int reason = ERR_GET_REASON(code);
   if (const int alert = alert_of(code); alert >= 0) {
     failure = explain_alert(alert, SSL_get_certificate(ssl_));
-    if (policy_->is_server()) failure.sni = host_name_of(SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name));
+    const char* sent = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name);
+    if (policy_->is_server() && sent != nullptr) failure.sni = shown_host_name(sent);
     return failure;
   }
   failure.text = "TLS handshake failed: " + last_reason();

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import ssl
+import time
 from types import SimpleNamespace
 
 from lab import command, plan
@@ -193,6 +194,60 @@ def test_a15_the_preview_names_what_would_break_without_an_authority(stage):
     require(f"peer {plan.EDGE_NAME}" in told, f"told {told!r}")
     lab.core.sallyport("trust", "remove", "traversal", entry["fingerprint_sha256"][:12])
     require(peers_of(lab.core.ask("zones"))[0]["connects"] == connects, "the connection did not stay")
+
+
+def test_one_document_changes_domains_trust_and_acme_under_calls_and_nothing_ends(stage):
+    """Issue 4, 6: export, edit, plan, apply, and back; then ten thousand domains in one document."""
+    lab, edge, name = stage.lab, stage.lab.edge, "document.example.net"
+    before, exported = _connections(stage), edge.sallyport("export")
+    require(exported.count("domains = [\n") == 1 and "PRIVATE KEY" not in exported, exported[:500])
+    authority = Authority(lab.folder / "documents", "Authority of a document")
+    shutil.copy(authority.certificate, edge.folder / "document-ca.pem")
+    path, former = edge.folder / "document.toml", edge.folder / "former.toml"
+    former.write_text(exported)
+    wanted = exported.replace("domains = [\n", f'domains = [\n  "{name}",\n') + """
+[[trust]]
+purpose = "traversal"
+file = "document-ca.pem"
+
+[acme]
+challenge = "tls-alpn-01"
+
+[[acme_authority]]
+name = "spare"
+directory_url = "https://acme.example.org/directory"
+"""
+    path.write_text(wanted)
+    with MediaLoad(lab.build, stage.calls, PACKETS_PER_S) as load:
+        load.go_on(CALLS * PACKETS_PER_S)
+        load.mark()
+        planned = edge.sallyport("apply", "--dry-run", path)
+        for line in (f'create domain "{name}"', 'create trust "CN=Authority of a document"', "change acme: challenge: http-01 -> tls-alpn-01", 'create acme_authority "spare"'):
+            require(line in planned, f"the plan lacks {line!r}:\n{planned}")
+        effects = [line for line in planned.splitlines() if "effect on live users" in line]
+        require(len(effects) == 4 and all("live users: none" in line for line in effects), planned)
+        require(edge.sallyport("export") == exported, "a dry run changed the site")
+        edge.sallyport("apply", "--yes", path)
+        serial = _answer(stage, edge, f"domain/{name}", name)
+        require(served(lab, name) == serial, "the domain of the document does not serve its certificate")
+        path.write_text(wanted.replace('name = "spare"', "name = 5").replace(f'  "{name}",\n', ""))
+        code, told, _ = edge.try_sallyport("apply", "--yes", path)
+        require(code == 1 and "acme_authority.name: must be a string" in told and served(lab, name) == serial, told)
+        back = edge.sallyport("apply", "--yes", former)
+        require(f"its certificate {serial}" in back, f"the plan does not name the certificate that goes:\n{back}")
+        require(edge.sallyport("export").partition("\n")[2] == exported.partition("\n")[2], "the export applied again did not bring the site back")
+        many = "".join(f'  "d{number}.{name}",\n' for number in range(10000))
+        path.write_text(exported.replace("domains = [\n", "domains = [\n" + many))
+        begun = time.monotonic()
+        edge.sallyport("apply", "--yes", path)
+        took = time.monotonic() - begun
+        require(len(edge.ask("domain", "list", "--limit", "20000")) >= 10000, "the ten thousand domains are not there")
+        edge.sallyport("apply", "--yes", former)
+        load.go_on(CALLS * PACKETS_PER_S)
+        tally = load.stop()
+    require(tally.lost == 0, f"{tally}")
+    require(_connections(stage) == before, "a connection did not stay")
+    return f"{tally} while documents were applied; 10,000 domains planned and applied in {took:.1f} s"
 
 
 def test_both_an_rsa_and_an_ecdsa_chain_are_served_by_what_the_client_can_verify(stage):

@@ -46,7 +46,8 @@ class Tally:
 
     def __str__(self):
         sent = self.to_callee.sent + self.to_caller.sent
-        return f"{self.lost} of {sent} packets lost at {sent / self.seconds:,.0f} a second"
+        # A report right after the start tells 0.000 s.
+        return f"{self.lost} of {sent} packets lost at {sent / max(self.seconds, 0.001):,.0f} a second"
 
 
 class MediaLoad:

@@ -40,15 +40,13 @@ class DoorkeeperTest : public testing::Test {
   }
   static std::shared_ptr<const store::Secret> secret(const std::string& text) { return std::make_shared<const store::Secret>(text); }
   Login log_in(const std::string& name, const std::string& password, const std::string& source = "192.0.2.7") { return run(door_->log_in(name, secret(password), source + ":40312", source)); }
-  std::optional<Fault> change_password(const std::string& session, const std::string& old_password, const std::string& password) {
-    auto work = [](Doorkeeper& door, std::string id, std::shared_ptr<const store::Secret> before, std::shared_ptr<const store::Secret> after) -> asio::awaitable<std::optional<Fault>> {
-      const auto changed = co_await door.change_password(id, before, after, "192.0.2.7");
-      std::optional<Fault> fault;
-      if (!changed) fault = changed.fault();
-      co_return fault;
-    };
-    return run(work(*door_, session, secret(old_password), secret(password)));
+  static asio::awaitable<std::optional<Fault>> changing(Doorkeeper& door, std::string id, std::shared_ptr<const store::Secret> before, std::shared_ptr<const store::Secret> after) {
+    const auto changed = co_await door.change_password(id, before, after, "192.0.2.7");
+    std::optional<Fault> fault;
+    if (!changed) fault = changed.fault();
+    co_return fault;
   }
+  std::optional<Fault> change_password(const std::string& session, const std::string& old_password, const std::string& password) { return run(changing(*door_, session, secret(old_password), secret(password))); }
   Visitor visit(const std::string& token, Role needs, bool changes = false, const std::string& csrf = "") { return door_->judge({token, csrf, changes, needs}); }
 
   store::StateFolder folder_;
@@ -138,6 +136,21 @@ TEST_F(DoorkeeperTest, WhatIsAskedAtOnceIsBoundedAndNotHeldAgainstWhoAsked) {
   EXPECT_EQ(std::count(verdicts.begin(), verdicts.end(), LoginVerdict::overloaded), 3);
   EXPECT_EQ(log_in("anna", right, "source4").verdict, LoginVerdict::accepted);
   EXPECT_EQ(door_->counters().logins[static_cast<std::size_t>(LoginVerdict::overloaded)], 3u);
+}
+
+TEST_F(DoorkeeperTest, AChangeOfPasswordThatFoundNoRoomIsNotHeldAgainstWhoAsked) {
+  options_.passwords.most_waiting = 1;
+  make();
+  const std::string id = visit(log_in("anna", right).token, Role::read).session;
+  std::vector<std::string> causes;
+  for (int count = 0; count < 20; ++count)
+    asio::co_spawn(io_, changing(*door_, id, secret("correct horse batterz"), secret("another long passphrase")), [&](std::exception_ptr, std::optional<Fault> fault) { causes.push_back(fault->cause); });
+  io_.restart();
+  io_.run();
+  EXPECT_EQ(std::count(causes.begin(), causes.end(), "the old one is another"), 1);
+  EXPECT_EQ(std::count(causes.begin(), causes.end(), "too many are being checked at this moment"), 19);
+  const auto fault = change_password(id, right, "another long passphrase");
+  EXPECT_FALSE(fault) << fault->text();
 }
 
 TEST_F(DoorkeeperTest, ASessionThatAsksTooFastIsToldSo) {

@@ -132,6 +132,27 @@ TEST(AdministrationServer, WhatIsSaidInACallAndWhichProgramRunsIsNotForEverybody
   EXPECT_THAT(local(server, "POST", "/v1/acme/settings", R"({"name":"dns_hook","value":"/bin/sh"})"), StartsWith("HTTP/1.1 200"));
 }
 
+TEST(AdministrationServer, ADocumentAppliedOverHttpsIsForWhoAdministersNamesNoProgramAndIsWrittenDown) {
+  RunningAdministration server;
+  server.add_account("anna", Role::administer);
+  server.add_account("ben", Role::operate);
+  Browser anna(server, "anna"), ben(server, "ben");
+  const std::string document = "format = 2\n[certificates]\ndomains = [\"a.example.com\"]\n[acme]\ndns_zone = \"example.com\"\n";
+  EXPECT_EQ(ben.ask("POST", "/v1/apply", document).status, 403u);
+  const HttpsAnswer planned = anna.ask("POST", "/v1/apply?dry_run=1", document);
+  EXPECT_THAT(planned.body, AllOf(HasSubstr("create domain \\\"a.example.com\\\""), HasSubstr(R"("effect":"none: takes effect with the next order")")));
+  EXPECT_TRUE(server.api.vault->snapshot()->domains.empty());
+  EXPECT_EQ(anna.ask("POST", "/v1/apply", document).status, 200u);
+  EXPECT_EQ(server.api.vault->snapshot()->domains.size(), 1u);
+  const HttpsAnswer hook = anna.ask("POST", "/v1/apply?file=hook.toml", document + "dns_hook = \"/bin/sh\"\n");
+  EXPECT_EQ(hook.status, 422u);
+  EXPECT_THAT(hook.body, HasSubstr("hook.toml:6:12: acme.dns_hook: names a program, which cannot be changed over HTTPS"));
+  EXPECT_EQ(server.api.acme->snapshot()->dns_hook, "");
+  EXPECT_EQ(anna.ask("POST", "/v1/apply", anna.get("/v1/export").body).status, 200u);
+  EXPECT_THAT(anna.get("/v1/audit").body, AllOf(HasSubstr(R"("path":"/v1/apply")"), HasSubstr("hook.toml")));
+  EXPECT_THAT(anna.get("/v1/history").body, HasSubstr("account anna by apply"));
+}
+
 TEST(AdministrationServer, AForgedRequestIsRefused) {
   RunningAdministration server;
   server.add_account("anna", Role::administer);

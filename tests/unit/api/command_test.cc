@@ -235,6 +235,26 @@ TEST_F(CommandTest, ApplyShowsThePlanAppliesItAndIsIdempotent) {
   EXPECT_THAT(ask({"apply", exported, "--json"}).out, HasSubstr("\"lines\":[]"));
 }
 
+TEST_F(CommandTest, ApplyReadsFilesThatADocumentNamesFromItsOwnFolderAndTellsEachEffect) {
+  const certificates::test::Authority authority("Root of a file"), other("Second root");
+  write("ca.pem", "# \xc3\xa9 \"\"\" \\ \r\n" + authority.pem() + other.pem());
+  const std::string file = write("site.toml", "format = 2\n[[trust]]\npurpose = \"call_control\"\nfile = \"ca.pem\"");
+  Finished done = ask({"apply", file, "--yes"});
+  EXPECT_EQ(done.code, 0) << done.out << done.err;
+  EXPECT_THAT(done.out, testing::AllOf(HasSubstr("create trust \"CN=Root of a file\": purpose: call_control"), HasSubstr("    effect on live users: none: it vouches from the next handshake on\n")));
+  EXPECT_EQ(api_.vault->snapshot()->trust.size(), 2u);
+  EXPECT_THAT(ask({"apply", file}).out, HasSubstr("nothing to change"));
+  Finished removed = ask({"apply", write("empty.toml", "format = 2\n"), "--dry-run"});
+  EXPECT_THAT(removed.out, HasSubstr("these would not connect again without it: zone Traversal zone, peer e1.example.com"));
+  Finished missing = ask({"apply", write("other.toml", "format = 2\n[[trust]]\npurpose = \"call_control\"\nfile = \"nowhere/ca.pem\"\n")});
+  EXPECT_EQ(missing.code, 4);
+  EXPECT_THAT(missing.err, testing::AllOf(HasSubstr("other.toml:4: trust.file: "), HasSubstr("nowhere/ca.pem cannot be read"), HasSubstr("relative to the document's folder")));
+  write("broken.pem", "no certificate");
+  Finished broken = ask({"apply", write("third.toml", "format = 2\n[[trust]]\npurpose = \"call_control\"\nfile = \"broken.pem\"\n")});
+  EXPECT_EQ(broken.code, 1);
+  EXPECT_THAT(broken.out, HasSubstr("third.toml:4:8: trust.file: broken.pem"));
+}
+
 TEST_F(CommandTest, ARefusedSiteHasExitCodeOneAndNamesThePlace) {
   Finished refused = ask({"apply", write("bad.toml", "[[zone]]\nname = \n"), "--yes"});
   EXPECT_EQ(refused.code, 1);

@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "controlplane/api/api_server.h"
+#include "controlplane/certificates/certificate_part.h"
 
 namespace sallyport::api {
 
@@ -250,6 +251,7 @@ class RunningApi {
     auto acme_opened = certificates::AcmeStore::open(folder_ + "/state", config::Role::core);
     EXPECT_TRUE(acme_opened) << acme_opened.fault().text();
     acme = std::move(*acme_opened);
+    site->set_part(certificates::make_certificate_part(*vault, *acme, [](certificates::TrustPurpose, const std::string&) { return std::vector<std::string>{"zone Traversal zone, peer e1.example.com"}; }));
     auto accounts_opened = accounts::AccountStore::open(folder_ + "/state");
     EXPECT_TRUE(accounts_opened) << accounts_opened.fault().text();
     accounts = std::move(*accounts_opened);

@@ -174,8 +174,8 @@ TEST(SiteRules, AnUnusedCredentialGivesAWarning) {
   EXPECT_THAT(plan.warnings[0].text(), HasSubstr("no zone has the user \"old\""));
 }
 
-TEST(SiteRules, ADocumentAboveOneMebibyteIsRefusedUnread) {
-  EXPECT_THAT(refusals_of(std::string(core_site) + std::string(1 << 20, '#'), Role::core), HasSubstr("is larger than 1 MiB"));
+TEST(SiteRules, ADocumentAboveEightMebibytesIsRefusedUnread) {
+  EXPECT_THAT(refusals_of(std::string(core_site) + std::string(8 << 20, '#'), Role::core), HasSubstr("is larger than 8 MiB"));
 }
 
 }  // namespace
