@@ -20,8 +20,8 @@ constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 constexpr size_t most_nonces = 8;
 constexpr size_t longest_nonce = 256;
 
-HttpsClientOptions https_options(const AcmeClientOptions& options) {
-  HttpsClientOptions https;
+http::HttpClientOptions https_options(const AcmeClientOptions& options) {
+  http::HttpClientOptions https;
   https.tls = options.tls;
   https.local = options.local;
   https.deadline = options.request_deadline;
@@ -39,7 +39,7 @@ std::string list_text(const std::vector<std::string>& texts) {
 AcmeClient::AcmeClient(tls::StreamEngine& engine, dns::Resolver& resolver, AcmeClientOptions options, AccountKey key, std::string account_url)
     : engine_(engine), https_(engine, resolver, https_options(options)), options_(std::move(options)), key_(std::move(key)), account_url_(std::move(account_url)) {}
 
-std::optional<int64_t> AcmeClient::retry_after_of(const HttpMessage& answer) {
+std::optional<int64_t> AcmeClient::retry_after_of(const http::HttpMessage& answer) {
   const std::string* text = answer.find("retry-after");
   if (text == nullptr) return std::nullopt;
   return parse_retry_after(*text, std::time(nullptr));
@@ -47,7 +47,7 @@ std::optional<int64_t> AcmeClient::retry_after_of(const HttpMessage& answer) {
 
 Fault AcmeClient::fault(FaultCode code, std::string cause, std::string remedy) const { return Fault{code, subject(), std::move(cause), std::move(remedy)}; }
 
-void AcmeClient::keep_nonce(const HttpMessage& answer) {
+void AcmeClient::keep_nonce(const http::HttpMessage& answer) {
   const std::string* nonce = answer.find("replay-nonce");
   const bool is_good = nonce != nullptr && !nonce->empty() && nonce->size() <= longest_nonce && decode_base64url(*nonce).has_value();
   if (!is_good) return;
@@ -56,7 +56,7 @@ void AcmeClient::keep_nonce(const HttpMessage& answer) {
   if (nonces_.size() > most_nonces) nonces_.pop_front();
 }
 
-Fault AcmeClient::refused(const HttpMessage& answer) {
+Fault AcmeClient::refused(const http::HttpMessage& answer) {
   const Problem problem = problem_of(answer.status, answer.media_type(), answer.body);
   refusal_ = {problem.type, answer.status, retry_after_of(answer)};
   Fault fault = problem.fault(subject());
@@ -64,7 +64,7 @@ Fault AcmeClient::refused(const HttpMessage& answer) {
   return fault;
 }
 
-Outcome<> AcmeClient::check_json(const HttpMessage& answer) const {
+Outcome<> AcmeClient::check_json(const http::HttpMessage& answer) const {
   const std::string type = answer.media_type();
   if (answer.status >= 200 && answer.status < 300 && type.find("json") != std::string::npos) return Done{};
   const std::string got = "HTTP " + std::to_string(answer.status) + " with " + (type.empty() ? "no content type" : shown(type, 60));
@@ -73,7 +73,7 @@ Outcome<> AcmeClient::check_json(const HttpMessage& answer) const {
 
 asio::awaitable<Outcome<>> AcmeClient::open() {
   refusal_ = {};
-  HttpsRequest request;
+  http::HttpRequest request;
   request.url = options_.directory_url;
   const auto answer = co_await https_.ask(request);
   if (!answer) co_return fault(answer.fault().code, answer.fault().text(), answer.fault().remedy.empty() ? "check the directory URL" : "");
@@ -87,7 +87,7 @@ asio::awaitable<Outcome<>> AcmeClient::open() {
 
 asio::awaitable<Outcome<std::string>> AcmeClient::take_nonce() {
   if (nonces_.empty()) {
-    HttpsRequest request;
+    http::HttpRequest request;
     request.method = "HEAD";
     request.url = directory_.new_nonce;
     const auto answer = co_await https_.ask(request);
@@ -101,7 +101,7 @@ asio::awaitable<Outcome<std::string>> AcmeClient::take_nonce() {
   co_return nonce;
 }
 
-asio::awaitable<Outcome<HttpMessage>> AcmeClient::post(std::string url, std::string payload, Signer signer) {
+asio::awaitable<Outcome<http::HttpMessage>> AcmeClient::post(std::string url, std::string payload, Signer signer) {
   refusal_ = {};
   std::optional<Fault> last;
   for (unsigned attempt = 0; attempt < options_.nonce_tries; ++attempt) {
@@ -113,7 +113,7 @@ asio::awaitable<Outcome<HttpMessage>> AcmeClient::post(std::string url, std::str
     if (signer == Signer::account) header.account_url = account_url_;
     auto body = sign_jws(key_, header, payload);
     if (!body) co_return body.fault();
-    HttpsRequest request;
+    http::HttpRequest request;
     request.method = "POST";
     request.url = url;
     request.content_type = "application/jose+json";
@@ -132,7 +132,7 @@ asio::awaitable<Outcome<HttpMessage>> AcmeClient::post(std::string url, std::str
   co_return *last;
 }
 
-asio::awaitable<void> AcmeClient::pause(const HttpMessage& answer, std::chrono::milliseconds& delay) {
+asio::awaitable<void> AcmeClient::pause(const http::HttpMessage& answer, std::chrono::milliseconds& delay) {
   const auto wanted_s = retry_after_of(answer);
   const std::chrono::milliseconds wanted = wanted_s ? std::chrono::milliseconds(*wanted_s * 1000) : delay;
   asio::steady_timer timer(engine_.context(), std::clamp(wanted, options_.poll_min, options_.poll_max));
@@ -159,8 +159,8 @@ asio::awaitable<Outcome<>> AcmeClient::register_account(AccountWish wish) {
   const auto answer = co_await post(url, payload, Signer::key);
   if (!answer) co_return answer.fault();
   const std::string* location = answer->find("location");
-  const auto base = parse_https_url(url);
-  const auto account = location == nullptr || !base ? Outcome<std::string>(Fault{FaultCode::invalid, "", "is missing", ""}) : resolve_url(*base, *location);
+  const auto base = http::parse_https_url(url);
+  const auto account = location == nullptr || !base ? Outcome<std::string>(Fault{FaultCode::invalid, "", "is missing", ""}) : http::resolve_url(*base, *location);
   if (!account) co_return fault(FaultCode::invalid, "it made an account but names no URL for it", "report it to the authority");
   account_url_ = *account;
   co_return Done{};

@@ -14,7 +14,7 @@
 #include "controlplane/acme/account_key.h"
 #include "controlplane/acme/acme_resource.h"
 #include "controlplane/acme/certificate_chain.h"
-#include "controlplane/acme/https_client.h"
+#include "controlplane/http/http_client.h"
 #include "controlplane/store/secret.h"
 
 namespace sallyport::acme {
@@ -102,18 +102,18 @@ class AcmeClient {
   enum class Signer : uint8_t { account, key };
   std::string subject() const { return "authority " + options_.authority; }
   Fault fault(FaultCode code, std::string cause, std::string remedy) const;
-  boost::asio::awaitable<Outcome<HttpMessage>> post(std::string url, std::string payload, Signer signer);
+  boost::asio::awaitable<Outcome<http::HttpMessage>> post(std::string url, std::string payload, Signer signer);
   boost::asio::awaitable<Outcome<std::string>> take_nonce();
   // One chain with what else the authority offers.
   boost::asio::awaitable<Outcome<CertificateChain>> fetch_chain(std::string url, std::vector<std::string>& alternates);
-  boost::asio::awaitable<void> pause(const HttpMessage& answer, std::chrono::milliseconds& delay);
-  void keep_nonce(const HttpMessage& answer);
-  Fault refused(const HttpMessage& answer);
-  Outcome<> check_json(const HttpMessage& answer) const;
-  static std::optional<int64_t> retry_after_of(const HttpMessage& answer);
+  boost::asio::awaitable<void> pause(const http::HttpMessage& answer, std::chrono::milliseconds& delay);
+  void keep_nonce(const http::HttpMessage& answer);
+  Fault refused(const http::HttpMessage& answer);
+  Outcome<> check_json(const http::HttpMessage& answer) const;
+  static std::optional<int64_t> retry_after_of(const http::HttpMessage& answer);
 
   tls::StreamEngine& engine_;
-  HttpsClient https_;
+  http::HttpClient https_;
   AcmeClientOptions options_;
   AccountKey key_;
   std::string account_url_;

@@ -24,7 +24,7 @@ std::string order_payload(const OrderWish& wish) {
 }
 
 // RFC 8288: <URL>; rel="alternate". A URL never holds '<' or '>'.
-std::vector<std::string> alternates_of(const HttpMessage& answer, const HttpsUrl& base) {
+std::vector<std::string> alternates_of(const http::HttpMessage& answer, const http::HttpUrl& base) {
   std::vector<std::string> urls;
   for (const auto& [name, value] : answer.fields) {
     if (name != "link") continue;
@@ -33,7 +33,7 @@ std::vector<std::string> alternates_of(const HttpMessage& answer, const HttpsUrl
       const size_t end = value.find('>', at);
       if (end == std::string::npos) break;
       const std::string parameters = value.substr(end + 1, value.find('<', end) - end - 1);
-      const auto url = resolve_url(base, value.substr(at + 1, end - at - 1));
+      const auto url = http::resolve_url(base, value.substr(at + 1, end - at - 1));
       if (url && parameters.find("alternate") != std::string::npos) urls.push_back(*url);
       at = end;
     }
@@ -71,8 +71,8 @@ asio::awaitable<Outcome<PlacedOrder>> AcmeClient::place_order(OrderWish wish) {
   auto order = read_order(subject(), answer->body);
   if (!order) co_return order.fault();
   const std::string* location = answer->find("location");
-  const auto base = parse_https_url(url);
-  const auto order_url = location == nullptr || !base ? Outcome<std::string>(Fault{FaultCode::invalid, "", "is missing", ""}) : resolve_url(*base, *location);
+  const auto base = http::parse_https_url(url);
+  const auto order_url = location == nullptr || !base ? Outcome<std::string>(Fault{FaultCode::invalid, "", "is missing", ""}) : http::resolve_url(*base, *location);
   if (!order_url) co_return fault(FaultCode::invalid, "it took the order but names no URL for it", "report it to the authority");
   co_return PlacedOrder{*order_url, std::move(*order)};
 }
@@ -149,7 +149,7 @@ asio::awaitable<Outcome<CertificateChain>> AcmeClient::fetch_chain(std::string u
   if (answer->media_type() != chain_type) {
     co_return fault(FaultCode::invalid, "its certificate comes as \"" + shown(answer->media_type(), 60) + "\", not as " + chain_type, "report it to the authority");
   }
-  if (const auto base = parse_https_url(url)) alternates = alternates_of(*answer, *base);
+  if (const auto base = http::parse_https_url(url)) alternates = alternates_of(*answer, *base);
   auto chain = CertificateChain::read(answer->body);
   if (!chain) co_return fault(chain.fault().code, chain.fault().text(), "");
   co_return chain;
@@ -181,7 +181,7 @@ asio::awaitable<Outcome<>> AcmeClient::revoke(std::string certificate_der, int r
 asio::awaitable<Outcome<RenewalAdvice>> AcmeClient::renewal_info(std::string renewal_id) {
   refusal_ = {};
   if (directory_.renewal_info.empty() || renewal_id.empty()) co_return fault(FaultCode::missing, "it offers no renewal information for this certificate", "nothing to do: it is renewed at two thirds of its life");
-  HttpsRequest request;
+  http::HttpRequest request;
   request.url = directory_.renewal_info + (directory_.renewal_info.back() == '/' ? "" : "/") + renewal_id;
   const auto answer = co_await https_.ask(request);
   if (!answer) co_return fault(answer.fault().code, answer.fault().text(), "");

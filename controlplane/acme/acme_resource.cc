@@ -6,7 +6,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
-#include "controlplane/acme/https_url.h"
+#include "controlplane/http/http_url.h"
 #include "controlplane/acme/timestamp.h"
 #include "controlplane/config/fqdn.h"
 
@@ -35,7 +35,7 @@ class Members {
 
   const json::object& object() const { return value_.is_object() ? value_.get_object() : none_; }
 
-  std::string text(const json::object& object, const char* name, bool wanted, size_t limit_bytes = url_limit_bytes) {
+  std::string text(const json::object& object, const char* name, bool wanted, size_t limit_bytes = http::url_limit_bytes) {
     const json::value* member = object.if_contains(name);
     if (member == nullptr || member->is_null()) return wanted ? fail_member(name, "is missing") : "";
     if (!member->is_string()) return fail_member(name, "is not text");
@@ -48,7 +48,7 @@ class Members {
   std::string url(const json::object& object, const char* name, bool wanted) {
     std::string value = text(object, name, wanted);
     if (value.empty()) return value;
-    const auto parsed = parse_https_url(value);
+    const auto parsed = http::parse_https_url(value);
     if (!parsed) return fail_member(name, parsed.fault().cause);
     return value;
   }
@@ -156,7 +156,7 @@ Outcome<Order> read_order(const std::string& subject, std::string_view body) {
   order.status = members.status(top);
   for (const json::value& entry : members.list(top, "authorizations", most_authorizations)) {
     const std::string_view text = entry.is_string() ? std::string_view(entry.get_string().data(), entry.get_string().size()) : std::string_view();
-    if (const auto url = parse_https_url(text); !url) members.fail_member("authorizations", "names what is no URL: " + url.fault().cause);
+    if (const auto url = http::parse_https_url(text); !url) members.fail_member("authorizations", "names what is no URL: " + url.fault().cause);
     order.authorizations.emplace_back(text);
   }
   order.finalize = members.url(top, "finalize", true);

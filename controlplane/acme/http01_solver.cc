@@ -5,7 +5,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include "controlplane/acme/http_message.h"
+#include "controlplane/http/http_message.h"
 
 namespace sallyport::acme {
 namespace {
@@ -29,7 +29,7 @@ struct Http01Solver::State {
   Http01Counters counters;
   std::shared_ptr<tls::SourceLimits> limits;
 
-  std::string answer(const HttpMessage& request) {
+  std::string answer(const http::HttpMessage& request) {
     const std::string_view target(request.target);
     const auto found = target.starts_with(well_known) ? answers.find(target.substr(well_known.size())) : answers.end();
     if (found == answers.end() || request.method != "GET") {
@@ -47,10 +47,10 @@ struct Http01Solver::State {
       const tls::StreamPtr late = error ? nullptr : weak.lock();
       if (late != nullptr) late->close("no whole request in time");
     });
-    HttpLimits bounds;
+    http::HttpLimits bounds;
     bounds.header_bytes = request_header_bytes;
     bounds.body_bytes = 0;
-    HttpReader reader(HttpReader::Kind::request, bounds);
+    http::HttpReader reader(http::HttpReader::Kind::request, bounds);
     for (bool done = false; !done;) {
       const auto bytes = co_await stream->receive();
       if (!bytes || bytes->empty()) co_return;

@@ -5,6 +5,7 @@
 
 #include <boost/json.hpp>
 #include <ctime>
+#include <map>
 
 #include "controlplane/api/api_body.h"
 #include "controlplane/api/api_json.h"
@@ -63,6 +64,24 @@ json::object of(const certs::TrustedAuthority& authority) {
   return value;
 }
 
+json::object of(const RevocationView& view) {
+  json::object value{{"state", view.state}, {"source", view.source}, {"url", view.url}, {"text", view.text}, {"told", view.told}, {"valid_until", view.valid_until}, {"revoked_at", view.revoked_at}, {"reason", view.reason},
+                     {"next_check", view.next_check}, {"staple_until", view.staple_until}, {"must_staple", view.must_staple}, {"problem", view.problem}};
+  if (view.staple_age_s) value["staple_age_s"] = *view.staple_age_s;
+  return value;
+}
+
+// Adds what is known of revocation to the certificates of a list; null where a certificate names nobody who tells.
+void add_revocation(json::array& list, const std::vector<RevocationView>& views) {
+  std::map<std::pair<std::string, std::string>, const RevocationView*> known;
+  for (const RevocationView& view : views) known[{view.slot, view.serial}] = &view;
+  for (json::value& each : list) {
+    json::object& value = each.get_object();
+    const auto found = known.find({std::string(value["slot"].get_string()), std::string(value["serial"].get_string())});
+    value["revocation"] = found == known.end() ? json::value(nullptr) : json::value(of(*found->second));
+  }
+}
+
 Outcome<tls::KeyFamily> family_from(const std::string& name) {
   if (name == "rsa") return tls::KeyFamily::rsa;
   if (name == "ecdsa") return tls::KeyFamily::ecdsa;
@@ -105,6 +124,8 @@ CertificateAnswer show_one(const ApiRequest& request, ApiParts parts, const cert
   if (list.empty()) co_return answer_fault({FaultCode::missing, "certificate slot " + slot.text(), "holds no such certificate", "see sallyport cert list"});
   if (form == "pem") co_return answer_text(std::move(pem));
   if (form == "decoded") co_return answer_text(std::move(decoded));
+  std::vector<RevocationView> views = co_await parts.node.revocation();
+  add_revocation(list, views);
   co_return answer_json(list);
 }
 
@@ -130,7 +151,18 @@ CertificateAnswer get_certificates(const ApiRequest& request, ApiParts parts) {
     if (list.size() >= limit) break;
     list.emplace_back(of(stored));
   }
+  std::vector<RevocationView> views = co_await parts.node.revocation();
+  add_revocation(list, views);
   co_return answer_json(list);
+}
+
+CertificateAnswer post_certificate_check(const ApiRequest& request, ApiParts parts) {
+  auto body = ApiBody::read(request, {"slot"});
+  if (!body) co_return answer_fault(body.fault());
+  std::string slot = body->text("slot");
+  const auto begun = co_await parts.node.check_revocation(slot);
+  if (!begun) co_return answer_fault(begun.fault());
+  co_return answer_json(json::object{{"slot", slot}, {"asked", true}}, 202);
 }
 
 CertificateAnswer post_certificate(const ApiRequest& request, ApiParts parts) {
@@ -192,7 +224,7 @@ CertificateAnswer get_explanation(const ApiRequest& request, ApiParts parts) {
   if (!explained) co_return answer_fault(explained.fault());
   json::array served;
   for (const std::string& label : explained->served) served.emplace_back(label);
-  co_return answer_json(json::object{{"sni", explained->sni}, {"listener", explained->listener}, {"match", explained->match}, {"served", std::move(served)}, {"text", explained->text}});
+  co_return answer_json(json::object{{"sni", explained->sni}, {"listener", explained->listener}, {"match", explained->match}, {"served", std::move(served)}, {"text", explained->text}, {"revocation", texts(explained->revocation)}});
 }
 
 CertificateAnswer get_requests(const ApiRequest& request, ApiParts parts) {

@@ -14,6 +14,7 @@ using CertificateAnswer = boost::asio::awaitable<ApiAnswer>;
 CertificateAnswer get_certificates(const ApiRequest& request, ApiParts parts);
 CertificateAnswer post_certificate(const ApiRequest& request, ApiParts parts);
 CertificateAnswer delete_certificate(const ApiRequest& request, ApiParts parts);
+CertificateAnswer post_certificate_check(const ApiRequest& request, ApiParts parts);
 CertificateAnswer get_explanation(const ApiRequest& request, ApiParts parts);
 CertificateAnswer get_refusals(const ApiRequest& request, ApiParts parts);
 CertificateAnswer get_requests(const ApiRequest& request, ApiParts parts);

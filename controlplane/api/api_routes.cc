@@ -198,6 +198,7 @@ constexpr Route routes[] = {
     {{"GET", "/v1/certificates", Role::read, "Certificates; of one slot with its chain, or as text", "slot,family,form,limit", ""}, get_certificates},
     {{"POST", "/v1/certificates", Role::administer, "Judges a certificate and installs it unless dry_run", "", "slot,certificate,key,passphrase,file,dry_run", "slot,dry_run"}, post_certificate},
     {{"DELETE", "/v1/certificates", Role::administer, "Deletes the certificates of a slot", "slot,family", ""}, delete_certificate},
+    {{"POST", "/v1/certificates/checks", Role::operate, "Asks the authority now whether the certificates of a slot were revoked", "", "slot", "slot"}, post_certificate_check},
     {{"GET", "/v1/certificates/explain", Role::read, "Which certificate is served for a name, and why", "sni,port", ""}, get_explanation},
     {{"GET", "/v1/certificates/refusals", Role::read, "Names whose certificate clients refused, with the alert they sent", "", ""}, get_refusals},
     {{"GET", "/v1/xmpp/streams", Role::read, "XMPP streams of clients through this node", "limit", ""}, get_xmpp_streams},

@@ -217,6 +217,7 @@ struct ServedView {
   std::string match;                // "exact", "wildcard", "platform", "none"
   std::vector<std::string> served;  // one or two labels: "domain example.com"
   std::string text;                 // the same as a sentence
+  std::vector<std::string> revocation;  // of each that is served: what its authority says, and its staple
 };
 
 // A name whose certificate clients refused (C08).
@@ -248,6 +249,17 @@ struct AcmeView {
   std::string text;   // "valid until ...", "failed: REASON; next attempt ..."
   std::string authority, valid_until, next_attempt;
   std::uint64_t failures = 0;  // in a row
+};
+
+// What the authority of a certificate says of it (OCSP or revocation list). Only of those that name who tells.
+struct RevocationView {
+  std::string slot, serial;
+  std::string state;   // "good", "revoked", "unknown", "unchecked"
+  std::string source;  // "ocsp", "crl", "none"
+  std::string url, text, problem;
+  std::string told, valid_until, revoked_at, reason, next_check, staple_until;  // empty: none
+  std::optional<std::uint64_t> staple_age_s;  // of what is stapled now
+  bool must_staple = false;
 };
 
 // A certificate of this node for the traversal link.
@@ -351,6 +363,9 @@ class NodeView {
   // Orders it now. Fault missing: the slot is not kept by ACME.
   virtual Awaitable<Outcome<>> renew_by_acme(std::string slot) = 0;
   virtual Awaitable<Outcome<>> change_acme_key(std::string authority) = 0;
+  virtual Awaitable<std::vector<RevocationView>> revocation() = 0;
+  // Asks the authority now. Fault missing: nothing of the slot names who tells; refused: it is switched off.
+  virtual Awaitable<Outcome<>> check_revocation(std::string slot) = 0;
   virtual Awaitable<PairView> pair() = 0;
   // E. zone empty: the only one; host empty: the node's FQDN.
   virtual Awaitable<Outcome<JoinTokenView>> make_join_token(std::string zone, std::int64_t seconds, std::string host, std::string actor) = 0;

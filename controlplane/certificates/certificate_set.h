@@ -34,6 +34,7 @@ struct StoredCertificate {
   std::int64_t not_before_s = 0, not_after_s = 0, installed_s = 0;
   bool is_complete = false;  // its chain led to an authority that was known when it was installed
   bool allows_client_auth = false;
+  bool may_tell_revocation = false;  // it has an extension that could name who tells
   tls::HeldCredentialPtr held;
 };
 

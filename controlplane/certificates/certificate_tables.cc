@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "controlplane/revocation/revocation_sources.h"
+
 namespace sallyport::certificates {
 namespace {
 
@@ -34,6 +36,7 @@ StoredCertificate read_certificate(const SqliteStatement& row, const MakeHeld& m
   stored.not_before_s = said.not_before_s;
   stored.not_after_s = said.not_after_s;
   stored.allows_client_auth = said.allows_client_auth;
+  stored.may_tell_revocation = revocation::may_name_sources(leaf.get());
   std::vector<std::string> names;
   for (const tls::CertificateName& name : said.names)
     if (name.kind == tls::NameKind::dns) names.push_back(name.value);

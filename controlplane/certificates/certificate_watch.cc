@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::int64_t day_s = 86400;
 constexpr std::int64_t tolerated_skew_s = 300;
-constexpr std::size_t told_at_once = 5;
+constexpr std::size_t told_at_once = 5, told_one_by_one = 20;
 
 // "a, b and 3 more"
 template <class List, class Text>
@@ -38,6 +38,27 @@ void watch_validity(const ServingCertificate& each, std::int64_t now_s, std::vec
   alarms.push_back({"certificate_expiring", who + " expires on " + tls::date_text(each.not_after_s) + ", within " + std::to_string(level) + (level == 1 ? " day" : " days") + "; renew it: sallyport cert request " + each.slot});
 }
 
+// Each by itself, for each wants to be replaced; of very many, the rest together.
+void watch_revoked(const std::vector<RevocationNews>& revoked, std::vector<CertificateAlarm>& alarms) {
+  for (std::size_t at = 0; at < std::min(revoked.size(), told_one_by_one); ++at) {
+    const RevocationNews& each = revoked[at];
+    alarms.push_back({"certificate_revoked", each.slot + ": certificate " + each.serial + " was revoked by its authority on " + tls::date_text(each.revoked_s) + (each.reason.empty() ? ", without a reason" : ", reason " + each.reason) + ", as " + each.url + " tells; clients that check refuse it. Request a new one with a new key: sallyport cert request " + each.slot, true});
+  }
+  if (revoked.size() > told_one_by_one) alarms.push_back({"certificate_revoked", std::to_string(revoked.size() - told_one_by_one) + " more certificates were revoked: sallyport cert list", true});
+}
+
+void watch_status(const WatchInput& input, std::vector<CertificateAlarm>& alarms) {
+  watch_revoked(input.revoked, alarms);
+  const auto who = [](const RevocationNews& each) { return each.slot + " (" + each.serial + ", " + each.url + ")"; };
+  if (!input.unknown.empty()) alarms.push_back({"certificate_status_unknown", "the authority's responder does not know " + some_of(input.unknown, who) + "; if it is not a new certificate, ask the authority, or request another"});
+  if (!input.without_staple.empty()) {
+    alarms.push_back({"certificate_staple_missing", "clients refuse " + some_of(input.without_staple, [](const RevocationNews& each) { return each.slot + " (" + (each.problem.empty() ? each.serial : each.problem) + ")"; }) + ", which must be stapled (RFC 7633) and for which there is no OCSP answer; let this node reach the responder, or have it issued without that extension", true});
+  }
+  if (!input.unchecked.empty()) {
+    alarms.push_back({"revocation_unchecked", "whether it was revoked is not known of " + some_of(input.unchecked, [](const RevocationNews& each) { return each.slot + " (" + each.problem + ")"; }) + "; let this node reach the authority by HTTP, or switch it off: certificates.revocation"});
+  }
+}
+
 }  // namespace
 
 bool has_validity_to_watch(std::int64_t not_before_s, std::int64_t not_after_s, std::int64_t now_s) { return not_before_s > now_s || not_after_s - now_s <= expiry_days[0] * day_s; }
@@ -54,6 +75,7 @@ std::vector<CertificateAlarm> watch_certificates(const WatchInput& input) {
   if (!input.uncovered.empty()) {
     alarms.push_back({"certificate_uncovered_name", "clients ask for " + some_of(input.uncovered, [](const UncoveredName& each) { return each.name + " (" + std::to_string(each.asked) + " times)"; }) + ", which no certificate covers; add the name to a certificate"});
   }
+  watch_status(input, alarms);
   for (const RefusedByClients& each : input.refused) {
     if (each.sources < refusing_sources) continue;
     alarms.push_back({"certificate_refused", "clients at " + std::to_string(each.sources) + " addresses or more refused the certificate for " + (each.name.empty() ? "connections without a name" : each.name) + " within the last hour, the latest at " + each.source + ": " + each.text + "; see sallyport cert refusals"});

@@ -24,6 +24,15 @@ struct UncoveredName {
   std::uint64_t asked = 0;
 };
 
+// What an authority said of a certificate of ours, or why it said nothing.
+struct RevocationNews {
+  std::string slot, serial;
+  std::string url;  // who was asked
+  std::int64_t revoked_s = 0;
+  std::string reason;   // the authority's, of a revocation
+  std::string problem;  // of the last attempt
+};
+
 struct RefusedByClients {
   std::string name;  // empty: none was asked for
   std::size_t sources = 0;
@@ -37,6 +46,7 @@ struct WatchInput {
   std::string server_serial;
   std::vector<std::string> incomplete, unreadable;  // slots
   std::vector<UncoveredName> uncovered;             // in domains of ours
+  std::vector<RevocationNews> revoked, unknown, unchecked, without_staple;
   std::vector<RefusedByClients> refused;            // within the last hour
   std::int64_t newest_installed_s = 0;
   std::int64_t now_s = 0;
@@ -44,8 +54,8 @@ struct WatchInput {
 
 struct CertificateAlarm {
   std::string kind;  // stable: certificate_expired, certificate_expiring, certificate_not_yet_valid, certificate_missing, certificate_drift,
-                     // certificate_chain_incomplete, certificate_unreadable, certificate_uncovered_name,
-                     // certificate_refused, clock_skew
+                     // certificate_chain_incomplete, certificate_unreadable, certificate_uncovered_name, certificate_refused, clock_skew,
+                     // certificate_revoked, certificate_status_unknown, certificate_staple_missing, revocation_unchecked
   std::string text;
   bool impairs = false;  // clients or peers are refused because of it now
 };

@@ -28,11 +28,18 @@ std::string listed(const json::value& list, const std::string& indent) {
 
 std::string day_of(const std::string& time) { return time.substr(0, 10); }
 
+// "good, stapled"; empty: the certificate names nobody who tells.
+std::string revocation_of(const json::value& certificate) {
+  const json::value& revocation = member(certificate, "revocation");
+  if (!revocation.is_object()) return {};
+  return at(revocation, "state") + (at(revocation, "staple_until").empty() ? "" : ", stapled");
+}
+
 std::string show_certificates(const json::value& list) {
-  TextTable table({"SLOT", "KEY", "SERIAL", "NOT AFTER", "DAYS", "ORIGIN", "CHAIN", "NAMES"});
+  TextTable table({"SLOT", "KEY", "SERIAL", "NOT AFTER", "DAYS", "ORIGIN", "CHAIN", "REVOCATION", "NAMES"});
   for (const json::value& each : items(list)) {
     const json::value& complete = member(each, "chain_complete");
-    table.add({at(each, "slot"), at(each, "key"), at(each, "serial"), day_of(at(each, "not_after")), at(each, "days_left"), at(each, "origin"), complete.is_bool() ? (complete.get_bool() ? "complete" : "incomplete") : "", at(each, "names")});
+    table.add({at(each, "slot"), at(each, "key"), at(each, "serial"), day_of(at(each, "not_after")), at(each, "days_left"), at(each, "origin"), complete.is_bool() ? (complete.get_bool() ? "complete" : "incomplete") : "", revocation_of(each), at(each, "names")});
   }
   return table.is_empty() ? "no certificates; make a request: sallyport cert request server\n" : table.text();
 }
@@ -41,6 +48,11 @@ std::string show_certificate(const json::value& list) {
   std::string text;
   for (const json::value& each : items(list)) {
     text += at(each, "slot") + ", " + at(each, "key") + ", installed " + at(each, "installed") + " by " + at(each, "origin") + "\n";
+    if (const json::value& revocation = member(each, "revocation"); revocation.is_object()) {
+      const std::string age = at(revocation, "staple_age_s");
+      text += "  revocation    " + printable(at(revocation, "text")) + "\n" + (age.empty() ? "" : "    staple      " + age + " s old\n");
+      if (!at(revocation, "url").empty()) text += "    told by     " + printable(at(revocation, "url")) + (at(revocation, "next_check").empty() ? "" : ", asked again " + at(revocation, "next_check")) + "\n";
+    }
     for (const json::value& link : items(member(each, "chain"))) {
       text += "  subject       " + printable(at(link, "subject")) + "\n    issuer      " + printable(at(link, "issuer")) + "\n    serial      " + at(link, "serial") + "\n    SHA-256     " + at(link, "fingerprint_sha256") + "\n    valid       " + at(link, "not_before") + " to " + at(link, "not_after") + "\n";
       if (!items(member(link, "names")).empty()) text += "    names       " + printable(at(link, "names")) + "\n";
@@ -169,7 +181,12 @@ int run_delete_certificate(const Options& options) {
 int run_explain(const Options& options) {
   const CertificateOptions& wish = options.certificate;
   return print(ApiClient(options.endpoint).get("/v1/certificates/explain" + query({{"sni", wish.sni}, {"port", wish.port == 0 ? "" : std::to_string(wish.port)}})), options,
-               [](const json::value& value) { return "listener  " + at(value, "listener") + "\nname      " + (at(value, "sni").empty() ? "none (no SNI)" : printable(at(value, "sni"))) + "\n" + at(value, "text") + "\n"; });
+               [](const json::value& value) { return "listener  " + at(value, "listener") + "\nname      " + (at(value, "sni").empty() ? "none (no SNI)" : printable(at(value, "sni"))) + "\n" + at(value, "text") + "\n" + listed(member(value, "revocation"), ""); });
+}
+
+int run_check_certificate(const Options& options) {
+  const std::string& slot = options.certificate.slot;
+  return print(ApiClient(options.endpoint).post("/v1/certificates/checks", json::serialize(json::object{{"slot", slot}})), options, [&](const json::value&) { return "the authority of " + slot + " is asked; see sallyport cert show " + slot + "\n"; });
 }
 
 int run_refusals(const Options& options) {

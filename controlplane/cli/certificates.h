@@ -11,6 +11,7 @@ int run_certificate(const Options& options);
 int run_upload(const Options& options);
 int run_delete_certificate(const Options& options);
 int run_explain(const Options& options);
+int run_check_certificate(const Options& options);
 int run_refusals(const Options& options);
 int run_requests(const Options& options);
 int run_request(const Options& options);

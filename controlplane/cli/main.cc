@@ -217,6 +217,7 @@ class CommandLine {
     add_slot(remove);
     remove->add_option("--family", wish.family, "rsa or ecdsa; default both");
     remove->add_flag("--yes,-y", options_.yes, "Do not ask");
+    add_slot(add(*cert, "check", "Asks the authority now whether the slot's certificates were revoked", "sallyport cert check server", run_check_certificate));
     add(*cert, "refusals", "Names whose certificate clients refused, with the alert they sent, how often and from where", "sallyport cert refusals", run_refusals);
     CLI::App* explain = add(*cert, "explain", "Which certificate is served for a name, and why", "sallyport cert explain --sni mra-host.example.com --port 5061", run_explain);
     explain->add_option("--sni", wish.sni, "Name the client asks for; empty: none");

@@ -174,6 +174,9 @@ constexpr ConfigKey keys[] = {
     {"tls", "call_control_ca_file", text, "", "", R"("")", 0, max_path, Rule::absolute_path, "", live, C, "PEM file with the CAs that may have signed call control's certificate, beside those of `sallyport trust add call_control`; empty: ca_file.", KEY(tls, TlsSection, call_control_ca_file)},
     {"tls", "min_version", text, "", R"("1.2")", R"("1.2")", 1, 3, Rule::choice, "1.2 1.3", restart, both, "Oldest TLS version that is spoken.", KEY(tls, TlsSection, min_version)},
 
+    {"certificates", "revocation", text, "", R"("on")", R"("on")", 2, 3, Rule::choice, "on off", live, both, "on: the authorities that this node's certificates name are asked whether they were revoked (OCSP or revocation list, by HTTP from this node), and what their responders say is stapled.", KEY(certificates, CertificatesSection, revocation)},
+    {"certificates", "revocation_requests_per_min", number, "1/min", "120", "120", 1, 6000, Rule::any, "", live, both, "How many of these questions go out a minute at most.", KEY(certificates, CertificatesSection, revocation_requests_per_min)},
+
     {"dns", "servers", texts, "", "[]", "[]", 0, 8, Rule::socket_address, "", restart, both, "Name servers, IP or IP:port, in order; empty: /etc/resolv.conf.", KEY(dns, DnsSection, servers)},
     {"dns", "timeout_ms", number, "ms", "2000", "2000", 100, 30000, Rule::any, "", restart, both, "Patience for one try.", KEY(dns, DnsSection, timeout_ms)},
     {"dns", "tries", number, "", "3", "3", 1, 10, Rule::any, "", restart, both, "Tries before a name counts as not resolved.", KEY(dns, DnsSection, tries)},
@@ -215,6 +218,7 @@ constexpr ConfigSection sections[] = {
     {"presence", true, C, 0, 64, "Presence servers (XMPP) inside; their authorities: `sallyport trust add presence`.", count<&NodeConfig::presence>, append<&NodeConfig::presence>},
     {"traversal", false, both, 0, 1, "This node's side of the connection between C and E; the zones themselves are in the store.", one, nullptr},
     {"tls", false, both, 1, 1, "Certificates, keys and trust; the files are read again on reload.", one, nullptr},
+    {"certificates", false, both, 0, 1, "What is done about certificates by itself.", one, nullptr},
     {"dns", false, both, 0, 1, "Name resolution.", one, nullptr},
     {"api", false, both, 0, 1, "Administration on this machine.", one, nullptr},
     {"administration", false, both, 0, 1, "Administration over HTTPS; off unless `listen` is given.", one, nullptr},

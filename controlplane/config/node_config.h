@@ -138,6 +138,11 @@ struct TlsSection {
   std::string min_version;                     // "1.2", "1.3"
 };
 
+struct CertificatesSection {
+  std::string revocation;  // on, off
+  std::uint32_t revocation_requests_per_min = 0;
+};
+
 struct DnsSection {
   std::vector<std::string> servers;  // empty: /etc/resolv.conf
   std::uint32_t timeout_ms = 0, tries = 0;
@@ -172,6 +177,7 @@ struct NodeConfig {
   std::vector<CallControlSection> call_control;  // C, in file order
   TraversalSection traversal;
   TlsSection tls;
+  CertificatesSection certificates;
   DnsSection dns;
   ApiSection api;
   AdministrationSection administration;

@@ -178,7 +178,7 @@ Outcome<acme::Authority> AcmeKeeper::authority_of(const certificates::AcmeAuthor
   trust.ca_paths = {config.ca_file.empty() ? system_authorities : config.ca_file};
   auto credentials = tls::CredentialStore::load(std::move(trust));
   if (!credentials) return credentials.fault();
-  auto policy = acme::HttpsClient::make_policy(std::move(*credentials));
+  auto policy = http::HttpClient::make_policy(std::move(*credentials));
   if (!policy) return policy.fault();
   auto key = account_key(config.name);
   if (!key) return key.fault();

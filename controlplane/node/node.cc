@@ -36,6 +36,8 @@ dns::ResolverOptions resolver_options(const config::DnsSection& dns) {
   return options;
 }
 
+RevocationSettings revocation_settings(const config::CertificatesSection& section) { return {.is_on = section.revocation == "on", .requests_per_min = section.revocation_requests_per_min}; }
+
 constexpr auto house_interval = std::chrono::seconds(5);
 constexpr auto drain_look_interval = std::chrono::milliseconds(200);
 constexpr auto quiet_look_interval = std::chrono::milliseconds(20);
@@ -70,10 +72,15 @@ Node::~Node() {
   if (client_streams_ != nullptr) client_streams_->close_all("this node ends; try again soon");
   if (presence_access_ != nullptr) presence_access_->close_all("this node ends");
   if (acme_keeper_ != nullptr) acme_keeper_->stop();
+  if (revocation_keeper_ != nullptr) revocation_keeper_->stop();
   if (pair_keeper_ != nullptr) pair_keeper_->stop();
 }
 
-tls::TlsPolicyOptions Node::tls_options(tls::TlsRole role) const { return {.role = role, .tls13_only = config_.tls.min_version == "1.3"}; }
+tls::TlsPolicyOptions Node::tls_options(tls::TlsRole role) const {
+  tls::TlsPolicyOptions options{.role = role, .tls13_only = config_.tls.min_version == "1.3"};
+  if (role != tls::TlsRole::client) options.staples = staples_;
+  return options;
+}
 
 zones::TraversalServer* Node::zone_server(std::string_view name) const {
   const auto found = std::find_if(zone_servers_.begin(), zone_servers_.end(), [&](const auto& server) { return server->settings().zone == name; });
@@ -105,6 +112,7 @@ Outcome<> Node::start() {
   if (!credentials) return credentials.fault();
   credentials_ = std::move(*credentials);
   for (const std::string& warning : credentials_.listeners()->snapshot()->warnings()) log_("tls: " + warning);
+  if (const Outcome<> made = make_revocation_keeper(); !made) return made;
   auto client_policy = tls::TlsPolicy::create(tls_options(tls::TlsRole::client), credentials_.call_control());
   if (!client_policy) return client_policy.fault();
   client_policy_ = std::move(*client_policy);
@@ -118,6 +126,7 @@ Outcome<> Node::start() {
   store_->add_listener([this](std::shared_ptr<const store::SiteConfig> before, std::shared_ptr<const store::SiteConfig> after) { apply_site(*before, *after); });
   if (const Outcome<> opened = media_.start(); !opened) return opened;
   start_acme();
+  boost::asio::co_spawn(io_, RevocationKeeper::run(revocation_keeper_), boost::asio::detached);
   start_pairing();
   is_starting_ = false;
   keep_house();
@@ -167,6 +176,16 @@ Outcome<> Node::open_accounts() {
   return Done{};
 }
 
+Outcome<> Node::make_revocation_keeper() {
+  auto store = revocation::RevocationStore::open(config_.node.state_dir);
+  if (!store) return store.fault();
+  RevocationSurroundings surroundings;
+  surroundings.files = [this] { return served_files(); };
+  surroundings.authorities = [this] { return known_authorities(); };
+  revocation_keeper_ = std::make_shared<RevocationKeeper>(io_, *engine_, *resolver_, *vault_, std::move(*store), staples_, std::move(surroundings), revocation_settings(config_.certificates), log_);
+  return Done{};
+}
+
 void Node::start_acme() {
   AcmeKeeperSettings settings;
   settings.node_name = config_.node.name;
@@ -187,6 +206,7 @@ void Node::apply_certificates() {
     return;
   }
   credentials_fault_.clear();
+  revocation_keeper_->look_again();
   log_(fmt::format("tls: certificates and trust of revision {} serve the next handshakes", vault_->snapshot()->revision));
 }
 
@@ -488,6 +508,9 @@ Outcome<> Node::reload() {
   if (const Outcome<> loaded = credentials_.reload(file->config.tls, *vault_->snapshot(), *pair_store_->snapshot()); !loaded) return loaded;
   credentials_fault_.clear();
   config_.tls = file->config.tls;
+  config_.certificates = file->config.certificates;
+  revocation_keeper_->configure(revocation_settings(config_.certificates));
+  revocation_keeper_->look_again();
   if (const auto taken = vault_->refresh(); !taken) return taken.fault();
   config_.node.log_level = file->config.node.log_level;
   const auto fresh = store_->refresh();

@@ -25,6 +25,7 @@
 #include "controlplane/node/handover.h"
 #include "controlplane/node/node_credentials.h"
 #include "controlplane/node/pair_keeper.h"
+#include "controlplane/node/revocation_keeper.h"
 #include "controlplane/proxy/call_control_access.h"
 #include "controlplane/proxy/client_access.h"
 #include "controlplane/proxy/edge_router.h"
@@ -82,6 +83,8 @@ class Node final : private media::MediaListener {
   certificates::CertificateVault& vault() { return *vault_; }
   certificates::AcmeStore& acme_store() { return *acme_store_; }
   AcmeKeeper& acme_keeper() { return *acme_keeper_; }
+  RevocationKeeper& revocation_keeper() { return *revocation_keeper_; }
+  const tls::StapleBook& staples() const { return *staples_; }
   certificates::PairStore& pair_store() { return *pair_store_; }
   PairKeeper& pair_keeper() { return *pair_keeper_; }
   accounts::Doorkeeper& doorkeeper() { return *doorkeeper_; }
@@ -137,6 +140,10 @@ class Node final : private media::MediaListener {
   Outcome<> open_store();
   Outcome<> open_accounts();
   void start_acme();
+  // What serves from files, and every authority known here, for who asks about revocation.
+  std::vector<ServedFile> served_files() const;
+  std::vector<std::shared_ptr<X509>> known_authorities() const;
+  Outcome<> make_revocation_keeper();
   void on_client_handshake_failure(const tls::SocketAddress& source, const tls::HandshakeFailure& failure);
   // The pair's certificates (node_pairing.cc).
   struct ZonePolicies {
@@ -226,6 +233,8 @@ class Node final : private media::MediaListener {
   std::unique_ptr<certificates::CertificateVault> vault_;
   std::unique_ptr<certificates::AcmeStore> acme_store_;
   std::shared_ptr<AcmeKeeper> acme_keeper_;
+  const std::shared_ptr<tls::StapleBook> staples_ = std::make_shared<tls::StapleBook>();
+  std::shared_ptr<RevocationKeeper> revocation_keeper_;
   std::unique_ptr<certificates::PairStore> pair_store_;
   std::shared_ptr<PairKeeper> pair_keeper_;
   std::unique_ptr<zones::PairServer> pair_server_;  // E

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the administration interface asks of a node about certificates: what is served and why, what is needed, what depends on whom.
 #include <fmt/format.h>
+#include <openssl/x509.h>
 
 #include <algorithm>
 #include <ctime>
@@ -62,6 +63,31 @@ certificates::NameFacts Node::name_facts() const {
   return facts;
 }
 
+// What the vault holds is in it; here is what serves from files beside it.
+std::vector<ServedFile> Node::served_files() const {
+  std::vector<ServedFile> files;
+  const auto set = vault_->snapshot();
+  const auto add = [&](const char* slot, const tls::CredentialStore& store) {
+    const tls::ServedCredential served = store.snapshot()->platform();
+    const bool is_known = served && std::any_of(files.begin(), files.end(), [&](const ServedFile& other) { return X509_cmp(other.credential->certificate.get(), served->certificate.get()) == 0; });
+    if (served && !is_known) files.push_back({slot, served.first});
+  };
+  if (set->held(certificates::SlotKind::server).empty()) add("server", *credentials_.listeners());
+  const bool is_zone_stored = !set->held(certificates::SlotKind::client).empty() || (!set->held(certificates::SlotKind::server).empty() && config_.tls.client_certificate.empty());
+  if (!config_.is_e() && !is_zone_stored) add("client", *credentials_.zone());
+  return files;
+}
+
+std::vector<std::shared_ptr<X509>> Node::known_authorities() const {
+  std::vector<std::shared_ptr<X509>> list = vault_->snapshot()->authorities();
+  for (const tls::CredentialStore* store : {credentials_.listeners().get(), credentials_.call_control().get()}) {
+    const auto snapshot = store->snapshot();
+    const std::unique_ptr<STACK_OF(X509), void (*)(STACK_OF(X509)*)> all(X509_STORE_get1_all_certs(snapshot->trust()), [](STACK_OF(X509)* certificates) { sk_X509_free(certificates); });
+    for (int at = 0; all != nullptr && at < sk_X509_num(all.get()); ++at) list.emplace_back(sk_X509_value(all.get(), at), &X509_free);
+  }
+  return list;
+}
+
 void Node::on_client_handshake_failure(const tls::SocketAddress& source, const tls::HandshakeFailure& failure) {
   // C08. Anyone can open connections that fail otherwise: those are counters only. The kind is one of its own, so that a flood of these does
   // not use up what the log grants to changes of certificates.
@@ -103,6 +129,13 @@ std::vector<certificates::CertificateAlarm> Node::certificate_alarms() const {
       break;
     }
   }
+  revocation_keeper_->each([&](const RevocationStatus& status) {
+    const auto add = [&](std::vector<certificates::RevocationNews>& list) { list.push_back({status.slot, status.serial, status.url(), status.finding.revoked_s, status.finding.reason, status.problem}); };
+    if (status.finding.state == revocation::RevocationState::revoked) add(input.revoked);
+    if (status.finding.state == revocation::RevocationState::unknown) add(input.unknown);
+    if (revocation_keeper_->is_on() && status.is_lost(input.now_s)) add(input.unchecked);
+    if (status.must_staple && staples_->find(status.fingerprint) == nullptr) add(input.without_staple);
+  });
   for (const tls::RefusedName& each : refused_names_.list(input.now_s)) input.refused.push_back({each.name, each.sources, each.text, each.source.ip()});
   std::vector<certificates::CertificateAlarm> alarms = certificates::watch_certificates(input);
   if (!credentials_fault_.empty()) alarms.push_back({"certificates_not_applied", "the latest change of certificates or trust is stored and not served, because " + credentials_fault_ + "; mend it, then reload (SIGHUP)", true});
@@ -143,6 +176,11 @@ NodeFacts::Awaitable<Outcome<ServedView>> NodeFacts::explain_sni(std::string sni
   for (const tls::HeldCredentialPtr& held : explanation.served) view.served.push_back(fmt::format("{} ({})", held->label(), tls::name_of(held->family())));
   view.text = fmt::format("{}: {}", view.served.empty() ? "nothing is served" : fmt::format("{} is served", fmt::join(view.served, " or ")), reason_of(explanation.match));
   if (view.served.size() > 1) view.text += "; the client's signature algorithms decide between them";
+  for (const tls::HeldCredentialPtr& held : explanation.served) {
+    const auto credential = held->get();
+    const RevocationStatus* status = credential == nullptr ? nullptr : node_.revocation_keeper().find_by_fingerprint(tls::fingerprint_of(credential->certificate.get()));
+    view.revocation.push_back(fmt::format("{} ({}): {}", held->label(), tls::name_of(held->family()), status == nullptr ? "names neither an OCSP responder nor a revocation list" : status->text(std::time(nullptr))));
+  }
   co_return view;
 }
 
@@ -199,6 +237,40 @@ NodeFacts::Awaitable<Outcome<>> NodeFacts::renew_by_acme(std::string slot) {
 NodeFacts::Awaitable<Outcome<>> NodeFacts::change_acme_key(std::string authority) {
   auto changed = co_await node_.acme_keeper().change_account_key(std::move(authority));
   co_return changed;
+}
+
+NodeFacts::Awaitable<std::vector<RevocationView>> NodeFacts::revocation() {
+  std::vector<RevocationView> views;
+  const int64_t now_s = std::time(nullptr);
+  const auto time = [](int64_t at_s) { return at_s == 0 ? std::string() : utc(at_s); };
+  const bool is_on = node_.revocation_keeper().is_on();
+  node_.revocation_keeper().each([&](const RevocationStatus& status) {
+    RevocationView& view = views.emplace_back();
+    view.slot = status.slot;
+    view.serial = status.serial;
+    view.state = revocation::name_of(status.finding.state);
+    view.source = status.source();
+    view.url = status.url();
+    view.text = (is_on ? "" : "switched off; ") + status.text(now_s);
+    view.problem = status.problem;
+    view.told = time(status.finding.this_update_s);
+    view.valid_until = time(status.finding.next_update_s);
+    view.revoked_at = time(status.finding.revoked_s);
+    view.reason = status.finding.reason;
+    view.next_check = is_on && !status.url().empty() ? time(std::max(status.next_check_s, now_s)) : "";
+    view.must_staple = status.must_staple;
+    if (const tls::StaplePtr staple = node_.staples().find(status.fingerprint)) {
+      view.staple_until = utc(staple->next_update_s);
+      view.staple_age_s = static_cast<uint64_t>(std::max<int64_t>(now_s - staple->this_update_s, 0));
+    }
+  });
+  co_return views;
+}
+
+NodeFacts::Awaitable<Outcome<>> NodeFacts::check_revocation(std::string slot) {
+  const auto parsed = certificates::Slot::parse(slot);
+  if (!parsed) co_return parsed.fault();
+  co_return node_.revocation_keeper().check_now(parsed->text());
 }
 
 NodeFacts::Awaitable<Outcome<std::vector<DiscoveryView>>> NodeFacts::test_discovery(std::string domain) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <ctime>
 
 #include "controlplane/api/metric_table.h"
@@ -208,6 +209,17 @@ void add_certificates(std::vector<CounterView>& out, Node& node) {
     const auto count = std::count_if(kept.begin(), kept.end(), [&](const auto& entry) { return entry.second.state == state; });
     add(out, "acme_slots", static_cast<uint64_t>(count), {{"state", acme::name_of(state)}});
   }
+  const RevocationCounters& asked = node.revocation_keeper().counters();
+  const std::pair<const char*, uint64_t> answers[] = {{"good", asked.good}, {"revoked", asked.revoked}, {"unknown", asked.unknown}, {"failed", asked.failed}};
+  for (const auto& [result, count] : answers) add(out, "ocsp_requests_total", count, {{"result", result}});
+  add(out, "crl_requests_total", asked.lists_read, {{"result", "read"}});
+  add(out, "crl_requests_total", asked.lists_failed, {{"result", "failed"}});
+  std::array<uint64_t, revocation::revocation_states> by_state{};
+  node.revocation_keeper().each([&](const RevocationStatus& status) { ++by_state[static_cast<size_t>(status.finding.state)]; });
+  for (size_t state = 0; state < by_state.size(); ++state) add(out, "certificate_revocation", by_state[state], {{"state", revocation::name_of(static_cast<revocation::RevocationState>(state))}});
+  add(out, "ocsp_staples", uint64_t{node.staples().fresh()});
+  add(out, "tls_staples_total", node.staples().counters().sent, {{"result", "sent"}});
+  add(out, "tls_staples_total", node.staples().counters().missing, {{"result", "missing"}});
   add(out, "certificate_requests", uint64_t{set->requests.size()});
   add(out, "tls_certificate_failures_total", failures);
   // The first line is there from the beginning, so that a rate can be taken of it.

@@ -30,6 +30,8 @@ class NodeFacts final : public api::NodeView {
   Awaitable<std::vector<api::AcmeView>> acme() override;
   Awaitable<Outcome<>> renew_by_acme(std::string slot) override;
   Awaitable<Outcome<>> change_acme_key(std::string authority) override;
+  Awaitable<std::vector<api::RevocationView>> revocation() override;
+  Awaitable<Outcome<>> check_revocation(std::string slot) override;
   Awaitable<Outcome<std::vector<api::DiscoveryView>>> test_discovery(std::string domain) override;
   Awaitable<Outcome<api::ProbedView>> probe_certificate(std::string host, std::uint16_t port, std::string purpose) override;
   // Of pairs: node_pairing.cc.

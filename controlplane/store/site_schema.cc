@@ -190,6 +190,18 @@ CREATE TABLE audit (
   more INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX audit_by_refusal ON audit (is_refused, id);
+)sql",
+                                      R"sql(
+CREATE TABLE revocation (
+  fingerprint TEXT PRIMARY KEY,
+  state TEXT NOT NULL CHECK (state IN ('good', 'revoked', 'unknown')),
+  this_update_s INTEGER NOT NULL,
+  next_update_s INTEGER NOT NULL,
+  revoked_s INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  staple BLOB NOT NULL,
+  staple_until_s INTEGER NOT NULL
+) STRICT;
 )sql"};
 
 }  // namespace

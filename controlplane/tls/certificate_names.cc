@@ -193,6 +193,12 @@ std::string PeerCertificate::names_text() const {
   return text.empty() ? "none" : text;
 }
 
+std::string fingerprint_of(X509* certificate) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned length = 0;
+  return X509_digest(certificate, EVP_sha256(), digest, &length) == 1 ? digest_text(digest, length) : std::string();
+}
+
 std::string key_digest(X509* certificate) {
   unsigned char* der = nullptr;
   const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
@@ -212,9 +218,7 @@ PeerCertificate describe_certificate(X509* certificate) {
   result.serial = serial_text(certificate);
   result.not_before_s = unix_time(X509_get0_notBefore(certificate));
   result.not_after_s = unix_time(X509_get0_notAfter(certificate));
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned digest_length = 0;
-  if (X509_digest(certificate, EVP_sha256(), digest, &digest_length) == 1) result.fingerprint_sha256 = digest_text(digest, digest_length);
+  result.fingerprint_sha256 = fingerprint_of(certificate);
   if (auto* names = static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr))) {
     for (int i = 0; i < sk_GENERAL_NAME_num(names); ++i) {
       if (auto name = one_name(*sk_GENERAL_NAME_value(names, i))) result.names.push_back(std::move(*name));

@@ -41,6 +41,7 @@ struct PeerCertificate {
 std::string shown_host_name(std::string_view sent);
 
 PeerCertificate describe_certificate(X509* certificate);
+std::string fingerprint_of(X509* certificate);  // SHA-256, hex, lower case
 std::string key_digest(X509* certificate);  // SHA-256 of the SubjectPublicKeyInfo, hex, lower case; empty: it has none
 
 enum class WildcardRule : uint8_t { refuse, one_label };

@@ -45,6 +45,7 @@ struct ConnectOptions {
   std::vector<std::string> peer_names;  // one must be in the SAN; empty: sni, else the remote IP
   StreamLimits stream_limits;
   std::function<void(ConnectStage)> progress;
+  std::function<bool(const SocketAddress&)> admits;  // dial(): whether a name may lead to that address; none: to any
 };
 
 struct ConnectResult {

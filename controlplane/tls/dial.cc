@@ -16,6 +16,10 @@ boost::asio::awaitable<ConnectResult> dial(StreamEngine& engine, dns::Resolver& 
   for (const dns::HostRecord& record : *records) {
     auto address = SocketAddress::parse(record.address, port);
     if (!address) continue;
+    if (options.admits && !options.admits(*address)) {
+      last.failure = ConnectFailure{ConnectStage::resolving, ConnectReason::local_address, host + " leads to " + record.address + ", which is this host's own or of its link", "correct its DNS entry", {}};
+      continue;
+    }
     options.remote = *address;
     last = co_await connect(engine, options);
     // A peer that answers TCP but fails TLS is the right peer, wrongly configured: its failure is what the operator must see.

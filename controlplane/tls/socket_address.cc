@@ -128,4 +128,15 @@ bool SocketAddress::operator==(const SocketAddress& other) const {
   return ip_bytes() == other.ip_bytes() && port() == other.port();
 }
 
+bool SocketAddress::is_beyond_link() const {
+  if (is_v4()) {
+    const uint32_t ip = ntohl(storage_.v4.sin_addr.s_addr);
+    const bool is_host = ip >> 24 == 127 || ip >> 24 == 0, is_link = ip >> 16 == 0xa9fe, is_many = ip >> 28 >= 0xe;  // 224.0.0.0 and above
+    return !is_host && !is_link && !is_many;
+  }
+  if (!is_v6()) return false;
+  const in6_addr& ip = storage_.v6.sin6_addr;
+  return !IN6_IS_ADDR_LOOPBACK(&ip) && !IN6_IS_ADDR_UNSPECIFIED(&ip) && !IN6_IS_ADDR_LINKLOCAL(&ip) && !IN6_IS_ADDR_MULTICAST(&ip) && !IN6_IS_ADDR_V4COMPAT(&ip);
+}
+
 }  // namespace sallyport::tls

@@ -42,6 +42,8 @@ class SocketAddress {
   socklen_t kernel_length() const { return length_; }
   // Network byte order bytes of the address: 4, 16 or 0 of them.
   std::string_view ip_bytes() const;
+  // Neither this host's own (loopback, unspecified) nor link-local, multicast or broadcast: what a stranger's URL may lead to.
+  bool is_beyond_link() const;
   bool operator==(const SocketAddress& other) const;
 
  private:

@@ -163,6 +163,16 @@ struct TlsPolicyCallbacks {
   // Only so that OpenSSL keeps the name for SSL_get_servername().
   static int server_name(SSL*, int*, void*) { return SSL_TLSEXT_ERR_OK; }
 
+  // OpenSSL asks after it has chosen between the certificates of a handshake, so that the one in use is the one that will be sent.
+  static int status(SSL* ssl, void* argument) {
+    const StaplePtr staple = static_cast<StapleBook*>(argument)->serve(SSL_get_certificate(ssl));
+    if (staple == nullptr) return SSL_TLSEXT_ERR_NOACK;
+    auto* copy = static_cast<unsigned char*>(OPENSSL_memdup(staple->response.data(), staple->response.size()));
+    if (copy == nullptr) return SSL_TLSEXT_ERR_NOACK;
+    SSL_set_tlsext_status_ocsp_resp(ssl, copy, static_cast<long>(staple->response.size()));  // takes it
+    return SSL_TLSEXT_ERR_OK;
+  }
+
   static int alpn_select(SSL*, const unsigned char** out, unsigned char* out_length, const unsigned char* offered, unsigned offered_length, void* argument) {
     const TlsPolicyOptions& options = static_cast<TlsPolicy*>(argument)->options_;
     if ((options.challenges != nullptr && is_list_of(offered, offered_length, challenge_protocol)) || is_list_of(offered, offered_length, options.pairing_protocol)) {
@@ -256,6 +266,10 @@ struct TlsPolicyCallbacks {
     }
     SSL_CTX_set_client_hello_cb(context, &client_hello, &policy);
     SSL_CTX_set_tlsext_servername_callback(context, &server_name);
+    if (options.staples != nullptr) {
+      SSL_CTX_set_tlsext_status_cb(context, &status);
+      SSL_CTX_set_tlsext_status_arg(context, options.staples.get());
+    }
     if (!options.alpn.empty() || options.challenges != nullptr || !options.pairing_protocol.empty()) SSL_CTX_set_alpn_select_cb(context, &alpn_select, &policy);
     if (options.role == TlsRole::server_verifies_client) {
       // A resumed session skips the certificate check, so a withdrawn CA or name would live on in tickets: no resumption here.

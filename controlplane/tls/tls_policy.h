@@ -16,6 +16,7 @@
 #include "controlplane/tls/certificate_names.h"
 #include "controlplane/tls/challenge_responder.h"
 #include "controlplane/tls/credential.h"
+#include "controlplane/tls/staple_book.h"
 #include "dataplane/abi/fault.h"
 
 namespace sallyport::tls {
@@ -34,6 +35,7 @@ struct TlsPolicyOptions {
   bool tls13_only = false;
   bool require_eku = true;                // a present EKU must allow the peer's role
   bool verify_peer = true;                // client only; false is for probes that show a certificate, never for traffic
+  std::shared_ptr<StapleBook> staples;    // server only: what is stapled for a client that asks; none: nothing
   // Of the pair authority (zones/pair_exchange.h). Server: who offers this protocol alone is shown the certificate of that authority and
   // need not present one. Client: offered alone.
   std::string pairing_protocol;

@@ -122,6 +122,8 @@ TlsSession::Step TlsSession::handshake(std::string_view& input, Chunk& output) {
   input_ = nullptr;
   output_ = nullptr;
   if (result == 1) {
+    // A connection that lives for days would hold the staple it sent; OpenSSL frees what it has when it is given nothing.
+    if (policy_->is_server() && policy_->options().staples != nullptr) SSL_set_tlsext_status_ocsp_resp(ssl_, nullptr, 0);
     pending_.reset();
     return Step::done;
   }

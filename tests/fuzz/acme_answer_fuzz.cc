@@ -7,12 +7,13 @@
 
 #include "controlplane/acme/acme_resource.h"
 #include "controlplane/acme/certificate_chain.h"
-#include "controlplane/acme/http_message.h"
-#include "controlplane/acme/https_url.h"
+#include "controlplane/http/http_message.h"
+#include "controlplane/http/http_url.h"
 #include "controlplane/acme/timestamp.h"
 
 using namespace sallyport;
 using namespace sallyport::acme;
+using namespace sallyport::http;
 
 namespace {
 

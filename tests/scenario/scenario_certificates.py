@@ -11,6 +11,7 @@ from lab import command, plan
 from lab.certificates import Authority
 from lab.media_load import MediaLoad
 from lab.node_config import peers_of
+from lab.ocsp_responder import OcspResponder
 from lab.report import require
 from lab.scripted_phone import many_calls, outside_phone
 
@@ -194,6 +195,49 @@ def test_a15_the_preview_names_what_would_break_without_an_authority(stage):
     require(f"peer {plan.EDGE_NAME}" in told, f"told {told!r}")
     lab.core.sallyport("trust", "remove", "traversal", entry["fingerprint_sha256"][:12])
     require(peers_of(lab.core.ask("zones"))[0]["connects"] == connects, "the connection did not stay")
+
+
+def _stapled(lab, name):
+    """What a client sees that asks for a staple."""
+    return lab.spaces["home"].run("openssl", "s_client", "-connect", f"{plan.EDGE_OUTSIDE.host4}:{plan.SIP_TLS_PORT}", "-servername", name, "-status", stdin="", check=False)
+
+
+def test_what_the_authority_says_of_a_certificate_is_stapled_and_its_revocation_is_an_alarm(stage):
+    lab, edge, name = stage.lab, stage.lab.edge, "stapled.example.net"
+    slot, authority = f"domain/{name}", stage.lab.wallet.authority
+    responder = lab.keep(OcspResponder(lab, authority))
+    edge.sallyport("domain", "add", name)
+    edge.sallyport("cert", "request", slot, "--key", "ecdsa-p256")
+    path = lab.folder / "stapled-answer.pem"
+    path.write_text(authority.answer("stapled", edge.sallyport("cert", "requests", slot), (name,), ocsp_url=responder.url))
+    responder.start()
+    edge.sallyport("cert", "upload", slot, path)
+
+    def tells(state):
+        def holds(listed):
+            told = next(entry for entry in listed if entry["slot"] == slot)["revocation"]
+            return told is not None and told["state"] == state
+        return holds
+
+    edge.wait_answer(tells("good"), "the responder's word", words=("cert", "list"))
+    shown = _stapled(lab, name)
+    require("OCSP Response Status: successful" in shown and "Cert Status: good" in shown, shown[-3000:])
+    require("OCSP response: no response sent" in _stapled(lab, plan.EDGE_NAME), "the platform's certificate names no responder, and something was stapled to it")
+    require("good, told" in edge.sallyport("cert", "explain", "--sni", name, "--port", plan.SIP_TLS_PORT), "explain does not tell")
+    code, _, complaint = edge.try_sallyport("cert", "check", f"domain/{DOMAIN}")
+    require(code != 0 and "names who tells" in complaint, f"{code}: {complaint}")
+    authority.revoke(authority.folder / "stapled.pem", "keyCompromise")
+    responder.stop()
+    responder.start()
+    edge.sallyport("cert", "check", slot)
+    edge.wait_answer(tells("revoked"), "the revocation", words=("cert", "list"))
+    require("OCSP response: no response sent" in _stapled(lab, name), "the staple outlived the revocation")
+    alarm = next(alarm for alarm in edge.ask("status")["alarms"] if alarm["kind"] == "certificate_revoked")
+    require(slot in alarm["text"] and "keyCompromise" in alarm["text"] and alarm["impairs"], f"{alarm}")
+    require("revoked" in edge.sallyport("cert", "show", slot), "show does not tell")
+    responder.stop()
+    edge.sallyport("domain", "delete", name, "--yes")
+    edge.wait_answer(lambda status: not [alarm for alarm in status["alarms"] if alarm["kind"] == "certificate_revoked"], "the end of the alarm")
 
 
 def test_one_document_changes_domains_trust_and_acme_under_calls_and_nothing_ends(stage):

@@ -41,22 +41,22 @@ def _no_streams(lab):
 
 def test_c10_a_chat_client_outside_talks_with_one_inside(stage):
     lab = stage.lab
-    outside = ChatUser(lab, "home", "anna", plan.EDGE_OUTSIDE.host4).online()
-    inside = ChatUser(lab, "desk", "ben", plan.CM.host4).online()
-    outside.send(inside.jid, "hello from outside")
-    inside.expect(r"^message anna@example.com hello from outside")
-    inside.send(outside.jid, "hello & <from> inside \u00fc")
-    outside.expect("^message ben@example.com hello & <from> inside \u00fc")
-    inside.command("presence", outside.jid, "subscribe")
-    outside.expect(r"^presence ben@example.com\S* (subscribe|available)")
-    at_e, at_c = _streams(lab.edge), _streams(lab.core)
-    require(len(at_e) == 1 and len(at_c) == 1 and at_e[0]["id"] == at_c[0]["id"], f"told {at_e} and {at_c}")
-    require(at_e[0]["state"] == at_c[0]["state"] == "established" and at_e[0]["domain"] == plan.DOMAIN, f"told {at_e}")
-    require(at_c[0]["source"] == at_e[0]["source"] and at_c[0]["by"] == "imp1", f"told {at_c}")
-    for user in (outside, inside):
-        user.command("quit")
-    _no_streams(lab)
-    require(lab.edge.counter("sallyport_xmpp_stanzas_total") >= 5 and lab.edge.counter("xmpp_streams_total", event="authenticated") == 1, "not counted")
+    with lab.edge.counting("sallyport_xmpp_stanzas_total", 5), lab.edge.counting("sallyport_xmpp_streams_total", event="authenticated"):
+        outside = ChatUser(lab, "home", "anna", plan.EDGE_OUTSIDE.host4).online()
+        inside = ChatUser(lab, "desk", "ben", plan.CM.host4).online()
+        outside.send(inside.jid, "hello from outside")
+        inside.expect(r"^message anna@example.com hello from outside")
+        inside.send(outside.jid, "hello & <from> inside \u00fc")
+        outside.expect("^message ben@example.com hello & <from> inside \u00fc")
+        inside.command("presence", outside.jid, "subscribe")
+        outside.expect(r"^presence ben@example.com\S* (subscribe|available)")
+        at_e, at_c = _streams(lab.edge), _streams(lab.core)
+        require(len(at_e) == 1 and len(at_c) == 1 and at_e[0]["id"] == at_c[0]["id"], f"told {at_e} and {at_c}")
+        require(at_e[0]["state"] == at_c[0]["state"] == "established" and at_e[0]["domain"] == plan.DOMAIN, f"told {at_e}")
+        require(at_c[0]["source"] == at_e[0]["source"] and at_c[0]["by"] == "imp1", f"told {at_c}")
+        for user in (outside, inside):
+            user.command("quit")
+        _no_streams(lab)
 
 
 def test_direct_tls_is_taken_on_its_own_port(stage):
@@ -108,10 +108,9 @@ def test_bad_streams_are_refused_by_name(stage):
     lab = stage.lab
 
     client = ScriptedChat(lab)
-    client.send("GET / HTTP/1.1\r\n\r\n")
-    before = lab.edge.counter("sallyport_xmpp_refused_total", reason="not_well_formed")
-    require("not-well-formed" in client.read_to_end(), "HTTP was taken for XMPP")
-    require(lab.edge.counter("sallyport_xmpp_refused_total", reason="not_well_formed") == before + 1, "not counted")
+    with lab.edge.counting("sallyport_xmpp_refused_total", reason="not_well_formed"):
+        client.send("GET / HTTP/1.1\r\n\r\n")
+        require("not-well-formed" in client.read_to_end(), "HTTP was taken for XMPP")
     for first, second, condition in ((ScriptedChat.HEADER.format(to="other.example.net").replace("jabber:client", "jabber:server"), "", "invalid-namespace"),
                                      (ScriptedChat.HEADER.format(to=""), "", "host-unknown"),
                                      (ScriptedChat.HEADER.format(to=plan.DOMAIN).replace("'1.0' xmlns", "'0.9' xmlns"), "", "unsupported-version"),
@@ -142,13 +141,12 @@ def test_after_authentication_larger_stanzas_pass_and_too_large_ones_end_the_str
     text = "y" * 200_000
     client.send(f"<message to='{own}' type='chat'><body>{text}</body></message>")
     require(text in client.read_until("</message>"), "a message of 200 kB was changed")
-    before = lab.edge.counter("sallyport_xmpp_refused_total", reason="too_big")
-    try:
-        client.send(f"<message to='{own}'><body>" + "y" * 2_000_000)
-    except OSError:
-        pass  # it was ended while we still wrote
-    client.read_to_end()
-    require(lab.edge.counter("sallyport_xmpp_refused_total", reason="too_big") == before + 1, "not counted")
+    with lab.edge.counting("sallyport_xmpp_refused_total", reason="too_big"):
+        try:
+            client.send(f"<message to='{own}'><body>" + "y" * 2_000_000)
+        except OSError:
+            pass  # it was ended while we still wrote
+        client.read_to_end()
     _no_streams(lab)
 
 
@@ -157,9 +155,8 @@ def test_a_source_has_only_so_many_streams_that_are_not_authenticated(stage):
     waiting = [ScriptedChat(lab) for _ in range(20)]
     for client in waiting:
         client.open().read_until("</stream:features>")
-    before = lab.edge.counter("sallyport_xmpp_refused_total", reason="source_full")
-    require(ScriptedChat(lab).open().read_to_end() == "", "one more was taken")
-    require(lab.edge.counter("sallyport_xmpp_refused_total", reason="source_full") == before + 1, "not counted")
+    with lab.edge.counting("sallyport_xmpp_refused_total", reason="source_full"):
+        require(ScriptedChat(lab).open().read_to_end() == "", "one more was taken")
     for client in waiting:
         client.close()
     _no_streams(lab)

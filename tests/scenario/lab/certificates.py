@@ -39,13 +39,18 @@ class Authority:
                    not_before, not_after)
         return made
 
-    def answer(self, file_name, request_pem, names, uses=BOTH_USES):
+    def answer(self, file_name, request_pem, names, uses=BOTH_USES, ocsp_url=None):
         """The certificate for somebody else's request, as PEM; the names are those that the authority grants."""
         request = self.folder / f"{file_name}.csr"
         request.write_text(request_pem)
         certificate = self.folder / f"{file_name}.pem"
-        self._sign(request, certificate, self._extensions(names, (), uses), None, None)
+        responder = [f"authorityInfoAccess = OCSP;URI:{ocsp_url}"] if ocsp_url else []
+        self._sign(request, certificate, self._extensions(names, (), uses) + responder, None, None)
         return certificate.read_text()
+
+    def revoke(self, certificate, reason):
+        command.run("openssl", "ca", "-batch", "-config", self.folder / "ca.cnf", "-cert", self.credential.certificate,
+                    "-keyfile", self.credential.key, "-revoke", certificate, "-crl_reason", reason)
 
     def _self_signed(self, name):
         made = self._paths("ca")

@@ -101,10 +101,10 @@ TEST_F(AcmeClientAtPebble, CertificateIsRevokedOnceAndAlternateRootIsTaken) {
   Pebble pebble(*this, pebble_options);
   run([&]() -> awaitable<void> {
     EXPECT_TRUE(co_await pebble.ready());
-    HttpsClientOptions https_options;
+    HttpClientOptions https_options;
     https_options.tls = trust(certificates.ca());
-    HttpsClient https(*engine, *resolver, std::move(https_options));
-    HttpsRequest root;
+    HttpClient https(*engine, *resolver, std::move(https_options));
+    HttpRequest root;
     root.url = pebble.management_url() + "/roots/1";
     const auto root_pem = co_await https.ask(std::move(root));
     EXPECT_TRUE(root_pem) << root_pem.fault().text();

@@ -87,7 +87,7 @@ std::shared_ptr<tls::TlsPolicy> AcmeTest::trust(const std::string& ca_path) {
   source.ca_paths = {ca_path};
   auto store = tls::CredentialStore::load(std::move(source));
   EXPECT_TRUE(store) << (store ? "" : store.fault().text());
-  auto policy = HttpsClient::make_policy(*store);
+  auto policy = HttpClient::make_policy(*store);
   EXPECT_TRUE(policy) << (policy ? "" : policy.fault().text());
   return *policy;
 }

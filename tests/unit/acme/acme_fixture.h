@@ -24,6 +24,7 @@
 namespace sallyport::acme_test {
 
 using namespace acme;
+using namespace sallyport::http;
 using boost::asio::awaitable;
 using namespace std::chrono_literals;
 

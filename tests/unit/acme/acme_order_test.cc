@@ -104,7 +104,7 @@ TEST_F(AcmeOrder, TlsAlpn01IssuesThroughTheListenerThatServesOtherwise) {
     EXPECT_EQ(served, 0u) << "a validation was handed on as a client";
     EXPECT_FALSE(policy_options.challenges->find("edge.example.test"));
     // Others are served as ever, and one that comes for a challenge that nobody runs is refused.
-    HttpsClientOptions client;
+    HttpClientOptions client;
     client.tls = trust(certificates.ca());
     tls::ConnectOptions connect;
     connect.remote = (*listener)->address();

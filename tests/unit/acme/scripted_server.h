@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "controlplane/acme/http_message.h"
+#include "controlplane/http/http_message.h"
 #include "controlplane/tls/listener.h"
 #include "tests/unit/acme/acme_fixture.h"
 

@@ -90,6 +90,16 @@ class FakeNode final : public NodeView {
     if (slot != "domain/example.org") co_return Fault{FaultCode::missing, slot, "is not kept by ACME", "switch it on first"};
     co_return Done{};
   }
+  Awaitable<std::vector<RevocationView>> revocation() override {
+    RevocationView view{.slot = "server", .serial = revocation_serial, .state = "revoked", .source = "ocsp", .url = "http://ocsp.example/", .text = "revoked on 2026-11-28 08:00:00 UTC, keyCompromise", .reason = "keyCompromise"};
+    std::vector<RevocationView> views{view};
+    co_return views;
+  }
+  Awaitable<Outcome<>> check_revocation(std::string slot) override {
+    if (slot != "server") co_return Fault{FaultCode::missing, slot, "has no certificate that names who tells whether it was revoked", "see sallyport cert list"};
+    co_return Done{};
+  }
+  std::string revocation_serial;
   Awaitable<Outcome<std::string>> backup(std::string passphrase) override {
     if (passphrase.size() < 12) co_return Fault{FaultCode::invalid, "backup: passphrase", "has fewer than 12 characters", "take a longer one"};
     co_return std::string("sallyport backup 1\n\0sealed", 26);

@@ -25,6 +25,8 @@ struct Wish {
   long not_before_s = -3600, not_after_s = 90 * 86400;
   bool is_authority = false;
   long serial = 0;  // 0: the next
+  std::string ocsp_url, crl_url;  // who tells whether it was revoked
+  bool must_staple = false;
   const EVP_MD* digest = EVP_sha256();
 };
 
@@ -51,6 +53,9 @@ inline CertificatePtr sign(const Wish& wish, EVP_PKEY* subject_key, const X509_N
   if (!wish.names.empty()) add_extension(made.get(), NID_subject_alt_name, wish.names);
   if (raw_names != nullptr) X509_add1_ext_i2d(made.get(), NID_subject_alt_name, raw_names, 0, 0);
   if (!wish.extended_key_usage.empty() && !wish.is_authority) add_extension(made.get(), NID_ext_key_usage, wish.extended_key_usage);
+  if (!wish.ocsp_url.empty()) add_extension(made.get(), NID_info_access, "OCSP;URI:" + wish.ocsp_url);
+  if (!wish.crl_url.empty()) add_extension(made.get(), NID_crl_distribution_points, "URI:" + wish.crl_url);
+  if (wish.must_staple) add_extension(made.get(), NID_tlsfeature, "status_request");
   X509_sign(made.get(), issuer_key, wish.digest);
   return made;
 }
@@ -88,6 +93,7 @@ class Authority {
   }
 
   const CertificatePtr& certificate() const { return certificate_; }
+  const KeyPtr& key() const { return key_; }
   std::string pem() const { return pem_of(certificate_.get()); }
   Issued issue(const Wish& wish, KeyPtr key = new_key()) const { return {sign(wish, key.get(), X509_get_subject_name(certificate_.get()), key_.get()), key}; }
   CertificatePtr issue_raw(const Wish& wish, EVP_PKEY* key, GENERAL_NAMES* names) const { return sign(wish, key, X509_get_subject_name(certificate_.get()), key_.get(), names); }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one translation unit of this folder that includes Beast.
-#include "controlplane/acme/http_message.h"
+#include "controlplane/http/http_message.h"
 
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
@@ -9,20 +9,20 @@
 
 #include "controlplane/config/fqdn.h"
 
-namespace sallyport::acme {
+namespace sallyport::http {
 namespace {
 
-namespace http = boost::beast::http;
+namespace beast = boost::beast::http;
 using boost::system::error_code;
 
 std::string text_of(boost::beast::string_view view) { return std::string(view.data(), view.size()); }
 
 Fault parse_fault(const error_code& error, const HttpLimits& limits) {
   Fault fault{FaultCode::invalid, "HTTP message", error.message(), ""};
-  if (error == http::error::header_limit || error == http::error::buffer_overflow) fault.cause = "its header is longer than " + std::to_string(limits.header_bytes) + " bytes";
-  if (error == http::error::body_limit) fault.cause = "its body is longer than " + std::to_string(limits.body_bytes) + " bytes";
-  if (error == http::error::partial_message || error == http::error::end_of_stream) fault.cause = "it ends in the middle";
-  if (error == http::error::bad_version) fault.cause = "it is not HTTP/1.1";
+  if (error == beast::error::header_limit || error == beast::error::buffer_overflow) fault.cause = "its header is longer than " + std::to_string(limits.header_bytes) + " bytes";
+  if (error == beast::error::body_limit) fault.cause = "its body is longer than " + std::to_string(limits.body_bytes) + " bytes";
+  if (error == beast::error::partial_message || error == beast::error::end_of_stream) fault.cause = "it ends in the middle";
+  if (error == beast::error::bad_version) fault.cause = "it is not HTTP/1.1";
   return fault;
 }
 
@@ -48,8 +48,8 @@ struct HttpReader::Parser {
   HttpLimits limits;
   std::string waiting;      // not yet consumed: at most an unfinished header or chunk line
   size_t header_bytes = 0;  // consumed: Beast's own limit counts only what it is shown at once
-  std::optional<http::request_parser<http::string_body>> request;
-  std::optional<http::response_parser<http::string_body>> answer;
+  std::optional<beast::request_parser<beast::string_body>> request;
+  std::optional<beast::response_parser<beast::string_body>> answer;
 
   template <class Call>
   auto with(Call call) {
@@ -84,15 +84,15 @@ Outcome<bool> HttpReader::put(std::string_view bytes) {
       waiting.erase(0, taken);
       if (is_header && !parser.is_header_done()) {
         parser_->header_bytes += taken;
-        if (shown == allowed) error = http::error::header_limit;
+        if (shown == allowed) error = beast::error::header_limit;
       }
-      if (error == http::error::need_more) break;
+      if (error == beast::error::need_more) break;
       if (error) return parse_fault(error, parser_->limits);
       if (taken == 0) break;
     }
     // A chunk's line that never ends.
     if (parser.is_header_done() && !parser.is_done() && waiting.size() > parser_->limits.header_bytes) {
-      const error_code error = http::error::header_limit;
+      const error_code error = beast::error::header_limit;
       return parse_fault(error, parser_->limits);
     }
     return parser.is_done();
@@ -102,9 +102,9 @@ Outcome<bool> HttpReader::put(std::string_view bytes) {
 Outcome<> HttpReader::put_end() {
   return parser_->with([&](auto& parser) -> Outcome<> {
     error_code error;
-    if (!parser.got_some()) error = http::error::partial_message;
+    if (!parser.got_some()) error = beast::error::partial_message;
     else parser.put_eof(error);
-    if (!error && !parser.is_done()) error = http::error::partial_message;
+    if (!error && !parser.is_done()) error = beast::error::partial_message;
     if (error) return parse_fault(error, parser_->limits);
     return Done{};
   });
@@ -125,4 +125,4 @@ HttpMessage HttpReader::take() {
   return message;
 }
 
-}  // namespace sallyport::acme
+}  // namespace sallyport::http

@@ -12,7 +12,7 @@
 
 #include "dataplane/abi/fault.h"
 
-namespace sallyport::acme {
+namespace sallyport::http {
 
 struct HttpLimits {
   uint32_t header_bytes = 16 << 10;
@@ -50,4 +50,4 @@ class HttpReader {
   std::unique_ptr<Parser> parser_;
 };
 
-}  // namespace sallyport::acme
+}  // namespace sallyport::http

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controlplane/acme/https_client.h"
+#include "controlplane/http/http_client.h"
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
@@ -7,14 +7,14 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-namespace sallyport::acme {
+namespace sallyport::http {
 namespace {
 
 namespace asio = boost::asio;
 using namespace asio::experimental::awaitable_operators;
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
-std::string request_text(const HttpsRequest& request, const HttpsUrl& url, const std::string& user_agent) {
+std::string request_text(const HttpRequest& request, const HttpUrl& url, const std::string& user_agent) {
   std::string text = request.method + " " + url.target + " HTTP/1.1\r\nHost: " + url.host_field() + "\r\nUser-Agent: " + user_agent +
                      "\r\nAccept-Language: en\r\nConnection: close\r\n";
   if (!request.content_type.empty()) text += "Content-Type: " + request.content_type + "\r\n";
@@ -22,8 +22,8 @@ std::string request_text(const HttpsRequest& request, const HttpsUrl& url, const
   return text + "\r\n" + request.body;
 }
 
-Fault about(const HttpsUrl& url, Fault fault) {
-  fault.subject = "https://" + url.host_field() + url.target;
+Fault about(const HttpUrl& url, Fault fault) {
+  fault.subject = url.text();
   return fault;
 }
 
@@ -31,9 +31,9 @@ bool is_redirect(unsigned status) { return status == 301 || status == 302 || sta
 
 }  // namespace
 
-HttpsClient::HttpsClient(tls::StreamEngine& engine, dns::Resolver& resolver, HttpsClientOptions options) : engine_(engine), resolver_(resolver), options_(std::move(options)) {}
+HttpClient::HttpClient(tls::StreamEngine& engine, dns::Resolver& resolver, HttpClientOptions options) : engine_(engine), resolver_(resolver), options_(std::move(options)) {}
 
-Outcome<std::shared_ptr<tls::TlsPolicy>> HttpsClient::make_policy(std::shared_ptr<tls::CredentialStore> trust) {
+Outcome<std::shared_ptr<tls::TlsPolicy>> HttpClient::make_policy(std::shared_ptr<tls::CredentialStore> trust) {
   tls::TlsPolicyOptions options;
   options.role = tls::TlsRole::client;
   options.alpn = {"http/1.1"};
@@ -41,7 +41,7 @@ Outcome<std::shared_ptr<tls::TlsPolicy>> HttpsClient::make_policy(std::shared_pt
   return tls::TlsPolicy::create(std::move(options), std::move(trust));
 }
 
-asio::awaitable<Outcome<HttpMessage>> HttpsClient::ask(HttpsRequest request) {
+asio::awaitable<Outcome<HttpMessage>> HttpClient::ask(HttpRequest request) {
   const std::string url = request.url;
   asio::steady_timer timer(engine_.context(), options_.deadline);
   asio::awaitable<Outcome<HttpMessage>> asking = follow(std::move(request));
@@ -50,10 +50,11 @@ asio::awaitable<Outcome<HttpMessage>> HttpsClient::ask(HttpsRequest request) {
   co_return Fault{FaultCode::timeout, url, "no whole answer within " + std::to_string(options_.deadline.count()) + " ms", "check that the firewall lets this node reach it, and try again later"};
 }
 
-asio::awaitable<Outcome<HttpMessage>> HttpsClient::follow(HttpsRequest request) {
+asio::awaitable<Outcome<HttpMessage>> HttpClient::follow(HttpRequest request) {
   for (unsigned hop = 0;; ++hop) {
-    const auto url = parse_https_url(request.url);
+    const auto url = options_.allow_plain ? parse_http_url(request.url) : parse_https_url(request.url);
     if (!url) co_return url.fault();
+    if (url->is_secure && options_.tls == nullptr) co_return about(*url, {FaultCode::refused, "", "is https, and there is no authority to trust for it", "install the package ca-certificates"});
     auto answer = co_await exchange(request, *url);
     if (!answer || !is_redirect(answer->status) || request.method != "GET" || options_.redirects == 0) co_return answer;
     const std::string* location = answer->find("location");
@@ -64,10 +65,11 @@ asio::awaitable<Outcome<HttpMessage>> HttpsClient::follow(HttpsRequest request) 
   }
 }
 
-asio::awaitable<Outcome<HttpMessage>> HttpsClient::exchange(const HttpsRequest& request, const HttpsUrl& url) {
+asio::awaitable<Outcome<HttpMessage>> HttpClient::exchange(const HttpRequest& request, const HttpUrl& url) {
   tls::ConnectOptions options;
   options.local = options_.local;
-  options.tls = options_.tls;
+  if (url.is_secure) options.tls = options_.tls;
+  options.admits = options_.admits;
   // An address that does not answer leaves time for the next, as where IPv6 leads nowhere.
   options.connect_deadline = std::min(options.connect_deadline, options_.deadline);
   options.handshake_deadline = std::min(options.handshake_deadline, options_.deadline);
@@ -96,4 +98,4 @@ asio::awaitable<Outcome<HttpMessage>> HttpsClient::exchange(const HttpsRequest& 
   co_return reader.take();
 }
 
-}  // namespace sallyport::acme
+}  // namespace sallyport::http

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controlplane/acme/https_url.h"
+#include "controlplane/http/http_url.h"
 
 #include <algorithm>
 #include <charconv>
 
 #include "controlplane/config/fqdn.h"
 
-namespace sallyport::acme {
+namespace sallyport::http {
 namespace {
 
-constexpr std::string_view scheme = "https://";
+constexpr std::string_view secure_scheme = "https://", plain_scheme = "http://";
 
 Fault url_fault(std::string_view text, std::string cause) {
   std::string shown;
@@ -21,22 +21,19 @@ bool is_url_char(char c) { return c > 0x20 && c < 0x7f && std::string_view("\"<>
 
 bool is_host_char(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'; }
 
-}  // namespace
-
-std::string HttpsUrl::host_field() const {
-  const std::string name = host.find(':') == std::string::npos ? host : "[" + host + "]";
-  return port == 443 ? name : name + ":" + std::to_string(port);
-}
-
-Outcome<HttpsUrl> parse_https_url(std::string_view text) {
+Outcome<HttpUrl> parse(std::string_view text, bool may_be_plain) {
   if (text.size() > url_limit_bytes) return url_fault(text, "is longer than " + std::to_string(url_limit_bytes) + " bytes");
   if (!std::all_of(text.begin(), text.end(), is_url_char)) return url_fault(text, "holds a character that is not allowed in a URL");
-  if (config::lower_case(text.substr(0, scheme.size())) != scheme) return url_fault(text, "does not begin with https://");
+  const bool is_plain = may_be_plain && config::lower_case(text.substr(0, plain_scheme.size())) == plain_scheme;
+  const std::string_view scheme = is_plain ? plain_scheme : secure_scheme;
+  if (config::lower_case(text.substr(0, scheme.size())) != scheme) return url_fault(text, may_be_plain ? "does not begin with http:// or https://" : "does not begin with https://");
   const std::string_view rest = text.substr(scheme.size());
   const size_t path = std::min(rest.find_first_of("/?"), rest.size());
   std::string authority = config::lower_case(rest.substr(0, path));
   if (authority.find('@') != std::string::npos) return url_fault(text, "names a user");
-  HttpsUrl url;
+  HttpUrl url;
+  url.is_secure = !is_plain;
+  url.port = is_plain ? 80 : 443;
   url.target = std::string(rest.substr(path));
   if (url.target.empty() || url.target.front() == '?') url.target.insert(0, 1, '/');
   const bool is_bracketed = !authority.empty() && authority.front() == '[';
@@ -53,13 +50,23 @@ Outcome<HttpsUrl> parse_https_url(std::string_view text) {
   return url;
 }
 
-Outcome<std::string> resolve_url(const HttpsUrl& base, std::string_view reference) {
+}  // namespace
+
+std::string HttpUrl::host_field() const {
+  const std::string name = host.find(':') == std::string::npos ? host : "[" + host + "]";
+  return port == (is_secure ? 443 : 80) ? name : name + ":" + std::to_string(port);
+}
+
+Outcome<HttpUrl> parse_https_url(std::string_view text) { return parse(text, false); }
+Outcome<HttpUrl> parse_http_url(std::string_view text) { return parse(text, true); }
+
+Outcome<std::string> resolve_url(const HttpUrl& base, std::string_view reference) {
   std::string absolute(reference);
   const bool is_path = !reference.empty() && reference.front() == '/' && reference.substr(0, 2) != "//";
-  if (is_path) absolute.insert(0, std::string(scheme) + base.host_field());
-  const auto parsed = parse_https_url(absolute);
+  if (is_path) absolute.insert(0, base.scheme() + base.host_field());
+  const auto parsed = parse(absolute, !base.is_secure);
   if (!parsed) return parsed.fault();
   return absolute;
 }
 
-}  // namespace sallyport::acme
+}  // namespace sallyport::http
