@@ -14,6 +14,7 @@
 #include "controlplane/api/api_accounts.h"
 #include "controlplane/api/api_body.h"
 #include "controlplane/api/request_head.h"
+#include "controlplane/web/web_file.h"
 
 namespace sallyport::api {
 namespace {
@@ -27,16 +28,24 @@ constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t write_bytes = 64 << 10;
 constexpr std::uint64_t max_login_bytes = 4096;  // of who is not known yet
 constexpr std::uint64_t max_unwanted_bytes = 64 << 10;  // read although the request is refused, for the sake of the next
+constexpr std::uint32_t max_pages_per_connection = 100;  // a browser needs a third of them once; a stranger pays with a handshake for more
 constexpr seconds session_look_interval{1};
 constexpr std::chrono::milliseconds farewell_deadline{2000};
 
-// RFC 6797; nothing is cached, guessed, framed or loaded from elsewhere.
-constexpr const char* security_fields =
+// RFC 6797; nothing is guessed, framed or loaded from elsewhere.
+constexpr std::string_view common_fields =
     "Strict-Transport-Security: max-age=31536000\r\n"
     "X-Content-Type-Options: nosniff\r\n"
-    "Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"
     "Referrer-Policy: no-referrer\r\n"
     "Cross-Origin-Resource-Policy: same-origin\r\n";
+constexpr std::string_view policy_of_answers = "Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n";
+// Scripts and styles are files of ours or do not run, and a script cannot make markup of text (Trusted Types).
+constexpr std::string_view policy_of_page =
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'\r\n"
+    "Cross-Origin-Opener-Policy: same-origin\r\n";
+
+std::string security_fields() { return std::string(common_fields) + std::string(policy_of_answers); }
 
 ApiAnswer answer_with(unsigned status, const Fault& fault) {
   ApiAnswer answer = answer_fault(fault);
@@ -64,6 +73,7 @@ class Link {
 
   tls::StreamPtr stream;
   std::string buffer;  // read, not used yet
+  std::uint32_t pages = 0;  // served on it
 
  private:
   asio::steady_timer timer_;
@@ -93,7 +103,7 @@ class LinkSink final : public AnswerSink {
  public:
   LinkSink(Link& link, seconds patience, accounts::Doorkeeper& door, std::string token, Role needs) : link_(link), patience_(patience), door_(door), token_(std::move(token)), needs_(needs) {}
   ~LinkSink() override { OPENSSL_cleanse(token_.data(), token_.size()); }
-  std::string head_fields() const override { return security_fields; }
+  std::string head_fields() const override { return security_fields(); }
   asio::awaitable<bool> write(std::string bytes) override {
     const bool is_written = co_await write_all(link_, bytes, patience_);
     co_return is_written;
@@ -171,7 +181,13 @@ class Server final : public std::enable_shared_from_this<Server> {
     if (!is_there) co_return false;
     RequestHead head;
     ApiRequest request;
-    std::optional<ApiAnswer> refused = judge_head(link, head_bytes, head, request);
+    const web::WebFile* page = nullptr;
+    std::optional<ApiAnswer> refused = judge_head(link, head_bytes, head, request, page);
+    if (page != nullptr) {
+      const bool may_stay = head.keep_alive && ++link.pages < max_pages_per_connection;
+      const bool is_sent = co_await send_page(link, head, *page, may_stay);
+      co_return is_sent && may_stay;
+    }
     if (refused) {
       if (!request.method.empty()) parts_.audit.note(request, refused->status);
       // Who is logged in may go on over the same connection; a stranger pays with a handshake for each guess.
@@ -231,8 +247,9 @@ class Server final : public std::enable_shared_from_this<Server> {
     co_return true;
   }
 
-  // All that can be judged before a body is read; the request then says who asks. Takes the head out of the buffer.
-  std::optional<ApiAnswer> judge_head(Link& link, std::size_t head_bytes, RequestHead& head, ApiRequest& request) {
+  // All that can be judged before a body is read; the request then says who asks, or which file of the page is wanted. Takes the head out
+  // of the buffer.
+  std::optional<ApiAnswer> judge_head(Link& link, std::size_t head_bytes, RequestHead& head, ApiRequest& request, const web::WebFile*& page) {
     if (head_bytes == 0) return answer_with(431, {FaultCode::invalid, "request", "its header is too long", "send at most " + std::to_string(options_.max_header_bytes) + " bytes"});
     std::optional<HeadRefusal> malformed = read_request_head(std::string_view(link.buffer).substr(0, head_bytes), head);
     OPENSSL_cleanse(link.buffer.data(), head_bytes);
@@ -248,6 +265,9 @@ class Server final : public std::enable_shared_from_this<Server> {
     request.source = link.stream->peer_address().text();
     request.source_key = std::string(link.stream->peer_address().ip_bytes().substr(0, 8));  // of IPv6 what one subscriber owns
     if (!is_our_host(head.host)) return answer_with(421, {FaultCode::invalid, "request", "is for a host that is not this one", "ask by a name of administration.names, node.fqdn or the address"});
+    // The same for everybody, and so for who is not known yet.
+    page = page_wanted(head);
+    if (page != nullptr) return std::nullopt;
     if (is_change(request) && !is_same_origin(head)) return answer_with(403, {FaultCode::refused, "request", "comes from a page of another origin", "send it from here"});
     const bool logs_in = is_login(request.method, request.path);
     if (!logs_in) {
@@ -295,6 +315,9 @@ class Server final : public std::enable_shared_from_this<Server> {
     return name == listener_->address().ip() || std::find(options_.hosts.begin(), options_.hosts.end(), name) != options_.hosts.end();
   }
 
+  // By its path as it is written: there is nothing to decode, and no folder to leave.
+  static const web::WebFile* page_wanted(const RequestHead& head) { return (head.method == "GET" || head.method == "HEAD") && head.body_bytes == 0 ? web::find_web_file(head.target) : nullptr; }
+
   // What is no browser sends neither field.
   static bool is_same_origin(const RequestHead& head) {
     const bool is_from_here = head.origin.empty() || head.origin == "https://" + head.host;
@@ -312,10 +335,24 @@ class Server final : public std::enable_shared_from_this<Server> {
   }
 
   asio::awaitable<bool> send(Link& link, const RequestHead& head, const ApiAnswer& answer, bool keep_alive) {
-    std::string text = "HTTP/1.1 " + std::to_string(answer.status) + " " + std::string(reason_of(answer.status)) + "\r\nContent-Type: " + answer.content_type + "\r\nContent-Length: " + std::to_string(answer.body.size()) + "\r\nCache-Control: no-store\r\n" + security_fields;
+    std::string text = "HTTP/1.1 " + std::to_string(answer.status) + " " + std::string(reason_of(answer.status)) + "\r\nContent-Type: " + answer.content_type + "\r\nContent-Length: " + std::to_string(answer.body.size()) + "\r\nCache-Control: no-store\r\n" + security_fields();
     for (const auto& [name, value] : answer.fields) text += name + ": " + value + "\r\n";
     text += keep_alive ? "\r\n" : "Connection: close\r\n\r\n";
     if (head.method != "HEAD") text += answer.body;
+    const bool is_sent = co_await write_all(link, text, idle());
+    co_return is_sent;
+  }
+
+  // What has another path when it changes may be kept for good; the page itself is asked for each time, and sent if it is another.
+  asio::awaitable<bool> send_page(Link& link, const RequestHead& head, const web::WebFile& page, bool keep_alive) {
+    if (options_.pages != nullptr) options_.pages->add();
+    const bool is_known = web::has_current(head.if_none_match, page);
+    std::string text = is_known ? "HTTP/1.1 304 Not Modified\r\n" : "HTTP/1.1 200 OK\r\nContent-Type: " + std::string(page.content_type) + "\r\nContent-Length: " + std::to_string(page.body.size()) + "\r\n";
+    text += "ETag: " + std::string(page.etag) + (page.is_immutable ? "\r\nCache-Control: private, max-age=31536000, immutable\r\n" : "\r\nCache-Control: no-cache\r\n");
+    text += common_fields;
+    text += policy_of_page;
+    text += keep_alive ? "\r\n" : "Connection: close\r\n\r\n";
+    if (!is_known && head.method != "HEAD") text += page.body;
     const bool is_sent = co_await write_all(link, text, idle());
     co_return is_sent;
   }

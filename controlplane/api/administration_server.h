@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// AdministrationServer: the REST interface over HTTPS, for accounts with a role, on an address of its own that is never a public one. TLS
-// 1.3 by tls::Listener with the node's certificates, so a new one serves the next handshake; HTTP/1.1 as request_head.h has it. Before a
-// session is known nothing is told and little is read; connections, their source, time, head, body and rate are bounded, and the peer
-// never blocks the thread. On the engine's thread; must go before the engine. What ApiParts names must outlive it and its requests.
+// AdministrationServer: the REST interface and the page over HTTPS, for accounts with a role, on an address of its own that is never a
+// public one. TLS 1.3 by tls::Listener with the node's certificates, so a new one serves the next handshake; HTTP/1.1 as request_head.h
+// has it. Before a session is known nothing is told but the page's own files (web/web_file.h) and little is read; connections, their
+// source, time, head, body and rate are bounded, and the peer never blocks the thread. On the engine's thread; must go before the engine. What ApiParts names must outlive it and its requests.
 
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "controlplane/api/api_exchange.h"
+#include "controlplane/api/metrics.h"
 #include "controlplane/tls/listener.h"
 
 namespace sallyport::api {
@@ -25,6 +26,7 @@ struct AdministrationOptions {
   std::uint32_t idle_timeout_s = 30;     // between requests, and for a peer that does not read
   std::uint32_t request_timeout_s = 10;  // from the first byte of a request to the last of its head, and again for its body
   AnswerPatience patience;
+  Counter* pages = nullptr;              // files of the page that were asked for; outlives the server
 };
 
 class AdministrationServer {

@@ -21,6 +21,7 @@ inline constexpr MetricInfo metric_table[] = {
     {"api_connections_refused_total", "", "Connections to the administration interface above the limit."},
     {"administration_logins_total", "outcome", "Tries to log in over HTTPS, by what came of them."},
     {"administration_requests_total", "outcome", "Requests over HTTPS by what was made of their session: admitted, none, too fast, token against forged requests wrong, role too low."},
+    {"administration_pages_total", "", "Files of the administration page that were asked for, by anybody."},
     {"administration_sessions", "", "Sessions that are open."},
     {"audit_entries_total", "outcome", "Requests for changes by what the audit log made of them: a row, a number in a row (strangers beyond two a second), or nothing because it could not be written."},
     {"calls_running", "", "Calls that this node anchors now."},

@@ -67,6 +67,7 @@ std::optional<HeadRefusal> read_request_head(std::string_view bytes, RequestHead
   }
   head.expects_continue = is_same_word(expect, "100-continue");
   if (!expect.empty() && !head.expects_continue) return refuse(417, "expects what is not known here", "leave Expect out");
+  head.if_none_match = std::string(view_of(message[http::field::if_none_match]));
   head.method = std::string(view_of(message.method_string()));
   head.target = std::string(view_of(message.target()));
   if (head.target.empty() || head.target.front() != '/') return refuse(400, "its target is no path", "send it to this server, not through a proxy");

@@ -16,6 +16,7 @@ namespace sallyport::api {
 struct RequestHead {
   std::string method, target, host;
   std::string cookie, csrf, origin, fetch_site;  // empty: not there
+  std::string if_none_match;  // of several the first
   std::uint64_t body_bytes = 0;
   bool keep_alive = true, expects_continue = false;
 };

@@ -15,6 +15,7 @@
 
 #include "controlplane/api/administration_server.h"
 #include "controlplane/api/api_server.h"
+#include "controlplane/api/metric_table.h"
 #include "controlplane/api/openapi.h"
 #include "controlplane/node/handover.h"
 #include "controlplane/node/metric_page.h"
@@ -107,6 +108,7 @@ api::ApiServerOptions api_options(const config::ApiSection& section) {
 // Null: it is off.
 Outcome<std::unique_ptr<api::AdministrationServer>> start_administration(node::Node& running, const api::ApiParts& parts) {
   const config::AdministrationSection& section = running.config().administration;
+  api::Counter& pages = parts.metrics.counter("administration_pages_total", api::MetricRow("administration_pages_total").help());
   if (section.listen.empty()) return std::unique_ptr<api::AdministrationServer>();
   api::AdministrationOptions options;
   const auto address = tls::SocketAddress::parse_with_port(section.listen);
@@ -123,6 +125,7 @@ Outcome<std::unique_ptr<api::AdministrationServer>> start_administration(node::N
   options.connections_per_source = section.connections_per_source;
   options.max_body_bytes = running.config().api.max_body_bytes;
   options.idle_timeout_s = running.config().api.idle_s;
+  options.pages = &pages;
   auto started = api::AdministrationServer::start(running.engine(), std::move(options), parts);
   if (!started) return started;
   parts.log.info("administration", "https://" + (*started)->listener().address().text() + (running.doorkeeper().accounts().snapshot()->empty() ? "; nobody can log in yet: sallyport account add NAME --role administer" : ""));

@@ -55,7 +55,7 @@ def test_each_role_may_what_it_may_and_no_more(stage):
 
 def test_without_a_session_nothing_is_told(stage):
     stranger = operator(stage)
-    for method, target in (("GET", "/"), ("GET", "/v1/status"), ("GET", "/v1/nothing"), ("GET", "/metrics"), ("POST", "/v1/apply")):
+    for method, target in (("GET", "/index.html"), ("GET", "/v1/status"), ("GET", "/v1/nothing"), ("GET", "/metrics"), ("POST", "/v1/apply")):
         answer = stranger.ask(method, target)
         require(answer.status == 401 and "log in" in answer.body, f"{method} {target}: {answer}")
 

@@ -67,7 +67,7 @@ TEST(AdministrationServer, StrangersAreToldNothingNotEvenWhichPathsThereAre) {
   RunningAdministration server;
   server.add_account("anna", Role::administer);
   std::set<std::string> bodies;
-  for (const auto& [method, target] : {std::pair("GET", "/v1/status"), std::pair("GET", "/v1/nothing"), std::pair("POST", "/v1/apply"), std::pair("DELETE", "/v1/accounts?name=anna"), std::pair("GET", "/"), std::pair("PUT", "/v1/session"),
+  for (const auto& [method, target] : {std::pair("GET", "/v1/status"), std::pair("GET", "/v1/nothing"), std::pair("POST", "/v1/apply"), std::pair("DELETE", "/v1/accounts?name=anna"), std::pair("GET", "/index.html"), std::pair("PUT", "/v1/session"),
                                        std::pair("GET", "/metrics"), std::pair("GET", "/v1/openapi"), std::pair("GET", "/v1/logs?follow=1"), std::pair("POST", "/v1/calls/7/capture")}) {
     for (const char* cookie : {"", "Cookie: __Host-sallyport=0000000000000000000000000000000000000000000000000000000000000000\r\n", "Cookie: sallyport=x; other\r\n"}) {
       const HttpsAnswer answer = server.ask(method, target, "", cookie);
