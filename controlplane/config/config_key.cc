@@ -147,6 +147,8 @@ constexpr ConfigKey keys[] = {
     {"xmpp", "idle_s", number, "s", "3600", "", 60, 604800, Rule::any, "", restart, E, "An authenticated client may be silent so long.", KEY(xmpp, XmppSection, idle_s)},
     {"xmpp", "unauthenticated_stanza_bytes", number, "bytes", "65536", "", 10000, 1048576, Rule::any, "", restart, E, "Largest stanza before authentication (RFC 6120 13.12).", KEY(xmpp, XmppSection, unauthenticated_stanza_bytes)},
     {"xmpp", "stanza_bytes", number, "bytes", "1048576", "", 10000, 16777216, Rule::any, "", restart, E, "Largest stanza of an authenticated client.", KEY(xmpp, XmppSection, stanza_bytes)},
+    {"xmpp", "stanza_s", number, "s", "60", "", 1, 3600, Rule::any, "", restart, E, "A stanza must be whole within; time for which this node does not read it does not count.", KEY(xmpp, XmppSection, stanza_s)},
+    {"xmpp", "bytes_per_s", number, "bytes/s", "1048576", "", 10000, 1000000000, Rule::any, "", restart, E, "Bytes of one client, four times as many at once; who sends more is read more slowly.", KEY(xmpp, XmppSection, bytes_per_s)},
     {"xmpp", "stanzas_per_s", number, "1/s", "100", "", 1, 100000, Rule::any, "", restart, E, "Stanzas of one client, four times as many at once; who sends more is read more slowly.", KEY(xmpp, XmppSection, stanzas_per_s)},
 
     {"presence", "name", text, "", "", "", 1, 63, Rule::name, "", restart, C, "Name of the presence server in logs and status.", KEY(presence, PresenceSection, name)},

@@ -95,7 +95,7 @@ struct XmppSection {
   std::uint32_t connections = 0, connections_per_source = 0, handshakes_per_source_per_s = 0, unauthenticated_per_source = 0;  // E
   std::uint32_t authentication_s = 0, idle_s = 0;                    // E
   std::uint32_t unauthenticated_stanza_bytes = 0, stanza_bytes = 0;  // E
-  std::uint32_t stanzas_per_s = 0;                                   // E: of one client
+  std::uint32_t stanza_s = 0, stanzas_per_s = 0, bytes_per_s = 0;    // E: of one client
 };
 
 // C.

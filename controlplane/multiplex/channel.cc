@@ -8,6 +8,10 @@
 
 namespace sallyport::multiplex {
 
+namespace {
+constexpr size_t kept_bytes = 2048;  // of a queue that is empty: most channels are idle most of the time
+}  // namespace
+
 const std::string* find_field(const Fields& fields, std::string_view name) {
   const auto found = std::find_if(fields.begin(), fields.end(), [&](const auto& field) { return field.first == name; });
   return found == fields.end() ? nullptr : &found->second;
@@ -81,7 +85,7 @@ size_t Channel::copy_unsent(uint8_t* buffer, size_t room) {
   if (outgoing_at_ == outgoing_.size()) {
     outgoing_.clear();
     outgoing_at_ = 0;
-    if (outgoing_.capacity() > queue_limit_bytes / 4) outgoing_.shrink_to_fit();  // idle it holds little
+    if (outgoing_.capacity() > kept_bytes) outgoing_ = std::string();  // idle it holds little
   } else if (outgoing_at_ > queue_limit_bytes) {
     outgoing_.erase(0, std::exchange(outgoing_at_, 0));
   }

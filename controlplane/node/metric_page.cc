@@ -79,7 +79,7 @@ std::vector<LabelValues> label_values() {
           {"`tls_admissions_total`", "result", ticked(names_of<tls::Admission>(tls::admissions))},
           {"`tls_handshake_failures_total`", "reason", ticked(names_of<tls::HandshakeReason>(tls::handshake_reasons))},
           {"`xmpp_streams`", "state", ticked(names_of_xmpp<xmpp::ClientState>(xmpp::client_states))},
-          {"`xmpp_streams_total`", "event", "`accepted`, `authenticated`, `ended`"},
+          {"`xmpp_streams_total`", "event", "`accepted`, `authenticated`, `login_failed` (each attempt, on E), `ended`"},
           {"`xmpp_refused_total`", "reason", ticked(names_of_xmpp<xmpp::ClientRefusal>(xmpp::client_refusals)) + ", `no_presence_domain`, `presence_unreachable`"},
           {"`xmpp_bytes_total`", "direction", "`from_client`, `to_client`"},
           {"`presence_nodes`", "state", "`up`, `failing`, `unknown`"},

@@ -538,6 +538,8 @@ void Node::drain(std::chrono::milliseconds deadline, std::function<void()> done)
   for (const auto& listener : zone_listeners_) listener->stop_accepting();
   for (const auto& listener : xmpp_listeners_) listener->stop_accepting();
   if (multiplex_listener_ != nullptr) multiplex_listener_->stop_accepting();
+  // Clients that are told so come back to another node and resume there (XEP-0198).
+  if (client_streams_ != nullptr) client_streams_->close_all("this node is drained");
   if (multiplex_server_ != nullptr) multiplex_server_->retire("the node is drained", deadline);
   for (const auto& client : multiplex_clients_) client->retire("the node is drained");
   proxy_->refuse_new_calls();
@@ -582,6 +584,7 @@ void Node::watch_quiet(std::chrono::steady_clock::time_point end) {
     if (error) return;
     if (!is_quiet() && std::chrono::steady_clock::now() < end) return watch_quiet(end);
     if (clients_ != nullptr) clients_->hold_all();
+    if (client_streams_ != nullptr) client_streams_->close_all("this node is upgraded; come back at once");
     watch_still(std::chrono::steady_clock::now() + still_patience);
   });
 }

@@ -240,9 +240,7 @@ void add_xmpp(std::vector<CounterView>& out, const Node& node) {
   const xmpp::PresenceAccess* access = node.presence_access();
   const xmpp::ClientStreamCounters clients = streams == nullptr ? xmpp::ClientStreamCounters{} : streams->counters();
   const xmpp::PresenceCounters presence = access == nullptr ? xmpp::PresenceCounters{} : access->counters();
-  size_t established = 0;
-  if (access != nullptr)
-    for (const xmpp::PresenceStreamView& each : access->streams(access->count())) established += each.is_established ? 1 : 0;
+  const size_t established = access == nullptr ? 0 : access->established();
   for (size_t at = 0; at < xmpp::client_states; ++at) {
     const auto state = static_cast<xmpp::ClientState>(at);
     uint64_t count = streams == nullptr ? 0 : streams->count(state);
@@ -252,6 +250,7 @@ void add_xmpp(std::vector<CounterView>& out, const Node& node) {
   }
   add(out, "xmpp_streams_total", clients.accepted + presence.accepted, {{"event", "accepted"}});
   add(out, "xmpp_streams_total", clients.authenticated + presence.authenticated, {{"event", "authenticated"}});
+  add(out, "xmpp_streams_total", clients.failed_logins, {{"event", "login_failed"}});
   add(out, "xmpp_streams_total", clients.ended + presence.ended, {{"event", "ended"}});
   for (size_t at = 0; at < xmpp::client_refusals; ++at) add(out, "xmpp_refused_total", clients.refused[at], {{"reason", xmpp::name_of(static_cast<xmpp::ClientRefusal>(at))}});
   add(out, "xmpp_refused_total", presence.refused_domain, {{"reason", "no_presence_domain"}});

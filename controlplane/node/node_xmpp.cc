@@ -13,6 +13,7 @@ namespace sallyport::node {
 
 namespace {
 
+constexpr auto presence_probe_interval = std::chrono::seconds(30);
 constexpr std::string_view xmpp_client_protocol = "xmpp-client";  // ALPN, XEP-0368
 
 tls::SourceLimitOptions source_limits(const config::XmppSection& section) {
@@ -38,9 +39,11 @@ Outcome<> Node::open_client_streams() {
   settings.idle = std::chrono::seconds(section.idle_s);
   settings.unauthenticated_per_source = section.unauthenticated_per_source;
   settings.stanzas_per_s = section.stanzas_per_s;
-  settings.stanza_burst = 4.0 * section.stanzas_per_s;
+  settings.bytes_per_s = section.bytes_per_s;
+  settings.stanza = std::chrono::seconds(section.stanza_s);
   client_streams_ = std::make_unique<xmpp::ClientStreams>(settings, io_, *policy, [this](std::string domain, multiplex::Fields fields, std::shared_ptr<std::string> zone) { return open_presence_channel(std::move(domain), std::move(fields), std::move(zone)); });
   client_streams_->log = log_;
+  client_streams_->on_handshake_failure = [this](const tls::SocketAddress& source, const tls::HandshakeFailure& failure) { on_client_handshake_failure(source, failure); };
   // One place for both ports: a source's connections are counted together.
   const auto limits = std::make_shared<tls::SourceLimits>(source_limits(section));
   const auto listen = [&](std::uint16_t port, bool is_direct) -> Outcome<> {
@@ -95,9 +98,11 @@ boost::asio::awaitable<Outcome<multiplex::ChannelPtr>> Node::open_presence_chann
 
 Outcome<> Node::open_presence() {
   if (config_.presence.empty()) return Done{};
-  auto policy = tls::TlsPolicy::create(tls_options(tls::TlsRole::client), credentials_.presence());
+  tls::TlsPolicyOptions options = tls_options(tls::TlsRole::client);
+  options.wildcards = tls::WildcardRule::one_label;  // RFC 6120 13.7.1.2.1, unlike SIP
+  auto policy = tls::TlsPolicy::create(options, credentials_.presence());
   if (!policy) return policy.fault();
-  tls::TlsPolicyOptions direct_options = tls_options(tls::TlsRole::client);
+  tls::TlsPolicyOptions direct_options = options;
   direct_options.alpn = {std::string(xmpp_client_protocol)};
   auto direct = tls::TlsPolicy::create(std::move(direct_options), credentials_.presence());
   if (!direct) return direct.fault();
@@ -112,6 +117,7 @@ Outcome<> Node::open_presence() {
   dialling.handshake_deadline = std::chrono::milliseconds(3'000);
   presence_access_ = std::make_unique<xmpp::PresenceAccess>(std::move(nodes), *engine_, *resolver_, *policy, *direct, dialling);
   presence_access_->log = log_;
+  presence_access_->watch_nodes(presence_probe_interval);
   return Done{};
 }
 

@@ -18,6 +18,9 @@ using std::chrono::steady_clock;
 
 namespace {
 
+constexpr double burst = 4;                 // seconds' worth of stanzas and bytes
+constexpr size_t given_at_once = 16 << 10;  // ClientStreamSettings::take
+constexpr uint32_t low_water_bytes = tls::StreamLimits().low_water_bytes;
 // What the sending of an error may take.
 constexpr std::chrono::milliseconds farewell{2'000};
 constexpr std::chrono::milliseconds patience_with_server{10'000};  // after the client's farewell
@@ -42,7 +45,8 @@ const char* name_of(ClientState state) {
 }
 
 const char* name_of(ClientRefusal refusal) {
-  constexpr const char* names[client_refusals] = {"no_xmpp", "no_tls", "tls_failed", "host_unknown", "not_reached", "restricted_xml", "not_well_formed", "too_big", "not_authenticated", "source_full"};
+  constexpr const char* names[client_refusals] = {"no_xmpp", "no_tls", "tls_failed", "host_unknown", "not_reached", "restricted_xml", "not_well_formed", "too_big", "not_authenticated", "source_full",
+                                                  "too_many_failures", "too_slow", "not_taken"};
   return names[static_cast<size_t>(refusal)];
 }
 
@@ -55,12 +59,14 @@ struct ClientStreams::Client {
   std::string id, domain, sni, tls, source, source_key;
   std::shared_ptr<std::string> zone = std::make_shared<std::string>();
   ClientState state = ClientState::opening;
-  bool had_header = false;          // ours was sent: an error needs none before it
+  bool had_header = false;          // one was sent to it: an error needs none before it
   bool is_ended = false;
+  uint32_t failed_logins = 0;
   steady_clock::time_point since = steady_clock::now(), filled = since;
-  double tokens = 0;
+  steady_clock::time_point stanza_begun{};  // of which the rest is awaited
+  double stanzas_left = 0, bytes_left = 0;  // to spend at once
   uint64_t stanzas = 0, to_client_bytes = 0;
-  asio::steady_timer deadline;      // of authentication; then for who is too fast
+  asio::steady_timer deadline;      // of authentication; then of a stanza's rest, and for who is too fast
 };
 
 ClientStreams::ClientStreams(ClientStreamSettings settings, asio::io_context& io, std::shared_ptr<tls::TlsPolicy> policy, OpenChannel open)
@@ -85,7 +91,8 @@ void ClientStreams::admit(tls::StreamPtr stream, bool is_secured) {
   client->source_key = key;
   client->source = client->stream->peer_address().text();
   client->id = random_stream_id().substr(0, 12);
-  client->tokens = settings_.stanza_burst;
+  client->stanzas_left = burst * settings_.stanzas_per_s;
+  client->bytes_left = burst * settings_.bytes_per_s;
   client->deadline.expires_after(settings_.authentication);
   client->deadline.async_wait([this, weak = std::weak_ptr<Client>(client)](const boost::system::error_code& error) {
     const ClientPtr late = weak.lock();
@@ -130,7 +137,7 @@ void ClientStreams::end(Client& client, std::string_view reason) {
 void ClientStreams::refuse(Client& client, ClientRefusal refusal, std::string_view condition, std::string_view text) {
   if (client.is_ended) return;
   ++counters_.refused[static_cast<size_t>(refusal)];
-  if (log) log("xmpp: client " + client.source + (client.domain.empty() ? "" : " of " + client.domain) + " (" + client.id + "): " + name_of(refusal) + ": " + std::string(text));
+  if (log) log("xmpp_refused: client " + client.source + (client.domain.empty() ? "" : " of " + client.domain) + " (" + client.id + "): " + name_of(refusal) + ": " + std::string(text));
   if (client.stream->is_open() && client.state != ClientState::securing) {
     std::string said;
     if (!client.had_header) said = format_stream_header({"", client.domain, random_stream_id(), "1.0", "", std::string(ns::client)});
@@ -148,8 +155,16 @@ void ClientStreams::refuse_scan(Client& client) {
   refuse(client, refusal, condition_of(fault), std::string("what was sent is ") + name_of(fault));
 }
 
+// What is allowed before authentication is enough for every mechanism, and for a few attempts.
+bool ClientStreams::sends_too_much(Client& client) {
+  if (client.state == ClientState::established || (client.stanzas <= settings_.unauthenticated_stanzas && client.stream->received_bytes() <= settings_.unauthenticated_bytes)) return false;
+  refuse(client, ClientRefusal::not_authenticated, "policy-violation", "too much was sent without authentication");
+  return true;
+}
+
 asio::awaitable<Outcome<StanzaScanner::Piece>> ClientStreams::next_piece(ClientPtr client) {
   for (;;) {
+    if (sends_too_much(*client)) co_return Fault{FaultCode::invalid, "XMPP stream", "too much before authentication", ""};
     const StanzaScanner::Piece piece = client->scanner.next(client->rest);
     if (piece == StanzaScanner::Piece::fault) {
       refuse_scan(*client);
@@ -175,25 +190,32 @@ asio::awaitable<void> ClientStreams::serve(ClientPtr client, bool is_secured) {
   co_await relay_up(client);
 }
 
+// Each header of a stream: before STARTTLS, behind it, and after authentication. All must name one domain, since the first one that was
+// secured decided which C and which tenant the stream belongs to.
+bool ClientStreams::judge_header(Client& client, std::string_view raw) {
+  const auto header = parse_stream_header(raw);
+  const auto refused = [&](ClientRefusal refusal, std::string_view condition, std::string_view text) {
+    refuse(client, refusal, condition, text);
+    return false;
+  };
+  if (!header) return refused(ClientRefusal::no_xmpp, "bad-format", header.fault().text());
+  if (header->content_space != ns::client) return refused(ClientRefusal::no_xmpp, "invalid-namespace", "this port is for clients: jabber:client");
+  // RFC 6120 11.6. Another encoding would let a server see other tags than the scanner did.
+  if (!header->encoding.empty() && !is_utf8(header->encoding)) return refused(ClientRefusal::no_xmpp, "unsupported-encoding", "UTF-8 is spoken here (RFC 6120 11.6)");
+  if (!header->version.starts_with("1.")) return refused(ClientRefusal::no_xmpp, "unsupported-version", "version 1.0 is spoken here (RFC 6120)");
+  const std::string domain = domain_of(header->to);
+  if (domain.empty()) return refused(ClientRefusal::host_unknown, "improper-addressing", header->to.empty() ? "the stream has no `to`: it tells which domain is meant" : "the stream's `to` is no domain");
+  if (!client.domain.empty() && domain != client.domain) return refused(ClientRefusal::host_unknown, "host-unknown", "the stream's `to` is not that of before");
+  client.domain = domain;
+  return true;
+}
+
 // The first stream, whose only use is STARTTLS (RFC 6120 5.4).
 asio::awaitable<bool> ClientStreams::secure(ClientPtr client) {
   auto piece = co_await next_piece(client);
   if (!piece || *piece != StanzaScanner::Piece::header) co_return false;
   const std::string raw = client->scanner.take_captured();
-  const auto header = parse_stream_header(raw);
-  if (!header || header->content_space != ns::client) {
-    refuse(*client, ClientRefusal::no_xmpp, header ? "invalid-namespace" : "bad-format", header ? "this port is for clients: jabber:client" : header.fault().text());
-    co_return false;
-  }
-  client->domain = domain_of(header->to);
-  if (!header->version.starts_with("1.")) {
-    refuse(*client, ClientRefusal::no_xmpp, "unsupported-version", "version 1.0 is spoken here (RFC 6120)");
-    co_return false;
-  }
-  if (client->domain.empty()) {
-    refuse(*client, ClientRefusal::host_unknown, "host-unknown", "the stream's `to` is no domain");
-    co_return false;
-  }
+  if (!judge_header(*client, raw)) co_return false;
   client->stream->send(format_stream_header({"", client->domain, random_stream_id(), "1.0", "en", std::string(ns::client)}) + std::string(starttls_features));
   client->had_header = true;
   auto request = co_await next_piece(client);
@@ -214,6 +236,7 @@ asio::awaitable<bool> ClientStreams::secure(ClientPtr client) {
   const auto policy = policy_;
   const auto failure = co_await client->stream->secure_server(policy, settings_.handshake, client->domain);
   if (failure) {
+    if (on_handshake_failure) on_handshake_failure(client->stream->peer_address(), *failure);
     refuse(*client, ClientRefusal::tls_failed, "", failure->text);
     co_return false;
   }
@@ -231,17 +254,7 @@ asio::awaitable<bool> ClientStreams::route(ClientPtr client) {
   auto piece = co_await next_piece(client);
   if (!piece || *piece != StanzaScanner::Piece::header) co_return false;
   const std::string raw = client->scanner.take_captured();
-  const auto header = parse_stream_header(raw);
-  if (!header || header->content_space != ns::client) {
-    refuse(*client, ClientRefusal::no_xmpp, header ? "invalid-namespace" : "bad-format", header ? "this port is for clients: jabber:client" : header.fault().text());
-    co_return false;
-  }
-  const std::string domain = domain_of(header->to);
-  if (domain.empty() || (!client->domain.empty() && domain != client->domain)) {
-    refuse(*client, ClientRefusal::host_unknown, "host-unknown", "the stream's `to` is no domain, or not that of before STARTTLS");
-    co_return false;
-  }
-  client->domain = domain;
+  if (!judge_header(*client, raw)) co_return false;
   const multiplex::Fields fields = {{"stream", client->id}, {"source", client->source}, {"sni", facts.sni}};
   auto opened = co_await open_(client->domain, fields, client->zone);
   if (client->is_ended) {
@@ -255,24 +268,35 @@ asio::awaitable<bool> ClientStreams::route(ClientPtr client) {
   }
   client->channel = std::move(*opened);
   client->scanner.set_capture(StanzaScanner::Capture::none);
-  // The server inside answers with a header of its own.
-  client->had_header = true;
   enter(*client, ClientState::authenticating);
   const auto written = co_await client->channel->write(raw);
   co_return written && !client->is_ended;
 }
 
-// Who sends more stanzas than allowed is not read until he has paid for them; TCP holds him up then, and nothing is lost.
-asio::awaitable<void> ClientStreams::pay(ClientPtr client, uint32_t stanzas) {
+// Who sends more than allowed is not read until he has paid for it; TCP holds him up then, and nothing is lost.
+asio::awaitable<void> ClientStreams::pay(ClientPtr client, uint32_t stanzas, size_t bytes) {
   const auto now = steady_clock::now();
   const double seconds = std::chrono::duration<double>(now - client->filled).count();
   client->filled = now;
-  client->tokens = std::min(settings_.stanza_burst, client->tokens + seconds * settings_.stanzas_per_s) - stanzas;
-  if (client->tokens >= 0 || client->state != ClientState::established) co_return;
+  client->stanzas_left = std::min(burst * settings_.stanzas_per_s, client->stanzas_left + seconds * settings_.stanzas_per_s) - stanzas;
+  client->bytes_left = std::min(burst * settings_.bytes_per_s, client->bytes_left + seconds * settings_.bytes_per_s) - static_cast<double>(bytes);
+  const double debt_s = std::max(-client->stanzas_left / settings_.stanzas_per_s, -client->bytes_left / settings_.bytes_per_s);
+  // Before authentication the sum is bounded.
+  if (debt_s <= 0 || client->state != ClientState::established) co_return;
   ++counters_.slowed;
   boost::system::error_code ignored;
-  client->deadline.expires_after(std::chrono::milliseconds(static_cast<int64_t>(-client->tokens / settings_.stanzas_per_s * 1000) + 1));
+  client->deadline.expires_after(std::chrono::milliseconds(static_cast<int64_t>(debt_s * 1000) + 1));
   co_await client->deadline.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+}
+
+// A stanza of which a byte comes now and then would hold memory of the server inside for as long as its sender likes.
+void ClientStreams::await_rest(const ClientPtr& client) {
+  client->deadline.expires_at(client->stanza_begun + settings_.stanza);
+  client->deadline.async_wait([this, weak = std::weak_ptr<Client>(client)](const boost::system::error_code& error) {
+    const ClientPtr late = weak.lock();
+    if (error || late == nullptr || late->is_ended) return;
+    refuse(*late, ClientRefusal::too_slow, "policy-violation", "a stanza was not whole within " + std::to_string(settings_.stanza.count() / 1000) + " s");
+  });
 }
 
 asio::awaitable<void> ClientStreams::relay_up(ClientPtr client) {
@@ -285,6 +309,7 @@ asio::awaitable<void> ClientStreams::relay_up(ClientPtr client) {
     do {
       piece = client->scanner.next(left);
       if (piece == StanzaScanner::Piece::stanza) ++stanzas;
+      if (piece == StanzaScanner::Piece::header && !judge_header(*client, client->scanner.take_captured())) co_return;
     } while (piece == StanzaScanner::Piece::stanza || piece == StanzaScanner::Piece::header);
     client->stanzas += stanzas;
     counters_.stanzas += stanzas;
@@ -292,6 +317,10 @@ asio::awaitable<void> ClientStreams::relay_up(ClientPtr client) {
       refuse_scan(*client);
       co_return;
     }
+    if (sends_too_much(*client)) co_return;
+    const auto scanned = steady_clock::now();
+    if (stanzas > 0 || !client->scanner.is_within()) client->stanza_begun = {};
+    if (client->scanner.is_within() && client->stanza_begun == steady_clock::time_point{}) client->stanza_begun = scanned;
     // Behind the end of the stream nothing is for anybody.
     const std::string_view wanted = run.substr(0, run.size() - left.size());
     counters_.from_client_bytes += wanted.size();
@@ -309,46 +338,102 @@ asio::awaitable<void> ClientStreams::relay_up(ClientPtr client) {
       end(*client, "the server did not end its side");
       co_return;
     }
-    if (stanzas > 0) co_await pay(client, stanzas);
+    co_await pay(client, stanzas, wanted.size());
     if (client->is_ended) co_return;
+    const bool is_part = client->state == ClientState::established && client->scanner.is_within();
+    if (is_part) {
+      client->stanza_begun += steady_clock::now() - scanned;
+      await_rest(client);
+    }
     auto received = co_await client->stream->receive();
     if (client->is_ended) co_return;
+    if (is_part) client->deadline.cancel();
     if (!received || received->empty()) break;
     run = *received;
   }
   end(*client, client->channel->is_open() ? "the client's connection ended" : client->channel->close_reason());
 }
 
+// Follows what the server says until it lets the client in. False: the client was refused.
+bool ClientStreams::follow_login(Client& client, std::string_view run, StanzaScanner& scanner) {
+  std::string_view left = run;
+  for (;;) {
+    const StanzaScanner::Piece piece = scanner.next(left);
+    if (piece == StanzaScanner::Piece::fault) {
+      refuse(client, ClientRefusal::not_reached, "remote-connection-failed", std::string("what the presence server says is ") + name_of(scanner.fault()));
+      return false;
+    }
+    if (piece == StanzaScanner::Piece::none || piece == StanzaScanner::Piece::end) return true;
+    if (piece == StanzaScanner::Piece::header) {
+      scanner.take_captured();
+      continue;
+    }
+    const LoginWord word = login_word(scanner.captured());
+    if (word == LoginWord::failure) {
+      ++counters_.failed_logins;
+      if (++client.failed_logins < settings_.failed_logins) continue;
+      client.stream->send(run.substr(0, run.size() - left.size()));
+      refuse(client, ClientRefusal::too_many_failures, "policy-violation", std::to_string(client.failed_logins) + " attempts to authenticate failed");
+      return false;
+    }
+    if (word == LoginWord::none) continue;
+    // Before the client can answer, so its scanner stands between stanzas.
+    if (client.scanner.is_within()) {
+      refuse(client, ClientRefusal::not_authenticated, "policy-violation", "something was sent before authentication was over");
+      return false;
+    }
+    if (word == LoginWord::success_and_restart) {
+      client.scanner.restart();
+      client.had_header = !left.empty();
+    }
+    on_authenticated(client);
+    return true;
+  }
+}
+
+// To the client. False: it is gone, or does not take what it is sent: what waits for it is memory that all streams share.
+asio::awaitable<bool> ClientStreams::give(ClientPtr client, std::string_view bytes) {
+  client->to_client_bytes += bytes.size();
+  counters_.to_client_bytes += bytes.size();
+  std::optional<asio::steady_timer> patience;
+  while (!bytes.empty()) {
+    const std::string_view part = bytes.substr(0, given_at_once);
+    bytes.remove_prefix(part.size());
+    if (client->stream->queued_bytes() + part.size() > low_water_bytes) {
+      if (!patience) patience.emplace(io_);
+      patience->expires_after(settings_.take);
+      patience->async_wait([this, weak = std::weak_ptr<Client>(client)](const boost::system::error_code& error) {
+        const ClientPtr late = weak.lock();
+        if (error || late == nullptr || late->is_ended) return;
+        refuse(*late, ClientRefusal::not_taken, "policy-violation", "nothing of what was sent was taken for " + std::to_string(settings_.take.count() / 1000) + " s");
+      });
+    }
+    const auto written = co_await client->stream->write(part);
+    if (patience) patience->cancel();
+    if (client->is_ended || !written) co_return false;
+  }
+  co_return true;
+}
+
 asio::awaitable<void> ClientStreams::relay_down(ClientPtr client) {
-  StanzaScanner scanner({8 << 10, 1 << 20, 64}, StanzaScanner::Capture::tag);
+  auto login = std::make_unique<StanzaScanner>(ScanLimits{8 << 10, 1 << 20, 64}, StanzaScanner::Capture::tag);
   for (;;) {
     auto received = co_await client->channel->receive();
     if (client->is_ended) co_return;
-    if (!received) break;
+    if (!received) {
+      // An established client resumes its session elsewhere (XEP-0198), which a farewell would end.
+      if (client->state != ClientState::established) refuse(*client, ClientRefusal::not_reached, "remote-connection-failed", received.fault().text());
+      break;
+    }
     if (received->empty()) {
       client->stream->close_after_send();
       break;
     }
-    std::string_view left = *received;
-    while (client->state != ClientState::established) {
-      const StanzaScanner::Piece piece = scanner.next(left);
-      bool restarts = false;
-      if (piece == StanzaScanner::Piece::stanza && is_success(scanner.captured(), restarts)) {
-        // Before the client can answer, so its scanner stands between stanzas.
-        if (client->scanner.is_within()) {
-          refuse(*client, ClientRefusal::not_well_formed, "policy-violation", "something was sent before authentication was over");
-          co_return;
-        }
-        if (restarts) client->scanner.restart();
-        on_authenticated(*client);
-      }
-      if (piece == StanzaScanner::Piece::none || piece == StanzaScanner::Piece::end || piece == StanzaScanner::Piece::fault) break;
-    }
-    client->to_client_bytes += received->size();
-    counters_.to_client_bytes += received->size();
-    const auto written = co_await client->stream->write(*received);
-    if (client->is_ended) co_return;
-    if (!written) break;
+    client->had_header = true;
+    if (login != nullptr && !follow_login(*client, *received, *login)) co_return;
+    if (client->state == ClientState::established) login.reset();
+    const bool is_given = co_await give(client, *received);
+    if (!is_given) break;
   }
   end(*client, "the server's side ended");
 }

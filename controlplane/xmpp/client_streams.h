@@ -3,8 +3,8 @@
 // ClientStreams: E's public XMPP side (requirement C10). A client's stream is opened here, STARTTLS is required and the certificate chosen by
 // SNI, else by the stream's `to`; then it goes over a channel of the multiplex to a C that serves the domain, and byte for byte from there.
 // What the client sends is scanned all the way (StanzaScanner), what comes from inside until it is authenticated: then larger stanzas are
-// allowed and the deadline of authentication is over. Who sends faster than allowed is read more slowly. One thread, the engine's;
-// must live as long as its streams: close_all() first.
+// allowed and the deadline of authentication is over. Who sends faster than allowed is read more slowly; who drips a stanza, or does not
+// read what is sent to him, is ended. One thread, the engine's; must live as long as its streams: close_all() first.
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
@@ -28,17 +28,23 @@ struct ClientStreamSettings {
   std::chrono::milliseconds authentication{60'000};                      // from the first byte
   std::chrono::milliseconds handshake{10'000};
   std::chrono::milliseconds idle{3'600'000};  // of an authenticated stream
+  std::chrono::milliseconds stanza{60'000};   // from its first byte to its last; while the link to C is full it does not run
+  std::chrono::milliseconds take{30'000};     // for 16 KiB of what is sent to the client
   uint32_t unauthenticated_per_source = 20;
-  double stanzas_per_s = 100, stanza_burst = 400;
+  uint32_t unauthenticated_stanzas = 64, unauthenticated_bytes = 256 << 10;  // of the client, in all
+  uint32_t failed_logins = 5;                                               // of a stream (RFC 6120 6.4.5)
+  double stanzas_per_s = 100, bytes_per_s = 1 << 20;                         // four times as many at once
 };
 
 enum class ClientState : uint8_t { opening, securing, routing, authenticating, established };
 const char* name_of(ClientState state);
 inline constexpr size_t client_states = 5;
 
-enum class ClientRefusal : uint8_t { no_xmpp, no_tls, tls_failed, host_unknown, not_reached, restricted_xml, not_well_formed, too_big, not_authenticated, source_full };
+enum class ClientRefusal : uint8_t {
+  no_xmpp, no_tls, tls_failed, host_unknown, not_reached, restricted_xml, not_well_formed, too_big, not_authenticated, source_full, too_many_failures, too_slow, not_taken,
+};
 const char* name_of(ClientRefusal refusal);
-inline constexpr size_t client_refusals = 10;
+inline constexpr size_t client_refusals = 13;
 
 struct ClientStreamView {
   std::string id;      // the same on C
@@ -49,7 +55,7 @@ struct ClientStreamView {
 };
 
 struct ClientStreamCounters {
-  uint64_t accepted = 0, authenticated = 0, ended = 0, stanzas = 0, from_client_bytes = 0, to_client_bytes = 0, slowed = 0;
+  uint64_t accepted = 0, authenticated = 0, failed_logins = 0, ended = 0, stanzas = 0, from_client_bytes = 0, to_client_bytes = 0, slowed = 0;
   uint64_t refused[client_refusals] = {};
 };
 
@@ -72,6 +78,7 @@ class ClientStreams {
   size_t count(ClientState state) const { return states_[static_cast<size_t>(state)]; }
   const ClientStreamCounters& counters() const { return counters_; }
   std::function<void(const std::string& line)> log;
+  std::function<void(const tls::SocketAddress& source, const tls::HandshakeFailure& failure)> on_handshake_failure;  // after STARTTLS
 
  private:
   struct Client;
@@ -83,7 +90,12 @@ class ClientStreams {
   boost::asio::awaitable<Outcome<StanzaScanner::Piece>> next_piece(ClientPtr client);
   boost::asio::awaitable<void> relay_up(ClientPtr client);
   boost::asio::awaitable<void> relay_down(ClientPtr client);
-  boost::asio::awaitable<void> pay(ClientPtr client, uint32_t stanzas);
+  boost::asio::awaitable<void> pay(ClientPtr client, uint32_t stanzas, size_t bytes);
+  boost::asio::awaitable<bool> give(ClientPtr client, std::string_view bytes);
+  bool judge_header(Client& client, std::string_view raw);
+  bool sends_too_much(Client& client);
+  bool follow_login(Client& client, std::string_view run, StanzaScanner& scanner);
+  void await_rest(const ClientPtr& client);
   void enter(Client& client, ClientState state);
   void on_authenticated(Client& client);
   void refuse(Client& client, ClientRefusal refusal, std::string_view condition, std::string_view text);

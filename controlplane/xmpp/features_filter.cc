@@ -8,7 +8,13 @@
 namespace sallyport::xmpp {
 namespace {
 
-bool is_mechanism_with_binding(const XmlElement& element) { return element.name == "mechanism" && (element.space == ns::sasl || element.space == ns::sasl2) && element.text.ends_with("-PLUS"); }
+bool is_mechanism_with_binding(const XmlElement& element) {
+  if (element.name != "mechanism") return false;
+  std::string_view name = element.text;
+  while (!name.empty() && (name.back() == ' ' || name.back() == '\n' || name.back() == '\r' || name.back() == '\t')) name.remove_suffix(1);
+  if (element.space == ns::sasl || element.space == ns::sasl2) return name.ends_with("-PLUS");
+  return element.space == ns::fast && (name.ends_with("-UNIQ") || name.ends_with("-ENDP") || name.ends_with("-EXPR"));
+}
 
 void collect(const XmlElement& element, std::vector<const XmlElement*>& unwanted) {
   for (const XmlElement& child : element.children) {

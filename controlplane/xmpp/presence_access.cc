@@ -30,7 +30,7 @@ constexpr size_t most_attempts = 4;
 
 struct PresenceAccess::Node {
   PresenceNodeView view;
-  steady_clock::time_point failed{};
+  steady_clock::time_point failed{}, reached{};
 };
 
 struct PresenceAccess::Link {
@@ -42,6 +42,7 @@ struct PresenceAccess::Link {
   std::string header;  // the server's, raw
   std::string id, source, tls;
   bool is_established = false, is_read = true, is_ended = false;
+  std::list<LinkPtr>::iterator place;
   bool has_up_ended = false, has_down_ended = false;  // in order: a channel so ended closes by itself
   asio::steady_timer patience;
   steady_clock::time_point since = steady_clock::now();
@@ -49,7 +50,7 @@ struct PresenceAccess::Link {
 
 PresenceAccess::PresenceAccess(std::vector<PresenceNode> nodes, tls::StreamEngine& engine, dns::Resolver& resolver, std::shared_ptr<tls::TlsPolicy> policy, std::shared_ptr<tls::TlsPolicy> direct_policy,
                                tls::ConnectOptions dialling)
-    : engine_(engine), resolver_(resolver), policy_(std::move(policy)), direct_policy_(std::move(direct_policy)), dialling_(std::move(dialling)) {
+    : engine_(engine), resolver_(resolver), policy_(std::move(policy)), direct_policy_(std::move(direct_policy)), dialling_(std::move(dialling)), probe_timer_(engine.context()) {
   std::stable_sort(nodes.begin(), nodes.end(), [](const PresenceNode& a, const PresenceNode& b) { return a.priority < b.priority; });
   for (PresenceNode& node : nodes) {
     nodes_.push_back(std::make_shared<Node>());
@@ -83,7 +84,7 @@ void PresenceAccess::on_channel(const multiplex::ChannelPtr& channel) {
   const LinkPtr link = std::make_shared<Link>(channel, engine_.context());
   if (const std::string* id = multiplex::find_field(channel->fields(), "stream")) link->id = *id;
   if (const std::string* source = multiplex::find_field(channel->fields(), "source")) link->source = *source;
-  links_.push_back(link);
+  link->place = links_.insert(links_.end(), link);
   asio::co_spawn(engine_.context(), serve(link), asio::detached);
 }
 
@@ -95,7 +96,8 @@ void PresenceAccess::end(Link& link, std::string_view reason) {
   link.patience.cancel();
   if (!link.has_up_ended || !link.has_down_ended) link.channel->close(reason);
   if (link.stream != nullptr && link.stream->is_open()) link.stream->close(reason);
-  links_.remove_if([&](const LinkPtr& each) { return each.get() == &link; });
+  if (link.is_established) --established_;
+  links_.erase(link.place);
 }
 
 asio::awaitable<void> PresenceAccess::serve(LinkPtr link) {
@@ -108,18 +110,22 @@ asio::awaitable<void> PresenceAccess::serve(LinkPtr link) {
   }
   std::string reasons;
   for (const NodePtr& node : nodes) {
-    auto reached = co_await reach(link, node);
-    if (!link->channel->is_open()) break;
+    auto reached = co_await reach(link->channel->name(), node);
+    if (link->is_ended) {
+      if (reached) (*reached)->close("the node ends");
+      co_return;
+    }
+    note(*node, reached);
+    if (!link->channel->is_open()) {
+      if (reached) (*reached)->close("the client went");
+      break;
+    }
     if (reached) {
       link->stream = std::move(*reached);
+      link->tls = link->stream->tls_facts().version;
       link->node = node;
       break;
     }
-    node->view.is_failing = true;
-    node->failed = steady_clock::now();
-    ++node->view.failures;
-    if (node->view.text != reached.fault().text() && log) log("xmpp: presence server " + node->view.node.name + ": " + reached.fault().text());
-    node->view.text = reached.fault().text();
     reasons += (reasons.empty() ? "" : "; ") + node->view.node.name + ": " + reached.fault().text();
   }
   if (link->stream == nullptr) {
@@ -128,46 +134,74 @@ asio::awaitable<void> PresenceAccess::serve(LinkPtr link) {
     end(*link, reasons);
     co_return;
   }
-  PresenceNodeView& view = link->node->view;
-  view.is_failing = false;
-  view.text = "reached, " + link->tls;
-  ++view.connects;
-  ++view.streams;
+  ++link->node->view.streams;
   ++counters_.accepted;
   link->channel->accept();
   asio::co_spawn(engine_.context(), relay_down(link), asio::detached);
   co_await relay_up(link);
 }
 
-asio::awaitable<Outcome<tls::StreamPtr>> PresenceAccess::reach(LinkPtr link, NodePtr node) {
+void PresenceAccess::note(Node& node, const Outcome<tls::StreamPtr>& reached) {
+  PresenceNodeView& view = node.view;
+  if (view.is_failing == static_cast<bool>(reached)) view.changed = std::chrono::system_clock::now();
+  const std::string text = reached ? "reached, " + (*reached)->tls_facts().version : reached.fault().text();
+  if (log && (reached ? view.is_failing : view.text != text)) log("xmpp: presence server " + view.node.name + ": " + text);
+  view.text = text;
+  view.is_failing = !reached;
+  ++(reached ? view.connects : view.failures);
+  (reached ? node.reached : node.failed) = steady_clock::now();
+}
+
+void PresenceAccess::watch_nodes(std::chrono::milliseconds interval) { asio::co_spawn(engine_.context(), probe(interval), asio::detached); }
+
+asio::awaitable<void> PresenceAccess::probe(std::chrono::milliseconds interval) {
+  const std::shared_ptr<bool> is_over = is_over_;
+  while (!*is_over) {
+    const std::vector<NodePtr> nodes = nodes_;
+    for (const NodePtr& node : nodes) {
+      if (node->view.node.domains.empty() || (!node->view.is_failing && node->view.connects > 0 && steady_clock::now() - node->reached < interval)) continue;
+      auto reached = co_await reach(node->view.node.domains.front(), node);
+      if (*is_over) co_return;
+      note(*node, reached);
+      if (reached) (*reached)->close_after_send(farewell);
+    }
+    boost::system::error_code ignored;
+    probe_timer_.expires_after(interval);
+    co_await probe_timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+}
+
+// With `is_over` set nothing of this object may be touched behind an await.
+asio::awaitable<Outcome<tls::StreamPtr>> PresenceAccess::reach(std::string domain, NodePtr node) {
   const PresenceNode& target = node->view.node;
   tls::ConnectOptions options = dialling_;
-  options.sni = link->channel->name();
+  options.sni = domain;
   // RFC 6120 13.7.2: the domain is what is asked for; the host was named by the operator.
-  options.peer_names = {link->channel->name(), target.host};
+  options.peer_names = {domain, target.host};
   if (target.is_direct_tls) options.tls = direct_policy_;
+  asio::io_context& context = engine_.context();
   auto connected = co_await tls::dial(engine_, resolver_, target.host, target.port, options);
   if (!connected) co_return connected.failure->fault();
   const tls::StreamPtr stream = std::move(connected.stream);
   if (!target.is_direct_tls) {
-    asio::steady_timer deadline(engine_.context(), opening_deadline);
+    asio::steady_timer deadline(context, opening_deadline);
     deadline.async_wait([stream](const boost::system::error_code& error) {
       if (!error) stream->close("it did not come to TLS in time");
     });
-    const auto secured = co_await start_tls(link, node, stream);
+    const auto secured = co_await start_tls(domain, node, stream);
     deadline.cancel();
     if (!secured) {
       stream->close("STARTTLS failed");
       co_return secured.fault();
     }
   }
-  link->tls = stream->tls_facts().version;
   co_return stream;
 }
 
-asio::awaitable<Outcome<>> PresenceAccess::start_tls(LinkPtr link, NodePtr node, tls::StreamPtr stream) {
+asio::awaitable<Outcome<>> PresenceAccess::start_tls(std::string domain, NodePtr node, tls::StreamPtr stream) {
   const std::string subject = "presence server " + node->view.node.name;
-  const std::string& domain = link->channel->name();
+  const auto policy = policy_;
+  const auto handshake_deadline = dialling_.handshake_deadline;
   stream->send(format_stream_header({domain, "", "", "1.0", "", std::string(ns::client)}));
   StanzaScanner scanner({8 << 10, 64 << 10, 32}, StanzaScanner::Capture::stanza);
   std::string header;
@@ -200,8 +234,7 @@ asio::awaitable<Outcome<>> PresenceAccess::start_tls(LinkPtr link, NodePtr node,
   }
   if (!run.empty()) co_return Fault{FaultCode::refused, subject, "sent something between STARTTLS and the handshake", "whoever is between it and this node may have: check the network"};
   const std::vector<std::string> names = {domain, node->view.node.host};
-  const auto policy = policy_;
-  const auto failure = co_await stream->secure_client(policy, domain, names, dialling_.handshake_deadline);
+  const auto failure = co_await stream->secure_client(policy, domain, names, handshake_deadline);
   if (failure) co_return Fault{FaultCode::refused, subject, failure->text, failure->remedy};
   co_return Done{};
 }
@@ -232,41 +265,33 @@ asio::awaitable<void> PresenceAccess::relay_up(LinkPtr link) {
   end(*link, "the client's side ended");
 }
 
-// What of these bytes goes to the client; changes nothing but the features.
-std::string PresenceAccess::take_down(Link& link, std::string_view run) {
+// What of these bytes goes to the client; changes nothing but the features. Fault: features that cannot be read would be shown as they are.
+Outcome<std::string> PresenceAccess::take_down(Link& link, std::string_view run) {
   std::string wanted;
   while (link.is_read && !run.empty()) {
     const StanzaScanner::Piece piece = link.scanner.next(run);
     if (piece == StanzaScanner::Piece::none) return wanted;
-    if (piece == StanzaScanner::Piece::fault) {
-      // Not for us to judge: the client will.
-      wanted += link.scanner.captured();
-      link.is_read = false;
-      break;
-    }
-    const std::string text = link.scanner.take_captured();
-    bool restarts = false;
-    if (piece == StanzaScanner::Piece::header) {
-      link.header = text;
-    } else if (piece == StanzaScanner::Piece::stanza && is_success(text, restarts)) {
+    if (piece == StanzaScanner::Piece::fault) return Fault{FaultCode::invalid, "presence server " + link.node->view.node.name, std::string("says what is ") + name_of(link.scanner.fault()), "see its log"};
+    std::string text = link.scanner.take_captured();
+    const LoginWord word = piece == StanzaScanner::Piece::stanza ? login_word(text) : LoginWord::none;
+    if (piece == StanzaScanner::Piece::header) link.header = text;
+    if (piece == StanzaScanner::Piece::end) link.is_read = false;
+    if ((word == LoginWord::success || word == LoginWord::success_and_restart) && !link.is_established) {
       link.is_established = true;
+      ++established_;
       ++counters_.authenticated;
-      wanted += text;
-      if (restarts) link.scanner.restart();
-      continue;
+      if (word == LoginWord::success_and_restart) link.scanner.restart();
     } else if (piece == StanzaScanner::Piece::stanza && text.find("features") < text.find('>')) {
-      const auto filtered = without_channel_binding(text, link.header);
-      if (filtered) {
-        counters_.mechanisms_hidden += filtered->taken_out;
-        wanted += filtered->bytes;
-        if (link.is_established) link.is_read = false;
-        continue;
-      }
-    } else if (piece == StanzaScanner::Piece::end) {
-      link.is_read = false;
+      auto filtered = without_channel_binding(text, link.header);
+      if (!filtered) return Fault{FaultCode::invalid, "presence server " + link.node->view.node.name, "has features that cannot be read", "see what it offers"};
+      counters_.mechanisms_hidden += filtered->taken_out;
+      text = std::move(filtered->bytes);
+      // Those after authentication are the last.
+      if (link.is_established) link.is_read = false;
     }
     wanted += text;
   }
+  if (!link.is_read) link.header = std::string();
   return wanted.append(run);
 }
 
@@ -287,7 +312,13 @@ asio::awaitable<void> PresenceAccess::relay_down(LinkPtr link) {
     std::string edited;
     std::string_view wanted = *received;
     if (link->is_read) {
-      edited = take_down(*link, *received);
+      auto taken = take_down(*link, *received);
+      if (!taken) {
+        if (log) log("xmpp: " + taken.fault().text());
+        end(*link, taken.fault().text());
+        co_return;
+      }
+      edited = std::move(*taken);
       wanted = edited;
     }
     if (wanted.empty()) continue;
@@ -299,10 +330,22 @@ asio::awaitable<void> PresenceAccess::relay_down(LinkPtr link) {
 }
 
 void PresenceAccess::close_all(std::string_view reason) {
+  *is_over_ = true;
+  probe_timer_.cancel();
   while (!links_.empty()) {
     const LinkPtr link = links_.front();
     end(*link, reason);
   }
+}
+
+bool PresenceAccess::is_unserved(const PresenceNode& node) const {
+  const auto serves = [&](const std::string& domain) {
+    return std::any_of(nodes_.begin(), nodes_.end(), [&](const NodePtr& each) {
+      const std::vector<std::string>& domains = each->view.node.domains;
+      return !each->view.is_failing && std::find(domains.begin(), domains.end(), domain) != domains.end();
+    });
+  };
+  return !std::all_of(node.domains.begin(), node.domains.end(), serves);
 }
 
 std::vector<PresenceNodeView> PresenceAccess::nodes() const {

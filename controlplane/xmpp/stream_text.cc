@@ -21,13 +21,21 @@ const char* condition_of(ScanFault fault) {
   }
 }
 
-bool is_success(std::string_view tag, bool& restarts) {
+LoginWord login_word(std::string_view tag) {
   tag.remove_prefix(tag.empty() ? 0 : 1);
-  const std::string_view name = tag.substr(0, tag.find_first_of(" \t\r\n/>"));
-  if (name.substr(name.find(':') == std::string_view::npos ? 0 : name.find(':') + 1) != "success") return false;
+  std::string_view name = tag.substr(0, tag.find_first_of(" \t\r\n/>"));
+  name.remove_prefix(name.find(':') == std::string_view::npos ? 0 : name.find(':') + 1);
+  if (name != "success" && name != "failure") return LoginWord::none;
   const bool is_sasl2 = tag.find(ns::sasl2) != std::string_view::npos;
-  restarts = !is_sasl2;
-  return is_sasl2 || tag.find(ns::sasl) != std::string_view::npos;
+  if (!is_sasl2 && tag.find(ns::sasl) == std::string_view::npos) return LoginWord::none;
+  if (name == "failure") return LoginWord::failure;
+  return is_sasl2 ? LoginWord::success : LoginWord::success_and_restart;
+}
+
+bool is_utf8(std::string_view encoding) {
+  std::string lower;
+  for (const char c : encoding) lower += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  return lower == "utf-8" || lower == "utf8";
 }
 
 std::string random_stream_id() {

@@ -18,10 +18,12 @@ inline constexpr std::string_view starttls_features = "<stream:features><starttl
 std::string stream_error(std::string_view condition, std::string_view text);
 const char* condition_of(ScanFault fault);
 
-// A start tag, as StanzaScanner captures it, is that of SASL's success. `restarts`: the stream begins anew behind it (RFC 6120; XEP-0388
-// goes on).
-bool is_success(std::string_view tag, bool& restarts);
+// What a server's start tag, as StanzaScanner captures it, says of authentication (RFC 6120 6, XEP-0388). Behind RFC 6120's success the
+// stream begins anew.
+enum class LoginWord : uint8_t { none, failure, success, success_and_restart };
+LoginWord login_word(std::string_view tag);
 
+bool is_utf8(std::string_view encoding);  // by its name
 std::string random_stream_id();
 // Lower case, without a final dot; empty: no host name (RFC 7622 leaves the rest to the server inside).
 std::string domain_of(std::string_view address);

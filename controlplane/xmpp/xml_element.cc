@@ -140,6 +140,9 @@ Outcome<StreamHeader> parse_stream_header(std::string_view bytes) {
   XML_SetStartNamespaceDeclHandler(parser.parser, [](void* data, const char* prefix, const char* uri) {
     if (prefix == nullptr && uri != nullptr) static_cast<Found*>(data)->header.content_space = uri;
   });
+  XML_SetXmlDeclHandler(parser.parser, [](void* data, const char*, const char* encoding, int) {
+    if (encoding != nullptr) static_cast<Found*>(data)->header.encoding = encoding;
+  });
   XML_SetStartDoctypeDeclHandler(parser.parser, [](void* data, const char*, const char*, const char*, int) {
     static_cast<Found*>(data)->is_bad = true;
     XML_StopParser(static_cast<Found*>(data)->parser, XML_FALSE);

@@ -18,6 +18,7 @@ inline constexpr std::string_view client = "jabber:client";
 inline constexpr std::string_view tls = "urn:ietf:params:xml:ns:xmpp-tls";
 inline constexpr std::string_view sasl = "urn:ietf:params:xml:ns:xmpp-sasl";
 inline constexpr std::string_view sasl2 = "urn:xmpp:sasl:2";
+inline constexpr std::string_view fast = "urn:xmpp:fast:0";
 inline constexpr std::string_view channel_binding = "urn:xmpp:sasl-cb:0";
 inline constexpr std::string_view compression = "http://jabber.org/features/compress";
 inline constexpr std::string_view stream_errors = "urn:ietf:params:xml:ns:xmpp-streams";
@@ -42,6 +43,7 @@ Outcome<XmlElement> parse_element(std::string_view bytes, std::string_view heade
 struct StreamHeader {
   std::string to, from, id, version, lang;
   std::string content_space;  // the default namespace: jabber:client
+  std::string encoding{};     // of the XML declaration; empty: none
 };
 
 // The raw start tag of a stream, with or without its XML declaration. Fault invalid: no stream of RFC 6120.

@@ -21,6 +21,12 @@ TEST(FeaturesFilter, TakesOutWhatBindsToAChannelAndNothingElse) {
             "1 <stream:features><authentication xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-1</mechanism></authentication></stream:features>");
 }
 
+TEST(FeaturesFilter, TakesOutTokensThatBindToAChannel) {
+  EXPECT_EQ(filtered("<stream:features><authentication xmlns='urn:xmpp:sasl:2'><mechanism>PLAIN</mechanism><inline><fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-EXPR</mechanism><mechanism>HT-SHA-256-NONE</mechanism>"
+                     "<mechanism>HT-SHA-256-UNIQ</mechanism><mechanism>HT-SHA-256-ENDP\n</mechanism></fast></inline></authentication></stream:features>"),
+            "3 <stream:features><authentication xmlns='urn:xmpp:sasl:2'><mechanism>PLAIN</mechanism><inline><fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-NONE</mechanism></fast></inline></authentication></stream:features>");
+}
+
 TEST(FeaturesFilter, TakesOutCompression) {
   EXPECT_EQ(filtered("<stream:features><compression xmlns='http://jabber.org/features/compress'><method>zlib</method></compression><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>"),
             "1 <stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>");
