@@ -42,6 +42,7 @@ struct PresenceAccess::Link {
   std::string header;  // the server's, raw
   std::string id, source, tls;
   bool is_established = false, is_read = true, is_ended = false;
+  bool is_refused = false;  // E closes the channel when it has heard why; closed here at once, the answer would be dropped
   std::list<LinkPtr>::iterator place;
   bool has_up_ended = false, has_down_ended = false;  // in order: a channel so ended closes by itself
   asio::steady_timer patience;
@@ -94,7 +95,7 @@ void PresenceAccess::end(Link& link, std::string_view reason) {
   ++counters_.ended;
   if (link.node != nullptr) --link.node->view.streams;
   link.patience.cancel();
-  if (!link.has_up_ended || !link.has_down_ended) link.channel->close(reason);
+  if (!link.is_refused && (!link.has_up_ended || !link.has_down_ended)) link.channel->close(reason);
   if (link.stream != nullptr && link.stream->is_open()) link.stream->close(reason);
   if (link.is_established) --established_;
   links_.erase(link.place);
@@ -105,6 +106,7 @@ asio::awaitable<void> PresenceAccess::serve(LinkPtr link) {
   if (nodes.empty()) {
     ++counters_.refused_domain;
     link->channel->refuse(404, "no presence server of this C serves the domain");
+    link->is_refused = true;
     end(*link, "unknown domain");
     co_return;
   }
@@ -130,7 +132,8 @@ asio::awaitable<void> PresenceAccess::serve(LinkPtr link) {
   }
   if (link->stream == nullptr) {
     ++counters_.refused_unreachable;
-    if (link->channel->is_open()) link->channel->refuse(502, reasons);
+    link->channel->refuse(502, reasons);
+    link->is_refused = true;
     end(*link, reasons);
     co_return;
   }
