@@ -21,6 +21,7 @@ namespace {
 constexpr double burst = 4;                 // seconds' worth of stanzas and bytes
 constexpr size_t given_at_once = 16 << 10;  // ClientStreamSettings::take
 constexpr uint32_t low_water_bytes = tls::StreamLimits().low_water_bytes;
+constexpr std::string_view unreachable = "the presence server of this domain cannot be reached now";
 // What the sending of an error may take.
 constexpr std::chrono::milliseconds farewell{2'000};
 constexpr std::chrono::milliseconds patience_with_server{10'000};  // after the client's farewell
@@ -134,10 +135,10 @@ void ClientStreams::end(Client& client, std::string_view reason) {
   clients_.erase(client.stream->id());
 }
 
-void ClientStreams::refuse(Client& client, ClientRefusal refusal, std::string_view condition, std::string_view text) {
+void ClientStreams::refuse(Client& client, ClientRefusal refusal, std::string_view condition, std::string_view text, std::string_view detail) {
   if (client.is_ended) return;
   ++counters_.refused[static_cast<size_t>(refusal)];
-  if (log) log("xmpp_refused: client " + client.source + (client.domain.empty() ? "" : " of " + client.domain) + " (" + client.id + "): " + name_of(refusal) + ": " + std::string(text));
+  if (log) log("xmpp_refused: client " + client.source + (client.domain.empty() ? "" : " of " + client.domain) + " (" + client.id + "): " + name_of(refusal) + ": " + std::string(detail.empty() ? text : detail));
   if (client.stream->is_open() && client.state != ClientState::securing) {
     std::string said;
     if (!client.had_header) said = format_stream_header({"", client.domain, random_stream_id(), "1.0", "", std::string(ns::client)});
@@ -263,7 +264,7 @@ asio::awaitable<bool> ClientStreams::route(ClientPtr client) {
   }
   if (!opened) {
     const bool is_unknown = opened.fault().code == FaultCode::missing;
-    refuse(*client, is_unknown ? ClientRefusal::host_unknown : ClientRefusal::not_reached, is_unknown ? "host-unknown" : "remote-connection-failed", opened.fault().text());
+    refuse(*client, is_unknown ? ClientRefusal::host_unknown : ClientRefusal::not_reached, is_unknown ? "host-unknown" : "remote-connection-failed", is_unknown ? "this domain is not served here" : unreachable, opened.fault().text());
     co_return false;
   }
   client->channel = std::move(*opened);
@@ -360,7 +361,7 @@ bool ClientStreams::follow_login(Client& client, std::string_view run, StanzaSca
   for (;;) {
     const StanzaScanner::Piece piece = scanner.next(left);
     if (piece == StanzaScanner::Piece::fault) {
-      refuse(client, ClientRefusal::not_reached, "remote-connection-failed", std::string("what the presence server says is ") + name_of(scanner.fault()));
+      refuse(client, ClientRefusal::not_reached, "remote-connection-failed", unreachable, std::string("what the presence server says is ") + name_of(scanner.fault()));
       return false;
     }
     if (piece == StanzaScanner::Piece::none || piece == StanzaScanner::Piece::end) return true;
@@ -422,7 +423,7 @@ asio::awaitable<void> ClientStreams::relay_down(ClientPtr client) {
     if (client->is_ended) co_return;
     if (!received) {
       // An established client resumes its session elsewhere (XEP-0198), which a farewell would end.
-      if (client->state != ClientState::established) refuse(*client, ClientRefusal::not_reached, "remote-connection-failed", received.fault().text());
+      if (client->state != ClientState::established) refuse(*client, ClientRefusal::not_reached, "remote-connection-failed", unreachable, received.fault().text());
       break;
     }
     if (received->empty()) {

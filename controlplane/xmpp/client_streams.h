@@ -98,7 +98,8 @@ class ClientStreams {
   void await_rest(const ClientPtr& client);
   void enter(Client& client, ClientState state);
   void on_authenticated(Client& client);
-  void refuse(Client& client, ClientRefusal refusal, std::string_view condition, std::string_view text);
+  // detail: for the log alone, where `text` would show the inside to a stranger.
+  void refuse(Client& client, ClientRefusal refusal, std::string_view condition, std::string_view text, std::string_view detail = {});
   void refuse_scan(Client& client);
   void end(Client& client, std::string_view reason);
 

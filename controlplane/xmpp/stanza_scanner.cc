@@ -225,7 +225,8 @@ StanzaScanner::Piece StanzaScanner::next(std::string_view& bytes) {
       case State::reference_in_single:
       case State::reference_in_twofold:
         if (c != ';') {
-          // No longer one than "#1114111" is known.
+          if (c == '0' && (std::string_view(reference_, matched_) == "#" || std::string_view(reference_, matched_) == "#x")) break;
+          // Without leading zeros none is longer than "#1114111".
           if (matched_ == sizeof reference_) return done(fail(ScanFault::restricted_xml));
           reference_[matched_++] = c;
           break;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chat clients outside reach presence servers inside through the pair: STARTTLS by SNI or `to`, direct TLS, failover, limits."""
 import re
+import ssl
 import time
 from types import SimpleNamespace
 
@@ -70,6 +71,22 @@ def test_direct_tls_is_taken_on_its_own_port(stage):
     _no_streams(lab)
 
 
+def test_direct_tls_speaks_xmpp_and_nothing_else(stage):
+    lab = stage.lab
+    for offered, agreed in ((["xmpp-client"], "xmpp-client"), (["h2", "xmpp-client"], "xmpp-client"), ([], None)):
+        client = ScriptedChat(lab, port=5223).handshake(plan.DOMAIN, protocols=offered)
+        require(client.link.selected_alpn_protocol() == agreed, f"offered {offered}: {client.link.selected_alpn_protocol()}")
+        client.authenticate("anna")
+        client.close()
+    try:
+        ScriptedChat(lab, port=5223).handshake(plan.DOMAIN, protocols=["http/1.1"])
+    except ssl.SSLError as refused:
+        require("no application protocol" in str(refused), f"told {refused}")
+    else:
+        raise AssertionError("another protocol was taken")
+    _no_streams(lab)
+
+
 def test_c02_c10_the_certificate_is_chosen_by_sni_and_else_by_the_streams_to(stage):
     lab = stage.lab
     lab.edge.sallyport("domain", "add", TENANT)
@@ -112,7 +129,7 @@ def test_bad_streams_are_refused_by_name(stage):
         client.send("GET / HTTP/1.1\r\n\r\n")
         require("not-well-formed" in client.read_to_end(), "HTTP was taken for XMPP")
     for first, second, condition in ((ScriptedChat.HEADER.format(to="other.example.net").replace("jabber:client", "jabber:server"), "", "invalid-namespace"),
-                                     (ScriptedChat.HEADER.format(to=""), "", "host-unknown"),
+                                     (ScriptedChat.HEADER.format(to=""), "", "improper-addressing"),
                                      (ScriptedChat.HEADER.format(to=plan.DOMAIN).replace("'1.0' xmlns", "'0.9' xmlns"), "", "unsupported-version"),
                                      ("<!DOCTYPE stream [<!ENTITY a 'b'>]>", "", "restricted-xml"),
                                      (ScriptedChat.HEADER.format(to=plan.DOMAIN), "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>", "STARTTLS is required"),
@@ -194,9 +211,14 @@ def test_another_presence_server_is_taken_when_the_first_is_gone(stage):
     _no_streams(lab)
     stage.servers[1].kill()
     said = ScriptedChat(lab).secure(plan.DOMAIN).open().read_to_end()
-    require("remote-connection-failed" in said and "refused" in said, f"told {said}")
+    require("remote-connection-failed" in said and "refused" not in said and plan.CM.host4 not in said, f"a stranger is told of the inside: {said}")
+    status = lab.core.ask("status")
+    down = [alarm for alarm in status["alarms"] if alarm["kind"] == "presence_server_down"]
+    require(len(down) == 2 and "refused" in down[0]["text"] and status["state"] == "degraded", f"told {status['alarms']}, {status['state']}")
     for server in stage.servers:
         server.start()
+    # They are found without a client (presence servers are probed).
+    lab.core.wait_answer(lambda told: all(each["state"] == "up" for each in told), "both presence servers", 45, ("xmpp", "presence"))
     lab.keep(ChatUser(lab, "home", "ben", plan.EDGE_OUTSIDE.host4)).online().command("quit")
     _no_streams(lab)
 
@@ -206,7 +228,9 @@ def test_a_presence_server_with_a_strangers_certificate_is_sent_nothing(stage):
     fingerprint = next(each["fingerprint_sha256"] for each in lab.core.ask("trust", "list", "--purpose", "presence"))
     lab.core.sallyport("trust", "remove", "presence", fingerprint[:16], "--yes")
     said = ScriptedChat(lab).secure(plan.DOMAIN).open().read_to_end()
-    require("remote-connection-failed" in said and "Lab CA" in said, f"told {said}")
+    require("remote-connection-failed" in said and "Lab CA" not in said, f"told {said}")
+    told = lab.core.ask("xmpp", "presence")
+    require(all(each["state"] == "failing" and "Lab CA" in each["text"] for each in told), f"told {told}")
     lab.core.sallyport("trust", "add", "presence", lab.wallet.authority.certificate)
     ScriptedChat(lab).secure(plan.DOMAIN).open().read_until("</stream:features>")
 

@@ -94,11 +94,13 @@ class ScriptedChat:
         self.read_until("<proceed")
         return self.handshake(sni, verify)
 
-    def handshake(self, sni="", verify=True):
+    def handshake(self, sni="", verify=True, protocols=()):
         context = ssl.create_default_context(cafile=str(self.lab.wallet.authority.certificate))
         context.check_hostname = bool(sni) and verify
         if not verify:
             context.verify_mode = ssl.CERT_NONE
+        if protocols:
+            context.set_alpn_protocols(list(protocols))
         self.link = context.wrap_socket(self.link, server_hostname=sni or None)
         self.certificate = ssl.DER_cert_to_PEM_cert(self.link.getpeercert(binary_form=True))
         return self

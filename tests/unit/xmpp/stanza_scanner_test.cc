@@ -82,6 +82,12 @@ TEST(StanzaScanner, RestrictedXmlIsRefused) {
   EXPECT_EQ(fault_of("<?xmlx version='1.0'?><stream:stream>"), "fault:restricted_xml");
 }
 
+TEST(StanzaScanner, CharacterReferencesHaveAnyNumberOfLeadingZeros) {
+  const auto last = [](std::string_view text) { return pieces_of(std::string(header) + std::string(text)).back(); };
+  EXPECT_THAT(last("<m a='&#x000000000041;'>&#000000000065;</m>"), testing::StartsWith("stanza:"));
+  EXPECT_EQ(last("<m>&#000000000000;</m>"), "fault:restricted_xml");
+}
+
 TEST(StanzaScanner, WhatIsNoXmlIsRefused) {
   for (const std::string_view inside : {"text", "<m", "< m/>", "<m a=b/>", "<m a='<'/>", "<m></>", "<m>\x01</m>", "<m/ >", "<1/>", "<m a/>", "<m><![CDAT[x]]></m>", "<m>\xFF</m>", "</ stream>"}) {
     const auto found = pieces_of(std::string(header) + std::string(inside));
