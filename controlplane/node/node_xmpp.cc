@@ -59,6 +59,7 @@ Outcome<> Node::open_client_streams() {
     if (is_direct) {
       tls::TlsPolicyOptions tls = tls_options(tls::TlsRole::server);
       tls.alpn = {std::string(xmpp_client_protocol)};
+      tls.strict_alpn = true;  // else a browser's HTTPS request could be led here under the same certificate
       auto direct = tls::TlsPolicy::create(std::move(tls), credentials_.listeners());
       if (!direct) return direct.fault();
       options.tls = std::move(*direct);

@@ -189,7 +189,7 @@ struct TlsPolicyCallbacks {
         return SSL_TLSEXT_ERR_OK;
       }
     }
-    return SSL_TLSEXT_ERR_NOACK;
+    return options.strict_alpn ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
   }
 
   static int verify(X509_STORE_CTX* chain, void* argument) {

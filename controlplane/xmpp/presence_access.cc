@@ -205,7 +205,7 @@ asio::awaitable<Outcome<>> PresenceAccess::start_tls(std::string domain, NodePtr
   const std::string subject = "presence server " + node->view.node.name;
   const auto policy = policy_;
   const auto handshake_deadline = dialling_.handshake_deadline;
-  stream->send(format_stream_header({domain, "", "", "1.0", "", std::string(ns::client)}));
+  stream->send(format_stream_header({address_of(domain), "", "", "1.0", "", std::string(ns::client)}));
   StanzaScanner scanner({8 << 10, 64 << 10, 32}, StanzaScanner::Capture::stanza);
   std::string header;
   std::string_view run;

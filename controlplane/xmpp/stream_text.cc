@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/xmpp/stream_text.h"
 
+#include <idn2.h>
 #include <openssl/rand.h>
+
+#include <algorithm>
 
 #include "controlplane/xmpp/xml_element.h"
 
 namespace sallyport::xmpp {
+
+namespace {
+constexpr size_t most_address_bytes = 1023;  // RFC 7622 3.2
+}  // namespace
 
 std::string stream_error(std::string_view condition, std::string_view text) {
   return "<stream:error><" + std::string(condition) + " xmlns='" + std::string(ns::stream_errors) + "'/><text xmlns='" + std::string(ns::stream_errors) + "' xml:lang='en'>" + escape_xml(text) + "</text></stream:error></stream:stream>";
@@ -49,11 +56,27 @@ std::string random_stream_id() {
   return id;
 }
 
+std::string address_of(const std::string& domain) {
+  char* unicode = nullptr;
+  if (idn2_to_unicode_8z8z(domain.c_str(), &unicode, IDN2_NONTRANSITIONAL) != IDN2_OK) return domain;
+  std::string address = unicode;
+  idn2_free(unicode);
+  return address;
+}
+
 std::string domain_of(std::string_view address) {
   if (address.ends_with('.')) address.remove_suffix(1);
-  if (address.empty() || address.size() > 253) return {};
+  if (address.empty() || address.size() > most_address_bytes) return {};
+  std::string labels(address);
+  if (std::any_of(labels.begin(), labels.end(), [](char c) { return (c & 0x80) != 0; })) {
+    char* ascii = nullptr;
+    if (idn2_to_ascii_8z(labels.c_str(), &ascii, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT) != IDN2_OK) return {};
+    labels = ascii;
+    idn2_free(ascii);
+  }
+  if (labels.empty() || labels.size() > 253) return {};
   std::string name;
-  for (const char c : address) {
+  for (const char c : labels) {
     const char lower = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
     if (!((lower >= 'a' && lower <= 'z') || (lower >= '0' && lower <= '9') || lower == '-' || lower == '.' || lower == '_')) return {};
     name += lower;

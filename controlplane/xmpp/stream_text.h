@@ -25,7 +25,9 @@ LoginWord login_word(std::string_view tag);
 
 bool is_utf8(std::string_view encoding);  // by its name
 std::string random_stream_id();
-// Lower case, without a final dot; empty: no host name (RFC 7622 leaves the rest to the server inside).
+// Lower case, without a final dot, letters beyond ASCII as A-labels; empty: no host name (RFC 7622 leaves the rest to the server inside).
 std::string domain_of(std::string_view address);
+// As an address of XMPP has it (RFC 7622 3.2): with U-labels.
+std::string address_of(const std::string& domain);
 
 }  // namespace sallyport::xmpp

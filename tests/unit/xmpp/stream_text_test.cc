@@ -23,6 +23,11 @@ TEST(StreamText, DomainsAreComparedInLowerCaseWithoutAFinalDot) {
   EXPECT_EQ(xmpp::domain_of("192.0.2.1"), "192.0.2.1");
   for (const char* address : {"", ".", "a b", "user@example.com", "example.com/x", "a\r\nb", "a\"b"}) EXPECT_EQ(xmpp::domain_of(address), "") << address;
   EXPECT_EQ(xmpp::domain_of(std::string(254, 'a')), "");
+  EXPECT_EQ(xmpp::domain_of("B\u00FCcher.example"), "xn--bcher-kva.example");
+  EXPECT_EQ(xmpp::domain_of("\xFF.example"), "");
+  EXPECT_EQ(xmpp::address_of("xn--bcher-kva.example"), "b\u00FCcher.example");
+  EXPECT_EQ(xmpp::address_of("example.com"), "example.com");
+  EXPECT_EQ(xmpp::address_of("xn--\x01"), "xn--\x01");
 }
 
 TEST(StreamText, AnErrorEscapesItsTextAndEndsTheStream) {
