@@ -73,9 +73,10 @@ tls::CredentialSource call_control_source(const config::TlsSection& files, const
   return source;
 }
 
-// The node file names no authorities for presence: they come from the store alone.
-tls::CredentialSource presence_source(const config::TlsSection& files, const CertificateSet& set) {
-  tls::CredentialSource source = own_source(files, set);
+// The node file names no authorities for presence: they come from the store alone. No certificate is shown there: a presence server that
+// takes SASL EXTERNAL would let any client outside in as the owner of it.
+tls::CredentialSource presence_source(const CertificateSet& set) {
+  tls::CredentialSource source;
   trust(source, "", set, TrustPurpose::presence);
   return source;
 }
@@ -98,7 +99,7 @@ Outcome<> NodeCredentials::reload(const config::TlsSection& files, const Certifi
   sources.push_back(listener_source(files, set, pairs));
   sources.push_back(zone_source(files, set));
   sources.push_back(call_control_source(files, set));
-  sources.push_back(presence_source(files, set));
+  sources.push_back(presence_source(set));
   std::vector<std::shared_ptr<tls::CredentialStore>> stores = {listeners_, zone_, call_control_, presence_};
   std::map<std::string, std::shared_ptr<tls::CredentialStore>> paired;
   for (const PairIdentity& identity : pairs.identities) {

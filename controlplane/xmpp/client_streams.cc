@@ -250,13 +250,13 @@ asio::awaitable<bool> ClientStreams::secure(ClientPtr client) {
 asio::awaitable<bool> ClientStreams::route(ClientPtr client) {
   enter(*client, ClientState::routing);
   const tls::TlsFacts facts = client->stream->tls_facts();
-  client->sni = facts.sni;
+  client->sni = domain_of(facts.sni);  // what is no host name goes no further
   client->tls = facts.version;
   auto piece = co_await next_piece(client);
   if (!piece || *piece != StanzaScanner::Piece::header) co_return false;
   const std::string raw = client->scanner.take_captured();
   if (!judge_header(*client, raw)) co_return false;
-  const multiplex::Fields fields = {{"stream", client->id}, {"source", client->source}, {"sni", facts.sni}};
+  const multiplex::Fields fields = {{"stream", client->id}, {"source", client->source}, {"sni", client->sni}};
   auto opened = co_await open_(client->domain, fields, client->zone);
   if (client->is_ended) {
     if (opened) (*opened)->close("the client went");

@@ -8,17 +8,18 @@
 namespace sallyport::xmpp {
 namespace {
 
-bool is_mechanism_with_binding(const XmlElement& element) {
+bool is_unfit_mechanism(const XmlElement& element) {
   if (element.name != "mechanism") return false;
   std::string_view name = element.text;
   while (!name.empty() && (name.back() == ' ' || name.back() == '\n' || name.back() == '\r' || name.back() == '\t')) name.remove_suffix(1);
-  if (element.space == ns::sasl || element.space == ns::sasl2) return name.ends_with("-PLUS");
+  // EXTERNAL would vouch for C, which holds the other end of the server's TLS, and not for the client.
+  if (element.space == ns::sasl || element.space == ns::sasl2) return name.ends_with("-PLUS") || name == "EXTERNAL";
   return element.space == ns::fast && (name.ends_with("-UNIQ") || name.ends_with("-ENDP") || name.ends_with("-EXPR"));
 }
 
 void collect(const XmlElement& element, std::vector<const XmlElement*>& unwanted) {
   for (const XmlElement& child : element.children) {
-    if (is_mechanism_with_binding(child) || child.space == ns::channel_binding || child.space == ns::compression) unwanted.push_back(&child);
+    if (is_unfit_mechanism(child) || child.space == ns::channel_binding || child.space == ns::compression) unwanted.push_back(&child);
     else collect(child, unwanted);
   }
 }

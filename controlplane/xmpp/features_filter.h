@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // without_channel_binding(): the features of a server as a client outside may see them. TLS ends at E, so what binds authentication to a
-// TLS channel cannot hold from end to end: mechanisms that end in -PLUS, those of XEP-0484 that bind, and the list of binding types
-// (XEP-0440), are taken out. So is stream compression (XEP-0138), behind which E would see no stanzas. All other bytes stay as they were.
+// TLS channel cannot hold from end to end: mechanisms that end in -PLUS, those of XEP-0484 that bind, the list of binding types
+// (XEP-0440), and EXTERNAL, are taken out. So is stream compression (XEP-0138), behind which E would see no stanzas. All other bytes stay as they were.
 
 #include <string>
 #include <string_view>

@@ -77,6 +77,25 @@ TEST_P(ClientStreams, WhatFollowsStartTlsInTheClearIsNeverTakenForTheClients) {
   }(*this));
 }
 
+TEST_P(ClientStreams, AnSniThatIsNoHostNameGoesNoFurther) {
+  run([](ClientStreams& test) -> awaitable<void> {
+    co_await test.serve_clients();
+    tls::StreamPtr client = co_await test.connect();
+    client->send(client_header);
+    const std::string features = "</stream:features>", proceed = "<proceed", sni = "a b\x01\xFF ", end = "'>";
+    co_await test.read_until(client, features);
+    client->send(xmpp::starttls_request);
+    co_await test.read_until(client, proceed);
+    const std::vector<std::string> names = {"example.com"};
+    const auto failure = co_await client->secure_client(test.client_policy, sni, names, 10s);
+    EXPECT_FALSE(failure);
+    client->send(client_header);
+    const bool came = co_await test.eventually([&] { return !test.arrived.empty(); });
+    EXPECT_TRUE(came);
+    if (came) EXPECT_EQ(*multiplex::find_field(test.arrived[0]->fields(), "sni"), "");
+  }(*this));
+}
+
 TEST_P(ClientStreams, EachCauseHasItsConditionOfRfc6120) {
   run([](ClientStreams& test) -> awaitable<void> {
     co_await test.serve_clients();

@@ -21,6 +21,12 @@ TEST(FeaturesFilter, TakesOutWhatBindsToAChannelAndNothingElse) {
             "1 <stream:features><authentication xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-1</mechanism></authentication></stream:features>");
 }
 
+// The symptom: whoever chose EXTERNAL was logged in as the owner of C's certificate.
+TEST(FeaturesFilter, TakesOutWhatVouchesForCInsteadOfTheClient) {
+  EXPECT_EQ(filtered("<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism><mechanism>PLAIN</mechanism></mechanisms></stream:features>"),
+            "1 <stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms></stream:features>");
+}
+
 TEST(FeaturesFilter, TakesOutTokensThatBindToAChannel) {
   EXPECT_EQ(filtered("<stream:features><authentication xmlns='urn:xmpp:sasl:2'><mechanism>PLAIN</mechanism><inline><fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-EXPR</mechanism><mechanism>HT-SHA-256-NONE</mechanism>"
                      "<mechanism>HT-SHA-256-UNIQ</mechanism><mechanism>HT-SHA-256-ENDP\n</mechanism></fast></inline></authentication></stream:features>"),

@@ -40,7 +40,7 @@ class PresenceAccess : public StreamPair {
   awaitable<void> serve_presence(std::vector<const tls::Listener*> servers) {
     co_await join();
     std::vector<xmpp::PresenceNode> nodes;
-    for (const tls::Listener* each : servers) nodes.push_back({"imp" + std::to_string(nodes.size() + 1), "127.0.0.1", each->address().port(), false, static_cast<uint32_t>(nodes.size()), {"example.com"}});
+    for (const tls::Listener* each : servers) nodes.push_back({"imp" + std::to_string(nodes.size() + 1), "127.0.0.1", each->address().port(), false, static_cast<uint32_t>(nodes.size()), {domain}});
     tls::ConnectOptions dialling;
     dialling.connect_deadline = 2s;
     dialling.handshake_deadline = 3s;
@@ -89,6 +89,7 @@ class PresenceAccess : public StreamPair {
     co_return failure ? failure->text : "";
   }
 
+  std::string domain = "example.com";
   std::unique_ptr<dns::Resolver> resolver;
   std::unique_ptr<xmpp::PresenceAccess> access;
 };
@@ -141,6 +142,22 @@ TEST_P(PresenceAccess, WhatComesBetweenProceedAndTheHandshakeIsAStrangers) {
     tls::StreamPtr server = co_await test.meet(starttls, proceed);
     const std::string answer = co_await test.answer_of(asked);
     EXPECT_THAT(answer, HasSubstr("between STARTTLS and the handshake"));
+  }(*this));
+}
+
+TEST_P(PresenceAccess, AServerIsAskedForItsDomainAsAddressesHaveIt) {
+  run([](PresenceAccess& test) -> awaitable<void> {
+    const std::vector<const tls::Listener*> servers = {&test.listen(nullptr)};
+    test.domain = "xn--bcher-kva.example";
+    co_await test.serve_presence(servers);
+    auto asked = test.ask(test.domain);
+    tls::StreamPtr server = co_await test.next_accepted();
+    const std::string end = "'>";
+    const std::string header = co_await test.read_until(server, end);
+    EXPECT_THAT(header, HasSubstr("to='b\u00FCcher.example'"));
+    server->close("enough");
+    const std::string answer = co_await test.answer_of(asked);
+    EXPECT_NE(answer, "taken");
   }(*this));
 }
 
