@@ -11,6 +11,7 @@
 #include "controlplane/api/api_json.h"
 #include "controlplane/api/api_onboarding.h"
 #include "controlplane/api/api_pair.h"
+#include "controlplane/api/api_xmpp.h"
 #include "controlplane/api/openapi.h"
 
 namespace sallyport::api {
@@ -201,6 +202,8 @@ constexpr Route routes[] = {
     {{"POST", "/v1/certificates/checks", Role::operate, "Asks the authority now whether the certificates of a slot were revoked", "", "slot", "slot"}, post_certificate_check},
     {{"GET", "/v1/certificates/explain", Role::read, "Which certificate is served for a name, and why", "sni,port", ""}, get_explanation},
     {{"GET", "/v1/certificates/refusals", Role::read, "Names whose certificate clients refused, with the alert they sent", "", ""}, get_refusals},
+    {{"GET", "/v1/xmpp/streams", Role::read, "XMPP streams of clients through this node", "limit", ""}, get_xmpp_streams},
+    {{"GET", "/v1/xmpp/presence", Role::read, "On C: presence servers and how they answered", "", ""}, get_presence},
     {{"GET", "/v1/requests", Role::read, "Open signing requests; of one slot, or as text", "slot,form", ""}, get_requests},
     {{"POST", "/v1/requests", Role::administer, "Makes a key and a signing request, or only previews its names", "", "slot,key,digest,names,common_name,organization,unit,locality,state,country,preview", "slot,key,preview"}, post_request},
     {{"DELETE", "/v1/requests", Role::administer, "Discards a request and its key", "slot", ""}, delete_request},

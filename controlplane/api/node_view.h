@@ -361,6 +361,28 @@ struct UpgradeView {
   std::string binary;
 };
 
+// A client's XMPP stream as this node carries it; E and C give it one id.
+struct XmppStreamView {
+  std::string id, domain;
+  std::string by;      // E: zone it goes to; C: presence server
+  std::string source;  // of the client, as E saw it
+  std::string sni, tls;
+  std::string state;   // E: opening, securing, routing, authenticating, established; C: the last two
+  std::string since;
+  std::uint64_t stanzas = 0;  // E: of the client
+  std::uint64_t from_client_bytes = 0, to_client_bytes = 0;
+};
+
+struct PresenceView {
+  std::string name, host, transport;
+  std::uint16_t port = 0;
+  std::uint32_t priority = 0;
+  std::vector<std::string> domains;
+  std::string state;  // unknown, up, failing
+  std::string text;   // of the last attempt
+  std::uint64_t streams = 0, connects = 0, failures = 0;
+};
+
 class NodeView {
  public:
   template <class T>
@@ -372,6 +394,8 @@ class NodeView {
   virtual Awaitable<std::vector<RegistrationView>> registrations(std::size_t limit) = 0;
   virtual Awaitable<std::vector<CallView>> calls(CallQuery query) = 0;     // legs may be left out
   virtual Awaitable<std::optional<CallView>> call(std::string id) = 0;     // with legs and streams
+  virtual Awaitable<std::vector<XmppStreamView>> xmpp_streams(std::size_t limit) = 0;  // longest first
+  virtual Awaitable<std::vector<PresenceView>> presence() = 0;                          // E: none
   virtual Awaitable<std::vector<FlowView>> flows(std::size_t limit) = 0;
   // port 0: any listener, all show the same. Fault missing: no TLS listener has that port.
   virtual Awaitable<Outcome<ServedView>> explain_sni(std::string sni, std::uint16_t port) = 0;

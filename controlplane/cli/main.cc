@@ -18,6 +18,7 @@
 #include "controlplane/cli/pair.h"
 #include "controlplane/cli/remote_access.h"
 #include "controlplane/cli/top.h"
+#include "controlplane/cli/xmpp.h"
 #include "controlplane/config/near_word.h"
 
 namespace {
@@ -54,6 +55,7 @@ class CommandLine {
     add_onboarding();
     add_domains_and_trust();
     add_accounts();
+    add_xmpp();
     add_files();
   }
 
@@ -340,6 +342,12 @@ class CommandLine {
     audit->add_option("--until", wish.until, "Only before then");
     audit->add_flag_callback("--refused", [&wish] { wish.outcome = "refused"; }, "Only what was refused");
     audit->add_flag_callback("--done", [&wish] { wish.outcome = "done"; }, "Only what was done");
+  }
+
+  void add_xmpp() {
+    CLI::App* xmpp = add_group("xmpp", "Chat and presence: streams of clients, presence servers");
+    add_limit(add(*xmpp, "streams", "Streams of clients through this node; E and C give each one id", "sallyport xmpp streams --limit 20", run_xmpp_streams));
+    add(*xmpp, "presence", "On C: presence servers and how they answered last", "sallyport xmpp presence", run_xmpp_presence);
   }
 
   void add_files() {

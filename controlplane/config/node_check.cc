@@ -49,6 +49,7 @@ class RelationCheck {
     ports();
     media();
     sip();
+    xmpp();
     traversal();
     tls();
     onboarding();
@@ -154,6 +155,19 @@ class RelationCheck {
     if (sip.t1_ms > sip.t2_ms) refuse("sip.t1_ms", "must not be above t2_ms", "500 and 4000 are the defaults");
     if (config_.node.role == Role::edge && sip.connections_per_source > sip.connections) {
       refuse("sip.connections_per_source", "is above connections", "lower it");
+    }
+  }
+
+  void xmpp() {
+    const XmppSection& xmpp = config_.xmpp;
+    if (config_.node.role == Role::edge) {
+      if (xmpp.client_port == 0 && xmpp.direct_port == 0) return;
+      if (xmpp.client_port == xmpp.direct_port) refuse("xmpp.direct_port", "is client_port too", "5222 and 5223 are usual");
+      if (xmpp.connections_per_source > xmpp.connections) refuse("xmpp.connections_per_source", "is above connections", "lower it");
+      if (xmpp.unauthenticated_stanza_bytes > xmpp.stanza_bytes) refuse("xmpp.unauthenticated_stanza_bytes", "is above stanza_bytes", "65536 and 1048576 are the defaults");
+      if (xmpp.client_address != config_.sip.client_address) return;
+      for (const auto& [key, port] : {std::pair{"xmpp.client_port", xmpp.client_port}, {"xmpp.direct_port", xmpp.direct_port}})
+        if (port != 0 && port == config_.sip.client_port) refuse(key, "is the port SIP clients are taken on", "5222 and 5223 are usual");
     }
   }
 

@@ -89,6 +89,26 @@ struct SipSection {
   std::uint32_t timer_c_s = 0;
 };
 
+struct XmppSection {
+  std::string client_address;       // E: address slot of the public listeners
+  std::uint16_t client_port = 0, direct_port = 0;  // E; 0: off
+  std::uint32_t connections = 0, connections_per_source = 0, handshakes_per_source_per_s = 0, unauthenticated_per_source = 0;  // E
+  std::uint32_t authentication_s = 0, idle_s = 0;                    // E
+  std::uint32_t unauthenticated_stanza_bytes = 0, stanza_bytes = 0;  // E
+  std::uint32_t stanza_s = 0, stanzas_per_s = 0, bytes_per_s = 0;    // E: of one client
+};
+
+// C.
+struct PresenceSection {
+  std::string name;
+  std::string host;
+  std::uint16_t port = 0;
+  std::string transport;  // starttls, tls
+  std::uint32_t priority = 0;
+  std::vector<std::string> domains;
+  std::uint32_t line = 0;
+};
+
 struct CallControlSection {
   std::string name;
   std::string host;
@@ -160,6 +180,8 @@ struct NodeConfig {
   DataplaneSection dataplane;
   MediaSection media;
   SipSection sip;
+  XmppSection xmpp;
+  std::vector<PresenceSection> presence;          // C, in file order
   std::vector<CallControlSection> call_control;  // C, in file order
   TraversalSection traversal;
   TlsSection tls;

@@ -20,7 +20,7 @@ namespace {
 constexpr size_t wire_high_water_bytes = 128 << 10;  // queued for the connection; what waits longer stays with its channel, where priority counts
 constexpr size_t wire_low_water_bytes = 64 << 10;
 constexpr uint32_t frame_limit_bytes = 64 << 10;    // of what the other side sends: each frame costs, and a long one holds up the others
-constexpr size_t reason_limit_bytes = 256;
+constexpr size_t reason_limit_bytes = 1024;
 constexpr size_t spare_buffers = 8, spare_limit_bytes = 512 << 10;
 constexpr std::string_view protocol = "sallyport";
 
@@ -38,6 +38,9 @@ Fault fault(std::string cause) { return Fault{FaultCode::refused, "stream multip
 std::string printable(std::string_view text) {
   std::string clean(text.substr(0, reason_limit_bytes));
   std::replace_if(clean.begin(), clean.end(), [](unsigned char c) { return c < 0x20 || c > 0x7e; }, '?');
+  // RFC 9113 8.2.1: a field's value neither begins nor ends with white space, and a cut may leave some.
+  clean.erase(clean.find_last_not_of(' ') + 1);
+  clean.erase(0, clean.find_first_not_of(' '));
   return clean;
 }
 

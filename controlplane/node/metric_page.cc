@@ -12,6 +12,7 @@
 #include "controlplane/node/steering_name.h"
 #include "controlplane/tls/listener.h"
 #include "controlplane/tls/refused_names.h"
+#include "controlplane/xmpp/client_streams.h"
 #include "dataplane/abi/region.h"
 
 namespace sallyport::node {
@@ -49,6 +50,13 @@ std::vector<std::string> names_of(size_t count) {
   return names;
 }
 
+template <class Enum>
+std::vector<std::string> names_of_xmpp(size_t count) {
+  std::vector<std::string> names;
+  for (size_t at = 0; at < count; ++at) names.emplace_back(xmpp::name_of(static_cast<Enum>(at)));
+  return names;
+}
+
 struct LabelValues {
   std::string metrics, label;
   std::string values;
@@ -67,9 +75,14 @@ std::vector<LabelValues> label_values() {
           {"`call_directions`", "quality", ticked(texts(census_qualities))},
           {"`call_directions_beyond_limit`", "limit", ticked(texts(census_limits))},
           {"`media_refused_total`", "reason", ticked(refusals)},
-          {"`tls_*`", "listener", "`clients`, `traversal`, `multiplex`, `onboarding`, `administration`"},
+          {"`tls_*`", "listener", "`clients`, `xmpp`, `traversal`, `multiplex`, `onboarding`, `administration`"},
           {"`tls_admissions_total`", "result", ticked(names_of<tls::Admission>(tls::admissions))},
           {"`tls_handshake_failures_total`", "reason", ticked(names_of<tls::HandshakeReason>(tls::handshake_reasons))},
+          {"`xmpp_streams`", "state", ticked(names_of_xmpp<xmpp::ClientState>(xmpp::client_states))},
+          {"`xmpp_streams_total`", "event", "`accepted`, `authenticated`, `login_failed` (each attempt, on E), `ended`"},
+          {"`xmpp_refused_total`", "reason", ticked(names_of_xmpp<xmpp::ClientRefusal>(xmpp::client_refusals)) + ", `no_presence_domain`, `presence_unreachable`"},
+          {"`xmpp_bytes_total`", "direction", "`from_client`, `to_client`"},
+          {"`presence_nodes`", "state", "`up`, `failing`, `unknown`"},
           {"`tls_certificate_refusals_total`", "name", fmt::format("`(none)`, the first {} names asked for, `(others)`", tls::RefusedNames::most_names)},
           {"`certificates`, `certificate_expiry_seconds`", "slot", "`server`, `client`, `domain`"},
           {"`tls_staples_total`", "result", "`sent`, `missing`"},

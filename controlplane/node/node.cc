@@ -70,6 +70,9 @@ Node::~Node() {
   for (const auto& client : zone_clients_) client->stop();
   for (const auto& client : multiplex_clients_) client->stop();
   if (call_control_access_ != nullptr) call_control_access_->stop();
+  xmpp_listeners_.clear();
+  if (client_streams_ != nullptr) client_streams_->close_all("this node ends; try again soon");
+  if (presence_access_ != nullptr) presence_access_->close_all("this node ends");
   if (acme_keeper_ != nullptr) acme_keeper_->stop();
   if (revocation_keeper_ != nullptr) revocation_keeper_->stop();
   if (pair_keeper_ != nullptr) pair_keeper_->stop();
@@ -280,6 +283,7 @@ Outcome<> Node::start_edge() {
   for (const store::Zone& zone : site->zones)
     if (const Outcome<> opened = open_zone(zone); !opened) return opened;
   if (const Outcome<> opened = open_multiplex(); !opened) return opened;
+  if (const Outcome<> opened = open_client_streams(); !opened) return opened;
   tell_facts();
   return Done{};
 }
@@ -403,6 +407,7 @@ Outcome<> Node::start_inner() {
   call_control_access_->log = log_;
   inner_router_->on_node_failed = [this](proxy::CallControlNode& node) { call_control_access_->suspect(node); };
   if (const Outcome<> opened = call_control_access_->open(); !opened) return opened;
+  if (const Outcome<> opened = open_presence(); !opened) return opened;
   const auto site = store_->snapshot();
   for (const store::Zone& zone : site->zones) join_zone(zone);
   return Done{};
@@ -542,8 +547,11 @@ void Node::keep_house() {
 void Node::drain(std::chrono::milliseconds deadline, std::function<void()> done) {
   if (client_listener_ != nullptr) client_listener_->stop_accepting();
   for (const auto& listener : zone_listeners_) listener->stop_accepting();
+  for (const auto& listener : xmpp_listeners_) listener->stop_accepting();
   if (multiplex_listener_ != nullptr) multiplex_listener_->stop_accepting();
   if (onboarding_listener_ != nullptr) onboarding_listener_->stop_accepting();
+  // Clients that are told so come back to another node and resume there (XEP-0198).
+  if (client_streams_ != nullptr) client_streams_->close_all("this node is drained");
   if (multiplex_server_ != nullptr) multiplex_server_->retire("the node is drained", deadline);
   for (const auto& client : multiplex_clients_) client->retire("the node is drained");
   proxy_->refuse_new_calls();
@@ -566,6 +574,7 @@ std::vector<int> Node::hand_over(std::chrono::milliseconds deadline, std::functi
   std::vector<int> sockets;
   if (client_listener_ != nullptr) sockets.push_back(client_listener_->release_socket());
   for (const auto& listener : zone_listeners_) sockets.push_back(listener->release_socket());
+  for (const auto& listener : xmpp_listeners_) sockets.push_back(listener->release_socket());
   if (multiplex_listener_ != nullptr) sockets.push_back(multiplex_listener_->release_socket());
   // The successor opens it anew when C has told its facts again.
   if (onboarding_listener_ != nullptr) onboarding_listener_->stop_accepting();
@@ -589,6 +598,7 @@ void Node::watch_quiet(std::chrono::steady_clock::time_point end) {
     if (error) return;
     if (!is_quiet() && std::chrono::steady_clock::now() < end) return watch_quiet(end);
     if (clients_ != nullptr) clients_->hold_all();
+    if (client_streams_ != nullptr) client_streams_->close_all("this node is upgraded; come back at once");
     watch_still(std::chrono::steady_clock::now() + still_patience);
   });
 }

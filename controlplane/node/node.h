@@ -36,6 +36,8 @@
 #include "controlplane/store/site_store.h"
 #include "controlplane/tls/listener.h"
 #include "controlplane/tls/refused_names.h"
+#include "controlplane/xmpp/client_streams.h"
+#include "controlplane/xmpp/presence_access.h"
 #include "controlplane/zones/multiplex_client.h"
 #include "controlplane/zones/multiplex_server.h"
 #include "controlplane/zones/traversal_client.h"
@@ -119,6 +121,9 @@ class Node final : private media::MediaListener {
   proxy::EdgeRouter* edge_router() { return edge_router_.get(); }
   proxy::InnerRouter* inner_router() { return inner_router_.get(); }
   proxy::ClientAccess* clients() { return clients_.get(); }
+  const xmpp::ClientStreams* client_streams() const { return client_streams_.get(); }      // null: none are taken here
+  const xmpp::PresenceAccess* presence_access() const { return presence_access_.get(); }  // null: no presence server here
+  const std::vector<std::unique_ptr<tls::Listener>>& xmpp_listeners() const { return xmpp_listeners_; }
   tls::Listener* client_listener() { return client_listener_.get(); }
   const std::vector<std::unique_ptr<tls::Listener>>& zone_listeners() const { return zone_listeners_; }
   tls::StreamEngine& engine() { return *engine_; }
@@ -176,7 +181,7 @@ class Node final : private media::MediaListener {
   Outcome<> open_onboarding();
   std::vector<multiplex::SessionPtr> desks_for(const onboarding::OnboardingRequest& request, const std::string& sni) const;
   boost::asio::awaitable<Outcome<std::string>> ask_for_phone(onboarding::OnboardingRequest request, std::string sni);
-  void on_multiplex_channel(const multiplex::ChannelPtr& channel);
+  void take_onboarding_channel(const multiplex::ChannelPtr& channel);
   Outcome<std::string> onboard(const onboarding::OnboardingRequest& request);
   // The stream multiplex (node_multiplex.cc).
   Outcome<> open_multiplex();
@@ -188,7 +193,13 @@ class Node final : private media::MediaListener {
   void leave_multiplex(const std::string& zone);
   tls::TlsPolicyOptions multiplex_tls(tls::TlsRole role) const;
   std::vector<zones::MultiplexZone> multiplex_zones() const;
+  // XMPP (node_xmpp.cc).
+  Outcome<> open_client_streams();
+  Outcome<> open_presence();
+  std::string zone_of_xmpp_domain(const std::string& domain) const;  // empty: none
+  boost::asio::awaitable<Outcome<multiplex::ChannelPtr>> open_presence_channel(std::string domain, multiplex::Fields fields, std::shared_ptr<std::string> zone);
   zones::PeerFacts own_facts() const;
+  void on_multiplex_channel(const multiplex::ChannelPtr& channel);  // C: what E opens
   zones::PeerFacts newest_facts();  // the same, as told to others
   void tell_facts();
   std::string name_link(uint64_t link_id, std::string_view zone, std::string_view peer);
@@ -246,6 +257,9 @@ class Node final : private media::MediaListener {
   std::vector<ToldAuthority> told_authorities_;                      // E
   std::string onboarding_fault_;                                     // E
   onboarding::OnboardingCounters onboarding_counts_;                 // C
+  std::unique_ptr<xmpp::ClientStreams> client_streams_;    // E, where it takes XMPP
+  std::vector<std::unique_ptr<tls::Listener>> xmpp_listeners_;
+  std::unique_ptr<xmpp::PresenceAccess> presence_access_;  // C, where it has presence servers
   std::unordered_map<uint64_t, std::string> peer_by_hop_;  // traversal hop to the name of its media link
   std::unordered_map<uint64_t, std::string> link_names_;   // the same by link id
   uint64_t facts_told_ms_ = 0;

@@ -130,7 +130,7 @@ void add_sip(std::vector<CounterView>& out, Node& node) {
   }
 }
 
-// Sums over listeners of one kind: `listener` is "clients", "traversal", "multiplex", "onboarding" or "administration".
+// Sums over listeners of one kind: `listener` is "clients", "xmpp", "traversal", "multiplex", "onboarding" or "administration".
 void add_listeners(std::vector<CounterView>& out, const char* listener, const std::vector<const tls::Listener*>& listeners) {
   tls::ListenerCounters sum;
   for (const tls::Listener* each : listeners) {
@@ -244,10 +244,50 @@ void add_certificates(std::vector<CounterView>& out, Node& node) {
   }
 }
 
+// A node that carries no XMPP has the same lines, all 0.
+void add_xmpp(std::vector<CounterView>& out, const Node& node) {
+  const xmpp::ClientStreams* streams = node.client_streams();
+  const xmpp::PresenceAccess* access = node.presence_access();
+  const xmpp::ClientStreamCounters clients = streams == nullptr ? xmpp::ClientStreamCounters{} : streams->counters();
+  const xmpp::PresenceCounters presence = access == nullptr ? xmpp::PresenceCounters{} : access->counters();
+  const size_t established = access == nullptr ? 0 : access->established();
+  for (size_t at = 0; at < xmpp::client_states; ++at) {
+    const auto state = static_cast<xmpp::ClientState>(at);
+    uint64_t count = streams == nullptr ? 0 : streams->count(state);
+    if (access != nullptr && state == xmpp::ClientState::established) count = established;
+    if (access != nullptr && state == xmpp::ClientState::authenticating) count = access->count() - established;
+    add(out, "xmpp_streams", count, {{"state", xmpp::name_of(state)}});
+  }
+  add(out, "xmpp_streams_total", clients.accepted + presence.accepted, {{"event", "accepted"}});
+  add(out, "xmpp_streams_total", clients.authenticated + presence.authenticated, {{"event", "authenticated"}});
+  add(out, "xmpp_streams_total", clients.failed_logins, {{"event", "login_failed"}});
+  add(out, "xmpp_streams_total", clients.ended + presence.ended, {{"event", "ended"}});
+  for (size_t at = 0; at < xmpp::client_refusals; ++at) add(out, "xmpp_refused_total", clients.refused[at], {{"reason", xmpp::name_of(static_cast<xmpp::ClientRefusal>(at))}});
+  add(out, "xmpp_refused_total", presence.refused_domain, {{"reason", "no_presence_domain"}});
+  add(out, "xmpp_refused_total", presence.refused_unreachable, {{"reason", "presence_unreachable"}});
+  add(out, "xmpp_stanzas_total", clients.stanzas);
+  add(out, "xmpp_bytes_total", clients.from_client_bytes, {{"direction", "from_client"}});
+  add(out, "xmpp_bytes_total", clients.to_client_bytes, {{"direction", "to_client"}});
+  add(out, "xmpp_slowed_total", clients.slowed);
+  add(out, "xmpp_features_hidden_total", presence.mechanisms_hidden);
+  uint64_t up = 0, failing = 0, unknown = 0;
+  if (access != nullptr)
+    for (const xmpp::PresenceNodeView& each : access->nodes()) ++(each.is_failing ? failing : each.connects > 0 ? up : unknown);
+  add(out, "presence_nodes", up, {{"state", "up"}});
+  add(out, "presence_nodes", failing, {{"state", "failing"}});
+  add(out, "presence_nodes", unknown, {{"state", "unknown"}});
+}
+
 }  // namespace
 
 api::NodeView::Awaitable<std::vector<CounterView>> NodeFacts::counters() {
   std::vector<CounterView> out;
+  add_xmpp(out, node_);
+  if (!node_.xmpp_listeners().empty()) {
+    std::vector<const tls::Listener*> listeners;
+    for (const auto& listener : node_.xmpp_listeners()) listeners.push_back(listener.get());
+    add_listeners(out, "xmpp", listeners);
+  }
   add_sip(out, node_);
   if (const tls::Listener* listener = node_.client_listener()) add_listeners(out, "clients", {listener});
   std::vector<const tls::Listener*> zone_listeners;

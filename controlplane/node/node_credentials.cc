@@ -81,11 +81,19 @@ tls::CredentialSource onboarding_source(const config::TlsSection& files, const C
   return source;
 }
 
+// The node file names no authorities for presence: they come from the store alone. No certificate is shown there: a presence server that
+// takes SASL EXTERNAL would let any client outside in as the owner of it.
+tls::CredentialSource presence_source(const CertificateSet& set) {
+  tls::CredentialSource source;
+  trust(source, "", set, TrustPurpose::presence);
+  return source;
+}
+
 }  // namespace
 
 Outcome<NodeCredentials> NodeCredentials::load(const config::TlsSection& files, const CertificateSet& set, const PairSet& pairs) {
   NodeCredentials made;
-  for (auto* store : {&made.listeners_, &made.zone_, &made.call_control_, &made.onboarding_}) {
+  for (auto* store : {&made.listeners_, &made.zone_, &made.call_control_, &made.onboarding_, &made.presence_}) {
     auto empty = tls::CredentialStore::load({});
     if (!empty) return empty.fault();
     *store = std::move(*empty);
@@ -100,7 +108,8 @@ Outcome<> NodeCredentials::reload(const config::TlsSection& files, const Certifi
   sources.push_back(zone_source(files, set));
   sources.push_back(call_control_source(files, set));
   sources.push_back(onboarding_source(files, set, phone_authorities_));
-  std::vector<std::shared_ptr<tls::CredentialStore>> stores = {listeners_, zone_, call_control_, onboarding_};
+  sources.push_back(presence_source(set));
+  std::vector<std::shared_ptr<tls::CredentialStore>> stores = {listeners_, zone_, call_control_, onboarding_, presence_};
   std::map<std::string, std::shared_ptr<tls::CredentialStore>> paired;
   for (const PairIdentity& identity : pairs.identities) {
     if (identity.peer.empty()) continue;

@@ -87,6 +87,9 @@ NodeView::Awaitable<StatusView> NodeFacts::status() {
     if (entry.state == "down") view.alarms.push_back({"call_control_down", entry.since, each.name + ": " + each.state_text});
     view.call_control.push_back(std::move(entry));
   }
+  if (const xmpp::PresenceAccess* access = node_.presence_access())
+    for (const xmpp::PresenceNodeView& each : access->nodes())
+      if (each.is_failing) view.alarms.push_back({"presence_server_down", utc(std::chrono::system_clock::to_time_t(each.changed)), each.node.name + ": " + each.text, access->is_unserved(each.node)});
   const auto snapshot = node_.credentials().snapshot();
   const tls::ServedCredential platform = snapshot->platform();
   for (const auto& credential : {platform.first, platform.second}) {

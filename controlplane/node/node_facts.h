@@ -21,6 +21,8 @@ class NodeFacts final : public api::NodeView {
   Awaitable<std::vector<api::FlowView>> flows(std::size_t limit) override;
   Awaitable<std::vector<api::CounterView>> counters() override;
   // Of certificates: node_certificates.cc.
+  Awaitable<std::vector<api::XmppStreamView>> xmpp_streams(std::size_t limit) override;
+  Awaitable<std::vector<api::PresenceView>> presence() override;
   Awaitable<std::vector<api::RefusedNameView>> refused_names() override;
   Awaitable<Outcome<api::ServedView>> explain_sni(std::string sni, std::uint16_t port) override;
   Awaitable<std::vector<api::NeededNameView>> needed_names(std::string slot) override;

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "controlplane/node/node.h"
+#include "controlplane/xmpp/stream_text.h"
 
 namespace sallyport::node {
 
@@ -125,8 +126,15 @@ void Node::leave_multiplex(const std::string& zone) {
   });
 }
 
+void Node::on_multiplex_channel(const multiplex::ChannelPtr& channel) {
+  if (channel->purpose() == onboarding::onboarding_purpose) return take_onboarding_channel(channel);
+  if (channel->purpose() != xmpp::client_purpose) return channel->refuse(404, "no channel of this kind is taken here");
+  if (presence_access_ == nullptr) return channel->refuse(404, "this C has no presence server");
+  presence_access_->on_channel(channel);
+}
+
 zones::PeerFacts Node::own_facts() const {
-  zones::PeerFacts facts{config_.node.name, config_.node.fqdn, config_.is_e() ? "E" : "C", version_, {}, {}, {}, {}, {}, run_, facts_revision_};
+  zones::PeerFacts facts{config_.node.name, config_.node.fqdn, config_.is_e() ? "E" : "C", version_, {}, {}, {}, {}, {}, {}, run_, facts_revision_};
   std::set<std::string> domains(config_.sip.domains.begin(), config_.sip.domains.end());
   const auto site = store_->snapshot();
   for (const store::Zone& zone : site->zones) domains.insert(zone.sip_domains.begin(), zone.sip_domains.end());
@@ -137,6 +145,7 @@ zones::PeerFacts Node::own_facts() const {
   facts.chat_node_aliases = site->unified.chat_node_aliases;
   const auto onboarding = onboarding_store_->snapshot();
   if (site->unified.activation_code_onboarding && onboarding->authority != nullptr) facts.onboarding_authority = certificates::pem_of(onboarding->authority.get());
+  if (presence_access_ != nullptr) facts.xmpp_domains = presence_access_->domains();
   return facts;
 }
 

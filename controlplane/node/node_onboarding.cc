@@ -163,8 +163,7 @@ boost::asio::awaitable<Outcome<std::string>> Node::ask_for_phone(onboarding::Onb
   co_return fault;
 }
 
-void Node::on_multiplex_channel(const multiplex::ChannelPtr& channel) {
-  if (channel->purpose() != onboarding::onboarding_purpose) return channel->refuse(404, "no channel of this kind is taken here");
+void Node::take_onboarding_channel(const multiplex::ChannelPtr& channel) {
   if (!store_->snapshot()->unified.activation_code_onboarding) return channel->refuse(403, "onboarding is switched off on this C");
   channel->accept();
   boost::asio::co_spawn(io_, onboarding::answer_over(channel, [this](const onboarding::OnboardingRequest& request) { return onboard(request); }), boost::asio::detached);

@@ -507,8 +507,8 @@ void Stream::set_idle_deadline(std::chrono::milliseconds idle) {
 
 // --- TLS -------------------------------------------------------------------------------------------------------------------------
 
-asio::awaitable<Stream::HandshakeResult> Stream::secure_server(std::shared_ptr<TlsPolicy> policy, std::chrono::milliseconds deadline) {
-  return secure(TlsSession::server(std::move(policy)), deadline);
+asio::awaitable<Stream::HandshakeResult> Stream::secure_server(std::shared_ptr<TlsPolicy> policy, std::chrono::milliseconds deadline, std::string name) {
+  return secure(TlsSession::server(std::move(policy), std::move(name)), deadline);
 }
 
 asio::awaitable<Stream::HandshakeResult> Stream::secure_client(std::shared_ptr<TlsPolicy> policy, std::string sni, std::vector<std::string> peer_names,

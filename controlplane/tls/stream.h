@@ -75,8 +75,9 @@ class Stream : public std::enable_shared_from_this<Stream> {
   int alert() const { return alert_; }
 
   // Turns a plain stream into TLS (at once after accept, or for STARTTLS). nullopt: established. After a failure the stream is closed.
+  // name (server): chooses the certificate where the client sends no SNI.
   // peer_names (client): one must match the server's SAN; empty takes the sni, else the peer's IP. An address is never sent as SNI.
-  boost::asio::awaitable<std::optional<HandshakeFailure>> secure_server(std::shared_ptr<TlsPolicy> policy, std::chrono::milliseconds deadline);
+  boost::asio::awaitable<std::optional<HandshakeFailure>> secure_server(std::shared_ptr<TlsPolicy> policy, std::chrono::milliseconds deadline, std::string name = {});
   boost::asio::awaitable<std::optional<HandshakeFailure>> secure_client(std::shared_ptr<TlsPolicy> policy, std::string sni,
                                                                         std::vector<std::string> peer_names, std::chrono::milliseconds deadline);
 

@@ -10,6 +10,7 @@ namespace sallyport::tls {
 struct TlsSession::Pending {
   std::shared_ptr<const CredentialSnapshot> snapshot;
   std::vector<std::string> peer_names;
+  std::string name;  // server: asked for by other means than SNI; empty: none
   std::optional<HandshakeFailure> failure;  // set by a callback, before OpenSSL reports its own
 };
 

@@ -134,7 +134,8 @@ struct TlsPolicyCallbacks {
     const auto& challenges = static_cast<TlsPolicy*>(argument)->options_.challenges;
     if (challenges != nullptr && offers_only(ssl, challenge_protocol)) return answer_challenge(ssl, alert, session, *challenges);
     // After a HelloRetryRequest this runs again; the credential stays the one of the first ClientHello's snapshot.
-    const std::string_view sni = sni_of(ssl);
+    const std::string_view sent = sni_of(ssl);
+    const std::string_view sni = sent.empty() ? std::string_view(session.pending_->name) : sent;
     const std::string& pairing = static_cast<TlsPolicy*>(argument)->options_.pairing_protocol;
     const bool is_pairing = !pairing.empty() && offers_only(ssl, pairing);
     // Who joins has no certificate yet; who renews shows his, and it is judged.
@@ -188,7 +189,7 @@ struct TlsPolicyCallbacks {
         return SSL_TLSEXT_ERR_OK;
       }
     }
-    return SSL_TLSEXT_ERR_NOACK;
+    return options.strict_alpn ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
   }
 
   static int verify(X509_STORE_CTX* chain, void* argument) {

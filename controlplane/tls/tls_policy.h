@@ -30,6 +30,7 @@ enum class TlsRole : uint8_t {
 struct TlsPolicyOptions {
   TlsRole role = TlsRole::server;
   std::vector<std::string> alpn;          // in order of preference; empty: none offered, any accepted
+  bool strict_alpn = false;               // server: who offers protocols, and none of these, is refused (RFC 7301 3.2)
   std::vector<std::string> peer_names;    // server_verifies_client: one must be in the SAN; empty: any name
   WildcardRule wildcards = WildcardRule::refuse;
   bool tls13_only = false;

@@ -82,9 +82,10 @@ Outcome<std::unique_ptr<TlsSession>> TlsSession::make(std::shared_ptr<TlsPolicy>
   return session;
 }
 
-Outcome<std::unique_ptr<TlsSession>> TlsSession::server(std::shared_ptr<TlsPolicy> policy) {
+Outcome<std::unique_ptr<TlsSession>> TlsSession::server(std::shared_ptr<TlsPolicy> policy, std::string name) {
   auto made = make(std::move(policy));
   if (!made) return made;
+  (*made)->pending_->name = std::move(name);
   (*made)->pending_->peer_names = (*made)->policy_->peer_names();
   SSL_set_accept_state((*made)->ssl_);
   return made;

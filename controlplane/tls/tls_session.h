@@ -22,7 +22,8 @@ class TlsSession {
   enum class Step : uint8_t { done, want_input, failed };
   enum class Read : uint8_t { want_input, more, ended, truncated, failed };
 
-  static Outcome<std::unique_ptr<TlsSession>> server(std::shared_ptr<TlsPolicy> policy);
+  // name: asked for by other means, such as the `to` of an XMPP stream; counts where the client sends no SNI.
+  static Outcome<std::unique_ptr<TlsSession>> server(std::shared_ptr<TlsPolicy> policy, std::string name = {});
   static Outcome<std::unique_ptr<TlsSession>> client(std::shared_ptr<TlsPolicy> policy, const std::string& sni, std::vector<std::string> peer_names);
   ~TlsSession();
   TlsSession(const TlsSession&) = delete;

@@ -38,6 +38,7 @@ std::string format_facts(const PeerFacts& facts) {
                             {"registration_domains", json::array(facts.registration_domains.begin(), facts.registration_domains.end())},
                             {"federation_domains", json::array(facts.federation_domains.begin(), facts.federation_domains.end())},
                             {"chat_node_aliases", json::array(facts.chat_node_aliases.begin(), facts.chat_node_aliases.end())},
+                            {"xmpp_domains", json::array(facts.xmpp_domains.begin(), facts.xmpp_domains.end())},
                             {"onboarding_authority", facts.onboarding_authority}, {"run", facts.run}, {"revision", facts.revision}, {"clock", facts.clock_s}};
   return json::serialize(object) + "\n";
 }
@@ -59,7 +60,7 @@ Outcome<PeerFacts> parse_facts(std::string_view line) {
   PeerFacts facts;
   for (const auto& [name, word] : {std::pair{"node", &facts.node}, {"fqdn", &facts.fqdn}, {"role", &facts.role}, {"version", &facts.version}, {"run", &facts.run}})
     if (!take_text(object, name, json_word_limit_bytes, *word)) return invalid(std::string(name) + " is no short text");
-  for (const auto& [name, list] : {std::pair{"sip_domains", &facts.sip_domains}, {"registration_domains", &facts.registration_domains}, {"federation_domains", &facts.federation_domains}, {"chat_node_aliases", &facts.chat_node_aliases}})
+  for (const auto& [name, list] : {std::pair{"sip_domains", &facts.sip_domains}, {"registration_domains", &facts.registration_domains}, {"federation_domains", &facts.federation_domains}, {"chat_node_aliases", &facts.chat_node_aliases}, {"xmpp_domains", &facts.xmpp_domains}})
     if (!take_list(object, name, *list)) return invalid(std::string(name) + " is no list of at most 1,000 names");
   if (!take_text(object, "onboarding_authority", json_text_limit_bytes, facts.onboarding_authority)) return invalid("onboarding_authority is no text of at most 16 kB");
   if (const json::value* revision = object.if_contains("revision")) {

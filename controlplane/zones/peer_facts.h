@@ -29,6 +29,7 @@ struct PeerFacts {
   std::vector<std::string> sip_domains;
   // C: names that E's certificates need (B14, B28, B35).
   std::vector<std::string> registration_domains, federation_domains, chat_node_aliases;
+  std::vector<std::string> xmpp_domains;  // C: those of its presence servers, lower case
   std::string onboarding_authority;  // C: PEM; empty: it onboards no phones
   // Which of two told over several connections is the newer: the number rises within one run of the node's program.
   std::string run;

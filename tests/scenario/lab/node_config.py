@@ -40,6 +40,9 @@ class Settings:
     device: str = "{interface}"  # of a port, which may name itself, too: {port}
     hugepages: str = "off"  # scenarios must not depend on what else runs on the machine
     sip: dict = field(default_factory=dict)
+    presence: tuple = ()          # hosts; with them E takes XMPP clients
+    presence_domains: tuple = (plan.DOMAIN,)
+    xmpp: dict = field(default_factory=dict)
     administration: bool = False  # over HTTPS, on the inside address of each node
 
 
@@ -155,6 +158,22 @@ options_interval_s = {interval}
 """
 
 
+PRESENCE = """
+[[presence]]
+name = "{name}"
+host = "{host}"
+priority = {priority}
+domains = [{domains}]
+"""
+
+
+def _xmpp(settings):
+    if not settings.presence:
+        return ""
+    keys = {"client_port": 5222, "direct_port": 5223, **settings.xmpp}
+    return "\n[xmpp]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
+
+
 def edge(wallet, settings):
     """(node file, site document) of E."""
     common = _node("e1", "E", plan.EDGE_NAME, 0, settings.edge_credential or wallet.edge,
@@ -178,7 +197,7 @@ password = "{settings.edge_password}"
                                 port_max=settings.media_port_max,
                                 media=_media(settings), sip=sip,
                                 outside_ip=settings.outside_ip, inside_ip=settings.inside_ip,
-                                advertised=settings.advertised), site
+                                advertised=settings.advertised) + _xmpp(settings), site
 
 
 def core(wallet, settings):
@@ -191,6 +210,9 @@ def core(wallet, settings):
                             priority=10 * number, mode=settings.registrar_mode,
                             interval=settings.options_interval_s)
         for number, host in enumerate(settings.cm_nodes, 1))
+    domains = ", ".join(f'"{domain}"' for domain in settings.presence_domains)
+    presence = "".join(PRESENCE.format(name=f"imp{number}", host=host, priority=10 * number, domains=domains)
+                       for number, host in enumerate(settings.presence, 1))
     peers = ", ".join(f'"{peer}"' for peer in settings.peers)
     site = f"""\
 [[zone]]
@@ -203,7 +225,7 @@ peers = [{peers}]
 sip_domains = ["{plan.DOMAIN}"]
 """
     return common + CORE.format(profile=settings.profile, lan_device=_device(settings, "lan", plan.CORE), core_ip=settings.core_ip, port_max=settings.media_port_max,
-                                media=_media(settings)) + nodes, site
+                                media=_media(settings)) + nodes + presence, site
 
 
 def peer_states(zones):

@@ -62,6 +62,15 @@ class FakeNode final : public NodeView {
     ServedView view{.sni = sni, .listener = "SIP over TLS, clients", .match = "platform", .served = {"server (rsa)"}, .text = "server (rsa) is served"};
     co_return view;
   }
+  Awaitable<std::vector<XmppStreamView>> xmpp_streams(std::size_t limit) override {
+    std::vector<XmppStreamView> list{{"0a1b2c3d4e5f", "example.com", "inside", "203.0.113.9:40312", "example.com", "TLSv1.3", "established", "2026-11-28T13:00:00Z", 12, 3400, 5600}};
+    list.resize(std::min(limit, list.size()));
+    co_return list;
+  }
+  Awaitable<std::vector<PresenceView>> presence() override {
+    std::vector<PresenceView> list{{"imp1", "imp1.example.com", "starttls", 5222, 10, {"example.com"}, "failing", "TCP connection to 192.0.2.1:5222 was refused", 0, 3, 1}};
+    co_return list;
+  }
   Awaitable<std::vector<RefusedNameView>> refused_names() override {
     std::vector<RefusedNameView> list{{"mra.example.org", 3, 2, 48, "the peer refused our certificate: unknown CA (alert 48)", "203.0.113.9:40312", "2026-11-28T13:00:00Z"}};
     list.push_back({.times = 1, .sources = 1, .alert = 42, .text = "bad certificate", .source = "203.0.113.9:40313", .at = "2026-11-28T13:00:01Z"});

@@ -49,6 +49,22 @@ TEST_P(SessionTest, FieldsGoWithTheOpeningAndWithTheAnswer) {
   }(*this));
 }
 
+// The symptom: a long reason was cut behind a space, and the other side told PROTOCOL_ERROR instead.
+TEST_P(SessionTest, AReasonIsToldWhateverItsLength) {
+  run([](SessionTest& test) -> awaitable<void> {
+    co_await test.join();
+    std::string reason = " because";
+    const Fields none;
+    while (reason.size() < 1100) {
+      reason += " x";
+      test.core->on_channel = [&](const ChannelPtr& channel) { test.core->refuse(channel, 403, reason); };
+      const auto refused = co_await test.edge->open("xmpp-client", "example.com", none, Weight::interactive);
+      EXPECT_FALSE(refused);
+      if (!refused) EXPECT_NE(refused.fault().text().find("403: because x"), std::string::npos) << reason.size() << refused.fault().text();
+    }
+  }(*this));
+}
+
 TEST_P(SessionTest, SlowReaderHoldsItsOwnChannelOnly) {
   run([](SessionTest& test) -> awaitable<void> {
     co_await test.join();

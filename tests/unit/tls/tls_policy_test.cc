@@ -283,6 +283,15 @@ TEST_P(TlsPolicy, AlpnIsAgreedByTheServersPreference) {
     auto other = co_await dial(*listeners.back(), plain_client);
     EXPECT_TRUE(other);
     EXPECT_EQ(other.stream->tls_facts().alpn, "");
+    tls::TlsPolicyOptions strict_options = server_options;
+    strict_options.strict_alpn = true;
+    auto strict = policy(tls::TlsRole::server, server_tls->credentials(), strict_options);
+    const tls::Listener& strict_listener = listen(strict);
+    auto refused = co_await dial(strict_listener, plain_client);
+    EXPECT_FALSE(refused) << "RFC 7301 3.2";
+    auto without = policy(tls::TlsRole::client, trust_only(trusted()));
+    auto silent = co_await dial(strict_listener, without);
+    EXPECT_TRUE(silent) << "who offers none may mean any";
   }());
 }
 
