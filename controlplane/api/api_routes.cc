@@ -204,6 +204,7 @@ constexpr Route routes[] = {
     {{"GET", "/v1/certificates/refusals", Role::read, "Names whose certificate clients refused, with the alert they sent", "", ""}, get_refusals},
     {{"GET", "/v1/xmpp/streams", Role::read, "XMPP streams of clients through this node", "limit", ""}, get_xmpp_streams},
     {{"GET", "/v1/xmpp/presence", Role::read, "On C: presence servers and how they answered", "", ""}, get_presence},
+    {{"POST", "/v1/xmpp/discovery", Role::operate, "On C: asks presence servers now which chat nodes they have", "", ""}, post_discovery_of_chat_nodes},
     {{"GET", "/v1/requests", Role::read, "Open signing requests; of one slot, or as text", "slot,form", ""}, get_requests},
     {{"POST", "/v1/requests", Role::administer, "Makes a key and a signing request, or only previews its names", "", "slot,key,digest,names,common_name,organization,unit,locality,state,country,preview", "slot,key,preview"}, post_request},
     {{"DELETE", "/v1/requests", Role::administer, "Discards a request and its key", "slot", ""}, delete_request},

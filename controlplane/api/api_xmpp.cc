@@ -30,8 +30,14 @@ boost::asio::awaitable<ApiAnswer> get_presence(const ApiRequest&, ApiParts parts
   json::array list;
   for (const PresenceView& each : nodes)
     list.push_back(json::object{{"name", each.name}, {"host", each.host}, {"port", each.port}, {"transport", each.transport}, {"priority", each.priority}, {"domains", json::array(each.domains.begin(), each.domains.end())},
-                                {"state", each.state}, {"text", each.text}, {"streams", each.streams}, {"connects", each.connects}, {"failures", each.failures}});
+                                {"state", each.state}, {"text", each.text}, {"streams", each.streams}, {"connects", each.connects}, {"failures", each.failures}, {"chat_nodes", json::array(each.chat_nodes.begin(), each.chat_nodes.end())}, {"discovery", each.discovery}});
   co_return answer_json(list);
+}
+
+boost::asio::awaitable<ApiAnswer> post_discovery_of_chat_nodes(const ApiRequest&, ApiParts parts) {
+  const auto begun = co_await parts.node.find_chat_nodes();
+  if (!begun) co_return answer_fault(begun.fault());
+  co_return answer_json(json::object{{"begun", true}}, 202);
 }
 
 }  // namespace sallyport::api

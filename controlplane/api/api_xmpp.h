@@ -8,5 +8,6 @@ namespace sallyport::api {
 
 boost::asio::awaitable<ApiAnswer> get_xmpp_streams(const ApiRequest& request, ApiParts parts);
 boost::asio::awaitable<ApiAnswer> get_presence(const ApiRequest& request, ApiParts parts);
+boost::asio::awaitable<ApiAnswer> post_discovery_of_chat_nodes(const ApiRequest& request, ApiParts parts);
 
 }  // namespace sallyport::api

@@ -96,6 +96,8 @@ inline constexpr MetricInfo metric_table[] = {
     {"xmpp_bytes_total", "direction", "Bytes of clients' XMPP streams, on E."},
     {"xmpp_slowed_total", "", "Times a client sent more stanzas than allowed and was read more slowly."},
     {"xmpp_features_hidden_total", "", "Mechanisms that bind to a TLS channel or vouch for C, and compression, taken out of what presence servers offer, on C."},
+    {"chat_nodes", "", "Chat nodes (group chat services) that presence servers were found to have, on C."},
+    {"chat_node_discoveries_total", "result", "Questions to presence servers which chat nodes they have, on C."},
     {"presence_nodes", "state", "Presence servers by how they answered last, on C."},
     {"tls_certificate_refusals_total", "name", "Handshakes of clients that ended because they refused the certificate of this node, by the name they asked for."},
     {"tls_uncovered_names_total", "", "Handshakes that asked for a name which no certificate covers."},

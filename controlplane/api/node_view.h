@@ -381,6 +381,8 @@ struct PresenceView {
   std::string state;  // unknown, up, failing
   std::string text;   // of the last attempt
   std::uint64_t streams = 0, connects = 0, failures = 0;
+  std::vector<std::string> chat_nodes;  // group chat services that were found (B24)
+  std::string discovery;  // "not asked", "asking", "found", or why not
 };
 
 class NodeView {
@@ -395,6 +397,8 @@ class NodeView {
   virtual Awaitable<std::vector<CallView>> calls(CallQuery query) = 0;     // legs may be left out
   virtual Awaitable<std::optional<CallView>> call(std::string id) = 0;     // with legs and streams
   virtual Awaitable<std::vector<XmppStreamView>> xmpp_streams(std::size_t limit) = 0;  // longest first
+  // C: asks presence servers for their chat nodes now. Fault conflict: none may be asked.
+  virtual Awaitable<Outcome<>> find_chat_nodes() = 0;
   virtual Awaitable<std::vector<PresenceView>> presence() = 0;                          // E: none
   virtual Awaitable<std::vector<FlowView>> flows(std::size_t limit) = 0;
   // port 0: any listener, all show the same. Fault missing: no TLS listener has that port.

@@ -348,6 +348,7 @@ class CommandLine {
     CLI::App* xmpp = add_group("xmpp", "Chat and presence: streams of clients, presence servers");
     add_limit(add(*xmpp, "streams", "Streams of clients through this node; E and C give each one id", "sallyport xmpp streams --limit 20", run_xmpp_streams));
     add(*xmpp, "presence", "On C: presence servers and how they answered last", "sallyport xmpp presence", run_xmpp_presence);
+    add(*xmpp, "discover", "On C: asks presence servers now which chat nodes they have; their names go into certificates", "sallyport xmpp discover", run_xmpp_discover);
   }
 
   void add_files() {

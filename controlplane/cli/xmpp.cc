@@ -25,6 +25,13 @@ std::string show_presence(const json::value& value) {
     for (const json::value& domain : items(member(each, "domains"))) domains += (domains.empty() ? "" : " ") + std::string(domain.as_string());
     table.add({at(each, "name"), at(each, "host"), at(each, "port"), at(each, "state"), at(each, "streams"), at(each, "failures"), domains, printable(at(each, "text"))});
   }
+  TextTable chat({"NAME", "CHAT NODES", "DISCOVERY"});
+  for (const json::value& each : items(value)) {
+    std::string nodes;
+    for (const json::value& node : items(member(each, "chat_nodes"))) nodes += (nodes.empty() ? "" : " ") + std::string(node.as_string());
+    if (at(each, "discovery") != "not asked") chat.add({at(each, "name"), printable(nodes), printable(at(each, "discovery"))});
+  }
+  if (!chat.is_empty()) return table.text() + chat.text();
   return table.is_empty() ? std::string("no presence servers; they stand in the node file of C: [[presence]]\n") : table.text();
 }
 
@@ -32,5 +39,9 @@ std::string show_presence(const json::value& value) {
 
 int run_xmpp_streams(const Options& options) { return print(ApiClient(options.endpoint).get("/v1/xmpp/streams?limit=" + std::to_string(options.limit)), options, show_streams); }
 int run_xmpp_presence(const Options& options) { return print(ApiClient(options.endpoint).get("/v1/xmpp/presence"), options, show_presence); }
+
+int run_xmpp_discover(const Options& options) {
+  return print(ApiClient(options.endpoint).post("/v1/xmpp/discovery", "{}"), options, [](const json::value&) { return std::string("presence servers are asked for their chat nodes; see sallyport xmpp presence\n"); });
+}
 
 }  // namespace sallyport::cli

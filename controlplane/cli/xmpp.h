@@ -8,5 +8,6 @@ namespace sallyport::cli {
 
 int run_xmpp_streams(const Options& options);
 int run_xmpp_presence(const Options& options);
+int run_xmpp_discover(const Options& options);
 
 }  // namespace sallyport::cli

@@ -157,6 +157,8 @@ constexpr ConfigKey keys[] = {
     {"presence", "transport", text, "", "", R"("starttls")", 1, 8, Rule::choice, "starttls tls", restart, C, "How it is turned to TLS; tls: at once (XEP-0368).", KEY(presence, PresenceSection, transport)},
     {"presence", "priority", number, "", "", "10", 0, 65535, Rule::any, "", restart, C, "Of those that serve a domain the lowest is used first, others when it cannot be reached.", KEY(presence, PresenceSection, priority)},
     {"presence", "domains", texts, "", "", "", 1, 1000, Rule::fqdn, "", restart, C, "XMPP domains it serves.", KEY(presence, PresenceSection, domains)},
+    {"presence", "discovery_user", text, "", "", R"("")", 0, 253, Rule::any, "", restart, C, "user@domain by whom C asks it which chat nodes (group chat services) it has, for certificates; empty: it is not asked.", KEY(presence, PresenceSection, discovery_user)},
+    {"presence", "discovery_password_file", text, "", "", R"("")", 0, max_path, Rule::absolute_path, "", restart, C, "File with that user's password in its first line; read each time.", KEY(presence, PresenceSection, discovery_password_file)},
 
     {"traversal", "address", text, "", R"("inside")", R"("inside")", 1, 23, Rule::address_slot, "", restart, both, "E: address slot on which C is expected; C: address slot from which it connects.", KEY(traversal, TraversalSection, address)},
     {"traversal", "port", number, "", "7001", "", 1024, 65535, Rule::any, "", restart, E, "Port proposed for the first zone; the next take the ports after it.", KEY(traversal, TraversalSection, port)},

@@ -50,6 +50,7 @@ class RelationCheck {
     media();
     sip();
     xmpp();
+    presence();
     traversal();
     tls();
     onboarding();
@@ -168,6 +169,27 @@ class RelationCheck {
       if (xmpp.client_address != config_.sip.client_address) return;
       for (const auto& [key, port] : {std::pair{"xmpp.client_port", xmpp.client_port}, {"xmpp.direct_port", xmpp.direct_port}})
         if (port != 0 && port == config_.sip.client_port) refuse(key, "is the port SIP clients are taken on", "5222 and 5223 are usual");
+    }
+  }
+
+  // B24: a server may be asked for its chat nodes by a user of it.
+  void presence() {
+    for (const PresenceSection& server : config_.presence) {
+      const auto refuse_here = [&](const char* key, std::string cause, std::string remedy) {
+        Finding error{.file = config_.file, .line = server.line, .column = 1, .key = std::string("presence.") + key};
+        error.cause = std::move(cause);
+        error.remedy = std::move(remedy);
+        errors_.push_back(error);
+      };
+      const std::string& user = server.discovery_user;
+      if (user.empty() != server.discovery_password_file.empty()) refuse_here(user.empty() ? "discovery_user" : "discovery_password_file", "is missing beside the other", "give both, or neither");
+      if (user.empty()) continue;
+      const std::size_t at = user.find('@');
+      if (at == 0 || at == std::string::npos || user.find('/') != std::string::npos) {
+        refuse_here("discovery_user", "\"" + user + "\" is no user@domain", "write it like edge@example.com");
+      } else if (std::find(server.domains.begin(), server.domains.end(), lower_case(user.substr(at + 1))) == server.domains.end()) {
+        refuse_here("discovery_user", "\"" + user + "\" is of a domain that this server does not serve", "use a user of one of its domains");
+      }
     }
   }
 

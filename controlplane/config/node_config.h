@@ -106,6 +106,8 @@ struct PresenceSection {
   std::string transport;  // starttls, tls
   std::uint32_t priority = 0;
   std::vector<std::string> domains;
+  std::string discovery_user;           // user@domain, by whom its chat nodes are found; empty: they are not
+  std::string discovery_password_file;
   std::uint32_t line = 0;
 };
 

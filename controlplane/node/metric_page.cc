@@ -82,6 +82,7 @@ std::vector<LabelValues> label_values() {
           {"`xmpp_streams_total`", "event", "`accepted`, `authenticated`, `login_failed` (each attempt, on E), `ended`"},
           {"`xmpp_refused_total`", "reason", ticked(names_of_xmpp<xmpp::ClientRefusal>(xmpp::client_refusals)) + ", `no_presence_domain`, `presence_unreachable`"},
           {"`xmpp_bytes_total`", "direction", "`from_client`, `to_client`"},
+          {"`chat_node_discoveries_total`", "result", "`found`, `failed`"},
           {"`presence_nodes`", "state", "`up`, `failing`, `unknown`"},
           {"`tls_certificate_refusals_total`", "name", fmt::format("`(none)`, the first {} names asked for, `(others)`", tls::RefusedNames::most_names)},
           {"`certificates`, `certificate_expiry_seconds`", "slot", "`server`, `client`, `domain`"},

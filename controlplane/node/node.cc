@@ -72,6 +72,7 @@ Node::~Node() {
   if (call_control_access_ != nullptr) call_control_access_->stop();
   xmpp_listeners_.clear();
   if (client_streams_ != nullptr) client_streams_->close_all("this node ends; try again soon");
+  if (chat_node_keeper_ != nullptr) chat_node_keeper_->stop();
   if (presence_access_ != nullptr) presence_access_->close_all("this node ends");
   if (acme_keeper_ != nullptr) acme_keeper_->stop();
   if (revocation_keeper_ != nullptr) revocation_keeper_->stop();

@@ -23,6 +23,7 @@
 #include "controlplane/dns/resolver.h"
 #include "controlplane/media/media_plane.h"
 #include "controlplane/node/acme_keeper.h"
+#include "controlplane/node/chat_node_keeper.h"
 #include "controlplane/node/handover.h"
 #include "controlplane/node/node_credentials.h"
 #include "controlplane/node/pair_keeper.h"
@@ -122,6 +123,7 @@ class Node final : private media::MediaListener {
   proxy::InnerRouter* inner_router() { return inner_router_.get(); }
   proxy::ClientAccess* clients() { return clients_.get(); }
   const xmpp::ClientStreams* client_streams() const { return client_streams_.get(); }      // null: none are taken here
+  ChatNodeKeeper* chat_node_keeper() const { return chat_node_keeper_.get(); }             // null: as presence_access()
   const xmpp::PresenceAccess* presence_access() const { return presence_access_.get(); }  // null: no presence server here
   const std::vector<std::unique_ptr<tls::Listener>>& xmpp_listeners() const { return xmpp_listeners_; }
   tls::Listener* client_listener() { return client_listener_.get(); }
@@ -196,9 +198,11 @@ class Node final : private media::MediaListener {
   // XMPP (node_xmpp.cc).
   Outcome<> open_client_streams();
   Outcome<> open_presence();
+  void watch_chat_nodes();
   std::string zone_of_xmpp_domain(const std::string& domain) const;  // empty: none
   boost::asio::awaitable<Outcome<multiplex::ChannelPtr>> open_presence_channel(std::string domain, multiplex::Fields fields, std::shared_ptr<std::string> zone);
   zones::PeerFacts own_facts() const;
+  std::vector<std::string> chat_node_aliases() const;  // configured and found (B24)
   void on_multiplex_channel(const multiplex::ChannelPtr& channel);  // C: what E opens
   zones::PeerFacts newest_facts();  // the same, as told to others
   void tell_facts();
@@ -259,6 +263,7 @@ class Node final : private media::MediaListener {
   onboarding::OnboardingCounters onboarding_counts_;                 // C
   std::unique_ptr<xmpp::ClientStreams> client_streams_;    // E, where it takes XMPP
   std::vector<std::unique_ptr<tls::Listener>> xmpp_listeners_;
+  std::shared_ptr<ChatNodeKeeper> chat_node_keeper_;
   std::unique_ptr<xmpp::PresenceAccess> presence_access_;  // C, where it has presence servers
   std::unordered_map<uint64_t, std::string> peer_by_hop_;  // traversal hop to the name of its media link
   std::unordered_map<uint64_t, std::string> link_names_;   // the same by link id

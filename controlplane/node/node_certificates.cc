@@ -45,6 +45,7 @@ const char* reason_of(tls::CredentialSnapshot::Match match) {
 certificates::NameFacts Node::name_facts() const {
   const auto site = store_->snapshot();
   certificates::NameFacts facts{.role = config_.node.role, .node_fqdn = config_.node.fqdn, .features = site->unified};
+  facts.features.chat_node_aliases = chat_node_aliases();
   if (multiplex_server_ == nullptr) return facts;
   // B14, B28, B35: what is changed on C is needed here too; C told it over the link.
   // Of all C nodes together not more than one certificate can carry.
@@ -154,6 +155,10 @@ std::vector<certificates::CertificateAlarm> Node::certificate_alarms() const {
   if (!credentials_fault_.empty()) alarms.push_back({"certificates_not_applied", "the latest change of certificates or trust is stored and not served, because " + credentials_fault_ + "; mend it, then reload (SIGHUP)", true});
   for (const auto& [slot, status] : acme_keeper_->status())
     if (status.state == acme::DomainState::failed) alarms.push_back({"acme_failed", slot.text() + ": " + status.text(), false});
+  if (chat_node_keeper_ != nullptr) {
+    for (const ChatNodeStatus& each : chat_node_keeper_->all())
+      if (!each.problem.empty()) alarms.push_back({"chat_nodes_unknown", each.server + " does not tell which chat nodes it has, whose names certificates need: " + each.problem, false});
+  }
   if (!onboarding_fault_.empty()) alarms.push_back({"onboarding_closed", "C onboards phones, but the port for them cannot be opened: " + onboarding_fault_, false});
   const std::vector<certificates::CertificateAlarm> of_pairs = pair_keeper_->alarms();
   alarms.insert(alarms.end(), of_pairs.begin(), of_pairs.end());

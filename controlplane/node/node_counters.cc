@@ -273,6 +273,10 @@ void add_xmpp(std::vector<CounterView>& out, const Node& node) {
   uint64_t up = 0, failing = 0, unknown = 0;
   if (access != nullptr)
     for (const xmpp::PresenceNodeView& each : access->nodes()) ++(each.is_failing ? failing : each.connects > 0 ? up : unknown);
+  const ChatNodeKeeper* chat = node.chat_node_keeper();
+  add(out, "chat_nodes", chat == nullptr ? uint64_t{0} : uint64_t{chat->aliases().size()});
+  add(out, "chat_node_discoveries_total", chat == nullptr ? uint64_t{0} : chat->succeeded(), {{"result", "found"}});
+  add(out, "chat_node_discoveries_total", chat == nullptr ? uint64_t{0} : chat->failed(), {{"result", "failed"}});
   add(out, "presence_nodes", up, {{"state", "up"}});
   add(out, "presence_nodes", failing, {{"state", "failing"}});
   add(out, "presence_nodes", unknown, {{"state", "unknown"}});

@@ -41,6 +41,7 @@ class NodeFacts final : public api::NodeView {
   Awaitable<Outcome<>> renew_pair(std::string peer) override;
   Awaitable<Outcome<>> remove_pair(std::string node, std::string actor) override;
   Awaitable<Outcome<>> withdraw_join_token(std::string id, std::string actor) override;
+  Awaitable<Outcome<>> find_chat_nodes() override;
   // Of phones: node_onboarding.cc.
   Awaitable<Outcome<api::OnboardingView>> onboarding(std::size_t limit) override;
   Awaitable<Outcome<api::ActivationCodeView>> make_activation_code(std::string device, std::int64_t seconds, std::string actor) override;

@@ -142,7 +142,7 @@ zones::PeerFacts Node::own_facts() const {
   if (config_.is_e()) return facts;
   facts.registration_domains = site->unified.registration_domains;
   facts.federation_domains = site->unified.federation_domains;
-  facts.chat_node_aliases = site->unified.chat_node_aliases;
+  facts.chat_node_aliases = chat_node_aliases();
   const auto onboarding = onboarding_store_->snapshot();
   if (site->unified.activation_code_onboarding && onboarding->authority != nullptr) facts.onboarding_authority = certificates::pem_of(onboarding->authority.get());
   if (presence_access_ != nullptr) facts.xmpp_domains = presence_access_->domains();

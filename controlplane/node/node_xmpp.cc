@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "controlplane/config/fqdn.h"
 #include "controlplane/config/utc.h"
 #include "controlplane/node/node_facts.h"
 #include "controlplane/xmpp/stream_text.h"
@@ -119,7 +120,30 @@ Outcome<> Node::open_presence() {
   presence_access_ = std::make_unique<xmpp::PresenceAccess>(std::move(nodes), *engine_, *resolver_, *policy, *direct, dialling);
   presence_access_->log = log_;
   presence_access_->watch_nodes(presence_probe_interval);
+  watch_chat_nodes();
   return Done{};
+}
+
+void Node::watch_chat_nodes() {
+  std::vector<ChatNodeSource> sources;
+  for (const config::PresenceSection& section : config_.presence) {
+    const std::size_t at = section.discovery_user.find('@');
+    if (at == std::string::npos) continue;
+    sources.push_back({section.name, section.discovery_user.substr(0, at), xmpp::domain_of(section.discovery_user.substr(at + 1)), section.discovery_password_file});
+  }
+  chat_node_keeper_ = std::make_shared<ChatNodeKeeper>(io_, sources, [this](std::string server, std::string domain) { return presence_access_->connect(std::move(server), std::move(domain)); }, log_);
+  chat_node_keeper_->on_change = [this] { tell_facts(); };
+  chat_node_keeper_->start();
+}
+
+std::vector<std::string> Node::chat_node_aliases() const {
+  std::vector<std::string> all = store_->snapshot()->unified.chat_node_aliases;
+  if (chat_node_keeper_ == nullptr) return all;
+  for (const std::string& alias : chat_node_keeper_->aliases()) {
+    const bool is_there = std::any_of(all.begin(), all.end(), [&](const std::string& other) { return xmpp::domain_of(other) == alias; });
+    if (!is_there && config::is_fqdn(alias) && all.size() < certificates::max_certificate_names) all.push_back(alias);
+  }
+  return all;
 }
 
 NodeFacts::Awaitable<std::vector<api::XmppStreamView>> NodeFacts::xmpp_streams(std::size_t limit) {
@@ -134,6 +158,13 @@ NodeFacts::Awaitable<std::vector<api::XmppStreamView>> NodeFacts::xmpp_streams(s
   co_return list;
 }
 
+NodeFacts::Awaitable<Outcome<>> NodeFacts::find_chat_nodes() {
+  ChatNodeKeeper* keeper = node_.chat_node_keeper();
+  if (keeper == nullptr || keeper->all().empty()) co_return Fault{FaultCode::conflict, "chat nodes", "no presence server of this node has a user by whom it may be asked", "give discovery_user and discovery_password_file in [[presence]] of C's node file"};
+  keeper->look_again();
+  co_return Done{};
+}
+
 NodeFacts::Awaitable<std::vector<api::PresenceView>> NodeFacts::presence() {
   std::vector<api::PresenceView> list;
   const xmpp::PresenceAccess* access = node_.presence_access();
@@ -141,7 +172,12 @@ NodeFacts::Awaitable<std::vector<api::PresenceView>> NodeFacts::presence() {
   for (const xmpp::PresenceNodeView& each : access->nodes()) {
     const xmpp::PresenceNode& node = each.node;
     const char* state = each.is_failing ? "failing" : each.connects > 0 ? "up" : "unknown";
-    list.push_back({node.name, node.host, node.is_direct_tls ? "tls" : "starttls", node.port, node.priority, node.domains, state, each.text, each.streams, each.connects, each.failures});
+    api::PresenceView view{node.name, node.host, node.is_direct_tls ? "tls" : "starttls", node.port, node.priority, node.domains, state, each.text, each.streams, each.connects, each.failures, {}, "not asked"};
+    if (const ChatNodeStatus* chat = node_.chat_node_keeper()->status(node.name)) {
+      view.chat_nodes = chat->found;
+      view.discovery = !chat->problem.empty() ? chat->problem : chat->was_asked ? "found" : "asking";
+    }
+    list.push_back(std::move(view));
   }
   co_return list;
 }

@@ -144,6 +144,17 @@ asio::awaitable<void> PresenceAccess::serve(LinkPtr link) {
   co_await relay_up(link);
 }
 
+asio::awaitable<Outcome<tls::StreamPtr>> PresenceAccess::connect(std::string server, std::string domain) {
+  const auto found = std::find_if(nodes_.begin(), nodes_.end(), [&](const NodePtr& node) { return node->view.node.name == server; });
+  if (found == nodes_.end()) co_return Fault{FaultCode::missing, "presence server " + server, "is not known", "see sallyport xmpp presence"};
+  const NodePtr node = *found;
+  const auto is_over = is_over_;
+  auto reached = co_await reach(std::move(domain), node);
+  if (*is_over) co_return Fault{FaultCode::refused, "presence server " + server, "this node ends", ""};
+  note(*node, reached);
+  co_return reached;
+}
+
 void PresenceAccess::note(Node& node, const Outcome<tls::StreamPtr>& reached) {
   PresenceNodeView& view = node.view;
   if (view.is_failing == static_cast<bool>(reached)) view.changed = std::chrono::system_clock::now();

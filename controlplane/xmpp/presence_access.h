@@ -55,6 +55,8 @@ class PresenceAccess {
   ~PresenceAccess();
 
   void on_channel(const multiplex::ChannelPtr& channel);  // of client_purpose
+  // For this node's own use: a stream to the server of that name, TLS up, with nothing said in it.
+  boost::asio::awaitable<Outcome<tls::StreamPtr>> connect(std::string server, std::string domain);
   // Once: nodes that were not reached for so long are dialled, up to TLS and no further.
   void watch_nodes(std::chrono::milliseconds interval);
   void close_all(std::string_view reason);

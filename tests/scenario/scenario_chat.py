@@ -7,11 +7,12 @@ from types import SimpleNamespace
 
 from lab import command, plan
 from lab.chat import ChatUser, ScriptedChat
-from lab.prosody import Prosody
+from lab.prosody import Prosody, password_of
 from lab.report import require
 
 TENANT = "tenant.example.net"
 USERS = ("anna", "ben", "cleo")
+ROOMS = (f"chat1.{plan.DOMAIN}", f"chat2.{plan.DOMAIN}")
 
 
 def setup(lab):
@@ -20,13 +21,16 @@ def setup(lab):
     lab.spaces.add_address("cm", plan.CM2.interface, plan.CM2.ipv4)
     stage = SimpleNamespace(lab=lab, servers=[])
     for name, face in (("prosody", plan.CM), ("prosody2", plan.CM2)):
-        server = Prosody(lab.spaces["cm"], face, credential, lab.folder, (plan.DOMAIN, TENANT), name)
+        server = Prosody(lab.spaces["cm"], face, credential, lab.folder, (plan.DOMAIN, TENANT), name, ROOMS)
+        server.add_user("edge")
         for user in USERS:
             server.add_user(user)
             server.add_user(user, TENANT)
         server.start()
         stage.servers.append(lab.keep(server))
-    lab.start_nodes(presence=(plan.IMP_NAME, plan.IMP2_NAME), presence_domains=(plan.DOMAIN, TENANT))
+    stage.password = lab.folder / "edge.password"
+    stage.password.write_text("not the one that it is\n")
+    lab.start_nodes(presence=(plan.IMP_NAME, plan.IMP2_NAME), presence_domains=(plan.DOMAIN, TENANT), presence_discovery=(f"edge@{plan.DOMAIN}", stage.password))
     lab.core.sallyport("trust", "add", "presence", lab.wallet.authority.certificate)
     return stage
 
@@ -38,6 +42,29 @@ def _streams(node):
 def _no_streams(lab):
     for node in (lab.edge, lab.core):
         node.wait_answer(lambda told: not told, "no streams", 15, ("xmpp", "streams"))
+
+
+def _needed(node):
+    return [line.split()[0] for line in node.sallyport("cert", "request", "server", "--preview").splitlines() if "DNS:" in line]
+
+
+def test_b24_e16_chat_nodes_are_found_and_asked_for_in_requests_of_both(stage):
+    """C asks the presence server by a user of it; what has no user, or the wrong password, is told."""
+    lab = stage.lab
+    lab.core.wait_answer(lambda status: any(alarm["kind"] == "chat_nodes_unknown" and "not-authorized" in alarm["text"] for alarm in status["alarms"]), "an alarm of the wrong password")
+    for node in (lab.edge, lab.core):
+        site = lab.folder / f"federation-{node.role}.toml"
+        site.write_text(node.sallyport("export") + "\n[unified_communications]\nfederation = true\n")
+        node.sallyport("apply", site, "--yes")
+        require(not any(room in name for name in _needed(node) for room in ROOMS), "the names are known before they were found")
+    stage.password.write_text(password_of("edge") + "\n")
+    lab.core.sallyport("xmpp", "discover")
+    told = lab.core.wait_answer(lambda nodes: nodes[0]["discovery"] == "found", "the chat nodes", words=("xmpp", "presence"))
+    require(tuple(told[0]["chat_nodes"]) == ROOMS and told[1]["discovery"] == "not asked", f"{told}")
+    for node in (lab.edge, lab.core):
+        node.wait_answer(lambda preview: all(f"DNS:{room}" in preview["names"] for room in ROOMS), f"both names in the request of {node.role}", words=("cert", "request", "server", "--preview"))
+    require(not any(alarm["kind"] == "chat_nodes_unknown" for alarm in lab.core.ask("status")["alarms"]), "the alarm stays")
+    require(lab.core.counter("sallyport_chat_nodes") == len(ROOMS), "the metric tells otherwise")
 
 
 def test_c10_a_chat_client_outside_talks_with_one_inside(stage):

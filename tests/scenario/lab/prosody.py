@@ -28,6 +28,10 @@ log = {{ debug = "*console" }}
 {hosts}
 """
 
+ROOMS = """
+Component "{name}" "muc"
+"""
+
 HOST = """
 VirtualHost "{domain}"
   ssl = {{ certificate = "{certificate}", key = "{key}" }}
@@ -41,7 +45,7 @@ def password_of(user):
 class Prosody:
     """One Prosody at a face; serves domains, and the users that add_user() made before start()."""
 
-    def __init__(self, namespace, face, credential, folder, domains=(plan.DOMAIN,), name="prosody"):
+    def __init__(self, namespace, face, credential, folder, domains=(plan.DOMAIN,), name="prosody", rooms=()):
         self.name = name
         self.face = face
         self._namespace = namespace
@@ -49,6 +53,7 @@ class Prosody:
         self._log = Path(folder) / f"{name}.log"
         self._credential = credential
         self._domains = domains
+        self._rooms = rooms
         self._process = None
 
     def add_user(self, user, domain=plan.DOMAIN):
@@ -59,6 +64,7 @@ class Prosody:
     def start(self):
         self._folder.mkdir(exist_ok=True)
         hosts = "".join(HOST.format(domain=domain, certificate=self._credential.certificate, key=self._credential.key) for domain in self._domains)
+        hosts += "".join(ROOMS.format(name=name) for name in self._rooms)
         config = self._folder / "prosody.cfg.lua"
         config.write_text(CONFIG.format(folder=self._folder, ip=self.face.host4, hosts=hosts))
         self._process = Process(self.name, self._namespace, ["prosody", "-F", "--config", config], self._log)

@@ -67,8 +67,9 @@ class FakeNode final : public NodeView {
     list.resize(std::min(limit, list.size()));
     co_return list;
   }
+  Awaitable<Outcome<>> find_chat_nodes() override { co_return Done{}; }
   Awaitable<std::vector<PresenceView>> presence() override {
-    std::vector<PresenceView> list{{"imp1", "imp1.example.com", "starttls", 5222, 10, {"example.com"}, "failing", "TCP connection to 192.0.2.1:5222 was refused", 0, 3, 1}};
+    std::vector<PresenceView> list{{"imp1", "imp1.example.com", "starttls", 5222, 10, {"example.com"}, "failing", "TCP connection to 192.0.2.1:5222 was refused", 0, 3, 1, {"chat1.example.com"}, "found"}};
     co_return list;
   }
   Awaitable<std::vector<RefusedNameView>> refused_names() override {
