@@ -23,7 +23,7 @@ struct EngineOptions {
   EngineBackend backend = EngineBackend::automatic;  // automatic: io_uring, else epoll
   uint32_t ring_entries = 1024;
   uint32_t receive_buffers = 256;        // power of two
-  uint32_t receive_buffer_bytes = 16384;
+  uint32_t receive_buffer_bytes = 8192;
   uint32_t max_streams = 65536;
 };
 

@@ -14,6 +14,7 @@ namespace sallyport::zones {
 namespace {
 
 constexpr size_t remembered_failures = 16;
+constexpr size_t name_limit_bytes = 255;
 constexpr size_t most_connections_of_zone = 64;  // of its C nodes together: the port has room for other zones
 constexpr auto refusal_deadline = std::chrono::seconds(2);  // for the GOAWAY to arrive
 
@@ -105,7 +106,7 @@ boost::asio::awaitable<void> MultiplexServer::admit(ConnectionPtr connection) {
   const std::string* node = multiplex::find_field((*answered)->fields(), node_field);
   connection->peer.zone = *zone;
   connection->peer.number = number_of(**answered);
-  const std::string own = node != nullptr && !node->empty() ? *node : host_of(connection->peer.status.address);
+  const std::string own = node != nullptr && !node->empty() ? node->substr(0, name_limit_bytes) : host_of(connection->peer.status.address);
   if (const std::string why = judge_number(*connection, own); !why.empty()) {
     ++counters_.too_many;
     refuse(*connection, "limit", why);
