@@ -9,7 +9,7 @@
 namespace sallyport::multiplex {
 
 namespace {
-constexpr size_t kept_bytes = 2048;  // of a queue that is empty: most channels are idle most of the time
+constexpr size_t kept_bytes = 512;  // of a queue that is empty: most channels are idle most of the time
 }  // namespace
 
 const std::string* find_field(const Fields& fields, std::string_view name) {
@@ -85,7 +85,7 @@ size_t Channel::copy_unsent(uint8_t* buffer, size_t room) {
   if (outgoing_at_ == outgoing_.size()) {
     outgoing_.clear();
     outgoing_at_ = 0;
-    if (outgoing_.capacity() > kept_bytes) outgoing_ = std::string();  // idle it holds little
+    if (outgoing_.capacity() > kept_bytes) std::string().swap(outgoing_);  // assignment would keep it
   } else if (outgoing_at_ > queue_limit_bytes) {
     outgoing_.erase(0, std::exchange(outgoing_at_, 0));
   }
