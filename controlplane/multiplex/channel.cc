@@ -8,7 +8,7 @@
 namespace sallyport::multiplex {
 
 namespace {
-constexpr size_t kept_bytes = 2048;  // of a queue that is empty: most channels are idle most of the time
+constexpr size_t kept_bytes = 512;  // of a queue that is empty: most channels are idle most of the time
 }  // namespace
 
 const std::string* find_field(const Fields& fields, std::string_view name) {

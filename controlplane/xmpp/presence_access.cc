@@ -305,7 +305,7 @@ Outcome<std::string> PresenceAccess::take_down(Link& link, std::string_view run)
     }
     wanted += text;
   }
-  if (!link.is_read) link.header = std::string();
+  if (!link.is_read) std::string().swap(link.header);
   return wanted.append(run);
 }
 
