@@ -113,6 +113,17 @@ CertificatePtr SharedIntermediates::get(const std::string& fingerprint, const st
   return made;
 }
 
+tls::IntermediateChain SharedIntermediates::chain(const std::vector<CertificatePtr>& links) {
+  std::vector<const X509*> key;
+  for (const CertificatePtr& link : links) key.push_back(link.get());
+  if (const auto found = chains_.find(key); found != chains_.end())
+    if (tls::IntermediateChain known = found->second.lock()) return known;
+  std::erase_if(chains_, [](const auto& each) { return each.second.expired(); });
+  tls::IntermediateChain made = tls::make_intermediate_chain(links);
+  chains_[std::move(key)] = made;
+  return made;
+}
+
 std::vector<CertificatePtr> read_chain(SqliteDatabase& database, std::int64_t id, SharedIntermediates& intermediates) {
   std::vector<CertificatePtr> chain;
   SqliteStatement leaf = database.prepare("SELECT leaf FROM certificate WHERE id = ?");

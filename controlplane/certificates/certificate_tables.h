@@ -4,6 +4,7 @@
 // vault turns into a Fault. What is sealed is bound to its place: a key cannot be put in the place of another.
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -27,8 +28,11 @@ class SharedIntermediates {
  public:
   // What `make` makes, unless it is here already.
   CertificatePtr get(const std::string& fingerprint, const std::function<CertificatePtr()>& make);
+  // Of these links: one for all who have the same.
+  tls::IntermediateChain chain(const std::vector<CertificatePtr>& links);
 
  private:
+  std::map<std::vector<const X509*>, std::weak_ptr<stack_st_X509>> chains_;  // whose links are alive as long as it is
   std::unordered_map<std::string, std::weak_ptr<X509>> known_;
 };
 

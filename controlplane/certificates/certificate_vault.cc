@@ -41,7 +41,7 @@ Outcome<std::shared_ptr<const tls::Credential>> load_credential(OpenVault& vault
     auto material = read_material(vault.database, vault.key, id, vault.intermediates);
     if (!material) return material.fault();
     const CertificatePtr leaf = material->chain.front();
-    return tls::make_credential(label_of(material->slot), leaf, material->key, {material->chain.begin() + 1, material->chain.end()});
+    return tls::make_credential(label_of(material->slot), leaf, material->key, vault.intermediates.chain({material->chain.begin() + 1, material->chain.end()}));
   });
 }
 

@@ -233,7 +233,7 @@ class SqlitePairStore final : public PairStore {
     const store::Secret der = taken(key_.open(purpose_of(identity.peer), row.blob(5)));
     const std::string label = identity.peer.empty() ? "pair certificate" : "pair certificate for " + identity.peer;
     // The authority goes along: who joins knows its key only.
-    const auto credential = tls::make_credential(label, identity.certificate, taken(key_from_der(der.reveal(), label)), {identity.authority});
+    const auto credential = tls::make_credential(label, identity.certificate, taken(key_from_der(der.reveal(), label)), tls::make_intermediate_chain({identity.authority}));
     identity.held = std::make_shared<const tls::HeldCredential>(label, tls::KeyFamily::ecdsa, std::vector<std::string>{}, "", [credential] { return Outcome<std::shared_ptr<const tls::Credential>>(credential); });
     return identity;
   }

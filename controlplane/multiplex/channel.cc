@@ -7,10 +7,6 @@
 
 namespace sallyport::multiplex {
 
-namespace {
-constexpr size_t kept_bytes = 512;  // of a queue that is empty: most channels are idle most of the time
-}  // namespace
-
 const std::string* find_field(const Fields& fields, std::string_view name) {
   const auto found = std::find_if(fields.begin(), fields.end(), [&](const auto& field) { return field.first == name; });
   return found == fields.end() ? nullptr : &found->second;

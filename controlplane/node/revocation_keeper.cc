@@ -158,7 +158,8 @@ void RevocationKeeper::begin_scan() {
     kept.slot = file.slot;
     kept.file = file.credential;
     std::vector<std::shared_ptr<X509>> chain{file.credential->certificate};
-    chain.insert(chain.end(), file.credential->chain.begin(), file.credential->chain.end());
+    const auto links = tls::links_of(file.credential->chain);
+    chain.insert(chain.end(), links.begin(), links.end());
     adopt(key, std::move(kept), chain);
   }
 }
@@ -293,7 +294,8 @@ Outcome<RevocationKeeper::Material> RevocationKeeper::material_of(const Kept& ke
   std::vector<std::shared_ptr<X509>> chain;
   if (kept.file != nullptr) {
     chain.push_back(kept.file->certificate);
-    chain.insert(chain.end(), kept.file->chain.begin(), kept.file->chain.end());
+    const auto links = tls::links_of(kept.file->chain);
+    chain.insert(chain.end(), links.begin(), links.end());
   } else {
     auto slot = Slot::parse(kept.slot);
     if (!slot) return slot.fault();

@@ -104,7 +104,7 @@ Outcome<HeldCredentialPtr> read_credential(const CredentialFiles& files, std::ve
   std::vector<std::string> names;
   for (const CertificateName& name : said.names)
     if (name.kind == NameKind::dns) names.push_back(name.value);
-  const auto made = make_credential(label, certificates->front(), *key, {certificates->begin() + 1, certificates->end()});
+  const auto made = make_credential(label, certificates->front(), *key, make_intermediate_chain({certificates->begin() + 1, certificates->end()}));
   auto held = std::make_shared<const HeldCredential>(label, family_of(key->get()), std::move(names), "", [made] { return Outcome<std::shared_ptr<const Credential>>(made); });
   held->get();
   return HeldCredentialPtr(std::move(held));
@@ -141,15 +141,24 @@ Outcome<std::shared_ptr<X509_STORE>> read_trust(const CredentialSource& source, 
 
 const char* name_of(KeyFamily family) { return family == KeyFamily::rsa ? "rsa" : "ecdsa"; }
 
-std::shared_ptr<const Credential> make_credential(std::string label, std::shared_ptr<X509> certificate, std::shared_ptr<EVP_PKEY> key, std::vector<std::shared_ptr<X509>> chain) {
-  auto credential = std::make_shared<Credential>();
-  credential->label = std::move(label);
-  credential->certificate = std::move(certificate);
-  credential->key = std::move(key);
-  credential->chain = std::move(chain);
-  credential->chain_stack = std::shared_ptr<STACK_OF(X509)>(sk_X509_new_null(), [](STACK_OF(X509) * stack) { sk_X509_free(stack); });
-  for (const auto& link : credential->chain) sk_X509_push(credential->chain_stack.get(), link.get());
-  return credential;
+IntermediateChain make_intermediate_chain(const std::vector<std::shared_ptr<X509>>& links) {
+  IntermediateChain chain(sk_X509_new_reserve(nullptr, static_cast<int>(links.size())), [](STACK_OF(X509) * stack) { sk_X509_pop_free(stack, &X509_free); });
+  for (const auto& link : links)
+    if (X509_up_ref(link.get()) == 1) sk_X509_push(chain.get(), link.get());
+  return chain;
+}
+
+std::vector<std::shared_ptr<X509>> links_of(const IntermediateChain& chain) {
+  std::vector<std::shared_ptr<X509>> links;
+  for (int at = 0; chain != nullptr && at < sk_X509_num(chain.get()); ++at) {
+    X509* link = sk_X509_value(chain.get(), at);
+    if (X509_up_ref(link) == 1) links.emplace_back(link, &X509_free);
+  }
+  return links;
+}
+
+std::shared_ptr<const Credential> make_credential(std::string label, std::shared_ptr<X509> certificate, std::shared_ptr<EVP_PKEY> key, IntermediateChain chain) {
+  return std::make_shared<const Credential>(Credential{std::move(label), std::move(certificate), std::move(key), std::move(chain)});
 }
 
 std::shared_ptr<const Credential> HeldCredential::get() const {

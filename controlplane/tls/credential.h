@@ -31,16 +31,19 @@ struct CredentialFiles {
 enum class KeyFamily : uint8_t { rsa, ecdsa };
 const char* name_of(KeyFamily family);  // "rsa", "ecdsa"
 
+// Intermediates, without the leaf, in the form that OpenSSL sends them from. Immutable: ten thousand certificates of one authority share one.
+using IntermediateChain = std::shared_ptr<stack_st_X509>;
+IntermediateChain make_intermediate_chain(const std::vector<std::shared_ptr<X509>>& links);
+std::vector<std::shared_ptr<X509>> links_of(const IntermediateChain& chain);
+
 struct Credential {
   std::string label;
   std::shared_ptr<X509> certificate;
   std::shared_ptr<EVP_PKEY> key;
-  std::vector<std::shared_ptr<X509>> chain;  // intermediates, without the leaf
-  std::shared_ptr<stack_st_X509> chain_stack;
+  IntermediateChain chain;
 };
 
-// A certificate in this form for OpenSSL; chain without the leaf.
-std::shared_ptr<const Credential> make_credential(std::string label, std::shared_ptr<X509> certificate, std::shared_ptr<EVP_PKEY> key, std::vector<std::shared_ptr<X509>> chain);
+std::shared_ptr<const Credential> make_credential(std::string label, std::shared_ptr<X509> certificate, std::shared_ptr<EVP_PKEY> key, IntermediateChain chain);
 
 // A certificate that is read when a handshake first asks for it, and then kept: ten thousand of them cost little until they are used.
 // Immutable but for what get() keeps; any thread (two first handshakes may both read it).

@@ -145,7 +145,7 @@ struct TlsPolicyCallbacks {
     if (!is_asked && !is_pairing) served = session.pending_->snapshot->find(sni);
     if (!is_asked && !sni.empty() && !session.pending_->snapshot->covers(sni)) session.policy_->credentials_->uncovered().note(sni);
     const auto use = [ssl](const Credential& credential) {
-      return SSL_use_cert_and_key(ssl, credential.certificate.get(), credential.key.get(), credential.chain_stack.get(), 1) == 1;
+      return SSL_use_cert_and_key(ssl, credential.certificate.get(), credential.key.get(), credential.chain.get(), 1) == 1;
     };
     // With one of each key family OpenSSL takes the one whose signature the client says it can verify.
     if (served && use(*served.first) && (served.second == nullptr || use(*served.second))) return SSL_CLIENT_HELLO_SUCCESS;

@@ -102,7 +102,7 @@ Outcome<std::unique_ptr<TlsSession>> TlsSession::client(std::shared_ptr<TlsPolic
   if (!host.empty() && !is_address) SSL_set_tlsext_host_name(session.ssl_, host.c_str());
   const ServedCredential served = session.pending_->snapshot->platform();
   for (const auto& own : {served.first, served.second}) {
-    if (own != nullptr && SSL_use_cert_and_key(session.ssl_, own->certificate.get(), own->key.get(), own->chain_stack.get(), 1) != 1) {
+    if (own != nullptr && SSL_use_cert_and_key(session.ssl_, own->certificate.get(), own->key.get(), own->chain.get(), 1) != 1) {
       const std::string reason = last_reason();
       return Fault{FaultCode::invalid, own->label, "cannot be used for TLS: " + reason, "issue a certificate with an RSA key of 2048 bits or more, or an ECDSA key"};
     }

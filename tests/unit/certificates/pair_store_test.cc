@@ -154,7 +154,7 @@ TEST_F(PairStoreTest, IdentitiesOutliveAStartAndKeysAreSealed) {
   EXPECT_EQ(kept->port, 2222);
   const auto credential = kept->held->get();
   ASSERT_NE(credential, nullptr);
-  EXPECT_EQ(credential->chain.size(), 1u) << "the authority goes along";
+  EXPECT_EQ(tls::links_of(credential->chain).size(), 1u) << "the authority goes along";
   EXPECT_EQ(EVP_PKEY_eq(credential->key.get(), key.get()), 1);
   const std::string secret(der_of(key.get()).reveal());
   for (const char* name : {"/site.db", "/site.db-wal"}) {
