@@ -65,6 +65,7 @@ Outcome<std::shared_ptr<Session>> Session::create(tls::StreamPtr stream, Role ro
 }
 
 Outcome<> Session::begin() {
+  stream_->expect_bulk();
   session_ = make_http2_session(*this, role_, settings_.channels);
   if (session_ == nullptr) return Fault{FaultCode::exhausted, "stream multiplex", "no memory for a session", ""};
   std::vector<nghttp2_settings_entry> entries = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, settings_.window_bytes}, {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, frame_limit_bytes}};

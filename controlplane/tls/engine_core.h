@@ -32,10 +32,12 @@ class EngineCore {
     uint16_t operations = 0;  // in the ring
     bool in_use = false, is_dirty = false, is_sending = false;
     bool is_receiving = false, wants_receive = false;
+    bool is_bulk = false;  // it came faster than its reader took it: received piece by piece
     uint32_t idle_ms = 0;
     uint64_t idle_at_ms = 0;  // 0: none
     uint64_t hard_at_ms = 0;
     Chunk sending;
+    Chunk receiving;  // of a piece on its way
   };
 
   EngineCore(boost::asio::io_context& context, const EngineOptions& options);

@@ -193,8 +193,7 @@ void Stream::on_bytes(std::string_view bytes) {
   }
   if (receiver_ && unread_.empty()) {
     if (session_ == nullptr) {
-      lent_ = core_->chunks().take();
-      lent_.append(bytes);
+      core_->chunks().append(lent_, bytes);
       received_bytes_ += bytes.size();
       return receiver_.resume(lent_.view());
     }
@@ -232,6 +231,10 @@ void Stream::on_end(int error) {
 }
 
 // --- sending ---------------------------------------------------------------------------------------------------------------------
+
+void Stream::expect_bulk() {
+  if (session_ != nullptr) session_->keep_buffers();
+}
 
 size_t Stream::queued_bytes() const {
   return core_ == nullptr ? 0 : queue_.size() + wire_.size() + core_->slot(slot_).sending.size();

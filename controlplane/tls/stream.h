@@ -84,6 +84,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   // Closes with "idle for N s" when nothing was received for so long; 0 switches it off. Granularity 250 ms.
   void set_idle_deadline(std::chrono::milliseconds idle);
   void set_limits(const StreamLimits& limits) { limits_ = limits; }  // from now on
+  // One of few connections that carry much: its TLS buffers stay between records, in the caches. Costs memory while idle (33 kB).
+  void expect_bulk();
 
   // Keeps something until close(), such as the place in a source's limits.
   void hold_until_closed(std::shared_ptr<void> guard) { guard_ = std::move(guard); }

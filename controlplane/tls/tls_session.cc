@@ -254,6 +254,8 @@ std::vector<std::shared_ptr<X509>> TlsSession::peer_chain() const {
   return chain;
 }
 
+void TlsSession::keep_buffers() { SSL_clear_mode(ssl_, SSL_MODE_RELEASE_BUFFERS); }
+
 TlsFacts TlsSession::facts() const {
   TlsFacts facts;
   facts.version = SSL_get_version(ssl_);

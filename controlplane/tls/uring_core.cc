@@ -22,6 +22,7 @@ uint64_t tag_of(Operation operation, uint32_t generation, uint32_t index) {
 
 constexpr int buffer_group = 0;
 constexpr unsigned completions_per_round = 1024;
+constexpr unsigned bulk_bytes = 64 << 10;
 
 }  // namespace
 
@@ -206,11 +207,17 @@ void UringCore::complete_receive(uint32_t index, Slot& entry, int result, uint32
   const bool is_last = (flags & IORING_CQE_F_MORE) == 0;
   // The operation counts until the end of this function, so that the slot stays ours while the Stream reacts.
   if (is_last) entry.is_receiving = false;
-  if (result > 0 && entry.stream != nullptr) received(entry, {buffer_at(flags >> IORING_CQE_BUFFER_SHIFT), static_cast<size_t>(result)});
+  if (entry.receiving.owns_memory()) {
+    Chunk piece = std::move(entry.receiving);
+    if (result > 0) piece.grew(static_cast<size_t>(result));
+    if (result == -EAGAIN) entry.is_bulk = false;
+    if (result > 0 && entry.stream != nullptr) received(entry, piece.view());
+    chunks().give(std::move(piece));
+  } else if (result > 0 && entry.stream != nullptr) received(entry, {buffer_at(flags >> IORING_CQE_BUFFER_SHIFT), static_cast<size_t>(result)});
   if ((flags & IORING_CQE_F_BUFFER) != 0) give_back(flags >> IORING_CQE_BUFFER_SHIFT);
   if (entry.stream != nullptr && result <= 0) {
     if (result == -ENOBUFS) ++counters_.buffers_exhausted;
-    else if (result != -ECANCELED) {
+    else if (result != -ECANCELED && result != -EAGAIN) {
       entry.wants_receive = false;
       entry.stream->on_end(-result);
     }
@@ -234,9 +241,15 @@ void UringCore::give_back(uint32_t buffer) {
 void UringCore::arm_receive(uint32_t index, Slot& entry) {
   io_uring_sqe* request = next_entry();
   if (request == nullptr) return mark_dirty(index);
-  io_uring_prep_recv_multishot(request, entry.fd, nullptr, 0, 0);
-  request->flags |= IOSQE_BUFFER_SELECT;
-  request->buf_group = buffer_group;
+  if (entry.is_bulk) {
+    entry.receiving = chunks().take_large();
+    // Not to wait for: a stream that has nothing to say holds no memory.
+    io_uring_prep_recv(request, entry.fd, entry.receiving.tail(), bulk_bytes, MSG_DONTWAIT);
+  } else {
+    io_uring_prep_recv_multishot(request, entry.fd, nullptr, 0, 0);
+    request->flags |= IOSQE_BUFFER_SELECT;
+    request->buf_group = buffer_group;
+  }
   io_uring_sqe_set_data64(request, tag_of(Operation::receive, entry.generation, index));
   entry.is_receiving = true;
   ++entry.operations;
@@ -254,6 +267,8 @@ void UringCore::want_receive(uint32_t index) {
 void UringCore::pause_receive(uint32_t index) {
   Slot& entry = slots_[index];
   entry.wants_receive = false;
+  // Multishot receives run far ahead of a reader before the cancellation takes effect, and what they bring leaves the caches meanwhile.
+  entry.is_bulk = true;
   if (!entry.is_receiving) return;
   if (io_uring_sqe* request = next_entry()) {
     io_uring_prep_cancel64(request, tag_of(Operation::receive, entry.generation, index), 0);

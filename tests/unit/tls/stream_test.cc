@@ -174,6 +174,57 @@ TEST_P(Stream, SlowReaderPushesBackInsteadOfFillingMemory) {
   }());
 }
 
+TEST_P(Stream, BytesKeepTheirOrderWhetherTheyAreFewOrMany) {
+  run([&]() -> awaitable<void> {
+    auto [client, server] = co_await tls_pair();
+    client->expect_bulk();
+    std::string all;
+    for (int round = 0; round < 6; ++round) {
+      // In one turn: some go into the queue, some past it into records of their own.
+      for (const size_t size : {size_t{9}, size_t{65536}, size_t{9}, size_t{16384}, size_t{700}, size_t{100'000}, size_t{16383}}) {
+        const std::string piece = pattern(size + static_cast<size_t>(round));
+        EXPECT_EQ(client->send(piece), tls::SendVerdict::queued);
+        all += piece;
+      }
+      const std::string heard = co_await receive_exactly(server, all.size());
+      EXPECT_TRUE(heard == all) << round;
+      all.clear();
+    }
+    EXPECT_EQ(client->sent_bytes(), server->received_bytes());
+  }());
+}
+
+// A stream that ran ahead of its reader is received otherwise for a while; what comes slowly after that arrives at once again.
+TEST_P(Stream, SmallMessagesArriveAfterAFlood) {
+  run([&]() -> awaitable<void> {
+    tls::Listener& listener = listen(nullptr);
+    auto dialled = co_await dial(listener);
+    const tls::StreamPtr client = dialled.stream, server = co_await next_accepted();
+    const std::string sent = pattern(8 << 20);
+    const auto write = [](tls::StreamPtr stream, const std::string& text) -> awaitable<void> {
+      const auto result = co_await stream->write(text);
+      EXPECT_TRUE(result);
+    };
+    for (int round = 0; round < 3; ++round) {
+      const uint64_t paused = engine->counters().receive_paused;
+      boost::asio::co_spawn(context, write(client, sent), boost::asio::detached);
+      const bool is_ahead = co_await eventually([&] { return engine->counters().receive_paused > paused; });
+      EXPECT_TRUE(is_ahead);
+      const std::string come = co_await receive_exactly(server, sent.size());
+      EXPECT_TRUE(come == sent);
+      for (int i = 0; i < 20; ++i) {
+        const std::string message = "message " + std::to_string(i);
+        EXPECT_EQ(client->send(message), tls::SendVerdict::queued);
+        const std::string heard = co_await receive_exactly(server, message.size());
+        EXPECT_EQ(heard, message);
+      }
+    }
+    client->close();
+    const auto end = co_await server->receive();
+    EXPECT_TRUE(end && end->empty());
+  }());
+}
+
 TEST_P(Stream, ClosingEndsAPendingReceiveWithTheReason) {
   run([&]() -> awaitable<void> {
     auto [client, server] = co_await tls_pair();
