@@ -9,6 +9,7 @@
 #include "controlplane/api/api_capture.h"
 #include "controlplane/api/api_certificates.h"
 #include "controlplane/api/api_json.h"
+#include "controlplane/api/api_onboarding.h"
 #include "controlplane/api/api_pair.h"
 #include "controlplane/api/api_xmpp.h"
 #include "controlplane/api/openapi.h"
@@ -226,6 +227,10 @@ constexpr Route routes[] = {
     {{"POST", "/v1/pair/join", Role::administer, "On C: redeems a join token, and makes the zone if there is none and the password of its user comes along", "", "token,password"}, post_join},
     {{"POST", "/v1/pair/renewals", Role::operate, "Renews a pair certificate now", "", "peer", "peer"}, post_pair_renewal},
     {{"DELETE", "/v1/pair", Role::administer, "On E: refuses a node that joined from its next handshake on; on C: forgets a pair certificate", "node", ""}, delete_pair},
+    {{"GET", "/v1/onboarding", Role::read, "Onboarding of phones: whether it is on, authorities, open activation codes, phones that were onboarded", "limit", ""}, get_onboarding},
+    {{"POST", "/v1/onboarding", Role::administer, "On C: switches onboarding on or off; the authority is made with the first time", "", "on", "on"}, post_onboarding},
+    {{"POST", "/v1/onboarding/codes", Role::administer, "On C: makes an activation code for a phone; shown once", "", "device,seconds", "device,seconds"}, post_activation_code},
+    {{"DELETE", "/v1/onboarding/devices", Role::administer, "On C: withdraws a phone's activation code and certificates", "device", ""}, delete_onboarded},
     {{"GET", "/v1/certificate-settings", Role::read, "How certificates are judged", "", ""}, get_certificate_settings},
     {{"POST", "/v1/certificate-settings", Role::administer, "Changes how certificates are judged", "", "name,value", "name,value"}, post_certificate_setting},
     {{"GET", "/v1/history", Role::read, "Who changed the site, newest first", "limit", ""}, get_history},

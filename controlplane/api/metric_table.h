@@ -109,6 +109,8 @@ inline constexpr MetricInfo metric_table[] = {
     {"certificate_expiry_seconds", "slot", "Time until the first of them expires, negative when it has; of the node file's server certificate where the store has none."},
     {"certificate_requests", "", "Signing requests that are open."},
     {"trusted_authorities", "purpose", "Authorities in the store that are trusted for the purpose."},
+    {"onboarding_requests_total", "outcome", "Requests of phones to be onboarded, by what came of them; on E as the phone was answered, on C as the codes were judged."},
+    {"onboarding_on", "", "Whether phones are onboarded: on C whether it is switched on, on E whether its port is open."},
     {"pair_certificates_total", "outcome", "Join tokens made, and what became of requests for certificates of the pair authority."},
     {"acme_orders_total", "outcome", "Certificates ordered by ACME."},
     {"acme_slots", "state", "Certificate slots that are kept by ACME, by the state of their last order."},

@@ -300,6 +300,38 @@ struct JoinedView {
   std::vector<std::string> sip_domains;
 };
 
+// The authority that phones are onboarded by.
+struct PhoneAuthorityView {
+  std::string zone, node;  // of C
+  std::string subject, serial, fingerprint, not_after, pem;
+};
+
+struct OpenCodeView {
+  std::string device, made, expires;
+  std::uint32_t failures = 0;
+};
+
+struct OnboardedView {
+  std::string device, serial, first, issued, not_after;
+  std::string state;  // "valid", "over", "withdrawn"
+};
+
+struct OnboardingView {
+  std::string role;
+  bool on = false;
+  std::string listener, problem;  // E: its address; why it is not open
+  std::size_t endpoint_authorities = 0;  // E: others whose phones may come
+  std::vector<PhoneAuthorityView> authorities;
+  std::vector<OpenCodeView> codes;      // C
+  std::vector<OnboardedView> devices;   // C
+};
+
+struct ActivationCodeView {
+  std::string device;
+  std::string code;  // a secret: shown once
+  std::string expires;
+};
+
 struct ProbedCertificateView {
   std::string subject, issuer, serial, fingerprint, not_after, names, pem;
   bool is_self_signed = false;
@@ -375,6 +407,10 @@ class NodeView {
   // E: a node that joined; C: a peer it joined. Fault missing: no such.
   virtual Awaitable<Outcome<>> remove_pair(std::string node, std::string actor) = 0;
   virtual Awaitable<Outcome<>> withdraw_join_token(std::string id, std::string actor) = 0;
+  virtual Awaitable<Outcome<OnboardingView>> onboarding(std::size_t limit) = 0;
+  // C. Fault conflict: it is E, or onboarding is off.
+  virtual Awaitable<Outcome<ActivationCodeView>> make_activation_code(std::string device, std::int64_t seconds, std::string actor) = 0;
+  virtual Awaitable<Outcome<>> withdraw_device(std::string device, std::string actor) = 0;
   // What would no longer connect without that authority: "zone Traversal zone, peer e1.example.com".
   virtual Awaitable<std::vector<std::string>> depends_on_authority(std::string purpose, std::string fingerprint) = 0;
   // Counters that are not in the MetricRegistry, e.g. those of the shared region.

@@ -65,7 +65,7 @@ class SqlitePairStore final : public PairStore {
       SqliteTransaction transaction(database_);
       forget_what_is_over(now_s);
       if (count("SELECT count(*) FROM join_token") >= max_join_tokens) return Fault{FaultCode::exhausted, "join tokens", "there are 32 that were not used", "withdraw one (sallyport pair withdraw ID), or wait until they are over"};
-      const PairAuthority authority = authority_or_new(now_s);
+      const IssuingAuthority authority = authority_or_new(now_s);
       SqliteStatement row = database_.prepare("INSERT INTO join_token (id, secret_sha256, zone, made_s, expires_s) VALUES (?, ?, ?, ?, ?)");
       row.bind(1, token.id).bind_blob(2, secret_digest(token.secret)).bind(3, zone).bind(4, now_s).bind(5, now_s + life_s).run();
       commit(transaction, "make join token " + token.id + " for zone \"" + zone + "\"", actor);
@@ -129,8 +129,8 @@ class SqlitePairStore final : public PairStore {
   Outcome<> issue_own(const PairEnrolment& wish) override {
     return change([&]() -> Outcome<> {
       SqliteTransaction transaction(database_);
-      const PairAuthority authority = authority_or_new(wish.now_s);
-      const CertificatePtr certificate = taken(issue(authority, wish.key.get(), {PairPart::server, wish.names, wish.now_s, wish.lifetime_s}));
+      const IssuingAuthority authority = authority_or_new(wish.now_s);
+      const CertificatePtr certificate = taken(issue(authority, wish.key.get(), {IssuedFor::server, wish.names, wish.now_s, wish.lifetime_s}));
       write_identity("", 0, "", certificate, authority.certificate, wish.key);
       commit(transaction, "renew this node's own pair certificate, serial " + tls::describe_certificate(certificate.get()).serial, "pair");
       return Done{};
@@ -194,16 +194,16 @@ class SqlitePairStore final : public PairStore {
     return row.text(1);
   }
 
-  std::optional<PairAuthority> authority() {
+  std::optional<IssuingAuthority> authority() {
     SqliteStatement row = database_.prepare("SELECT certificate, sealed_key FROM pair_authority WHERE id = 1");
     if (!row.step()) return std::nullopt;
     const store::Secret der = taken(key_.open(authority_purpose, row.blob(1)));
-    return PairAuthority{taken(certificate_from_der(row.blob(0), "pair authority")), taken(key_from_der(der.reveal(), "pair authority"))};
+    return IssuingAuthority{taken(certificate_from_der(row.blob(0), "pair authority")), taken(key_from_der(der.reveal(), "pair authority"))};
   }
 
-  PairAuthority authority_or_new(std::int64_t now_s) {
+  IssuingAuthority authority_or_new(std::int64_t now_s) {
     if (auto kept = authority()) return *kept;
-    PairAuthority made = taken(make_pair_authority(fqdn_, now_s));
+    IssuingAuthority made = taken(make_issuing_authority("pair", fqdn_, now_s));
     const std::string sealed = taken(key_.seal(authority_purpose, der_of(made.key.get()).reveal()));
     database_.prepare("INSERT INTO pair_authority (id, certificate, sealed_key) VALUES (1, ?, ?)").bind_blob(1, der_of(made.certificate.get())).bind_blob(2, sealed).run();
     return made;
@@ -213,7 +213,7 @@ class SqlitePairStore final : public PairStore {
     const auto authority = this->authority();
     if (!authority) throw SqliteFailure{token_refused()};
     if (certificates_of(wish.fqdn) >= max_node_certificates) throw SqliteFailure{{FaultCode::exhausted, "node " + wish.fqdn, "was given 16 certificates that are valid still", "find out why it asks so often; or remove it on E and let it join again: sallyport pair remove NODE"}};
-    const CertificatePtr certificate = taken(issue(*authority, wish.key.get(), {PairPart::client, wish.names, wish.now_s, wish.lifetime_s}));
+    const CertificatePtr certificate = taken(issue(*authority, wish.key.get(), {IssuedFor::client, wish.names, wish.now_s, wish.lifetime_s}));
     SqliteStatement row = database_.prepare("INSERT INTO pair_certificate (serial, node, zone, key_sha256, joined_s, issued_s, not_after_s, withdrawn) VALUES (?, ?, ?, ?, ?, ?, ?, 0)");
     row.bind(1, tls::describe_certificate(certificate.get()).serial).bind(2, wish.fqdn).bind(3, wish.zone).bind(4, public_key_digest(wish.key.get()));
     row.bind(5, joined_s).bind(6, wish.now_s).bind(7, wish.now_s + wish.lifetime_s).run();

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "controlplane/certificates/pair_authority.h"
+#include "controlplane/certificates/issuing_authority.h"
 #include "controlplane/tls/credential.h"
 
 namespace sallyport::certificates {

@@ -44,6 +44,12 @@ struct PairOptions {
   std::uint32_t seconds = 600;
 };
 
+// Of onboarding.
+struct OnboardingOptions {
+  std::string device;
+  std::uint32_t hours = 168;
+};
+
 // Of account and audit.
 struct AccountOptions {
   std::string name, role, password_file, session;
@@ -65,6 +71,7 @@ struct Options {
   std::uint32_t interval_s = 2;
   CertificateOptions certificate;
   BackupOptions backup;
+  OnboardingOptions onboarding;
   PairOptions pair;
   AccountOptions account;
 };

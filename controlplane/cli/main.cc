@@ -14,6 +14,7 @@
 #include "controlplane/cli/certificates.h"
 #include "controlplane/cli/commands.h"
 #include "controlplane/cli/dialogue.h"
+#include "controlplane/cli/onboarding.h"
 #include "controlplane/cli/pair.h"
 #include "controlplane/cli/remote_access.h"
 #include "controlplane/cli/top.h"
@@ -51,6 +52,7 @@ class CommandLine {
     add_certificates();
     add_acme();
     add_pair();
+    add_onboarding();
     add_domains_and_trust();
     add_accounts();
     add_xmpp();
@@ -270,6 +272,22 @@ class CommandLine {
     CLI::App* join = add(app_, "join", "On C: redeems a token of E's `sallyport pair`", "sallyport join sp1-... --password-file zone.password", run_join);
     join->add_option("TOKEN", wish.token, "As E printed it; - reads standard input")->required();
     join->add_option("--password-file", wish.password_file, "File with the password of the zone's user: if this node has no zone, it is made too");
+  }
+
+  void add_onboarding() {
+    OnboardingOptions& wish = options_.onboarding;
+    CLI::App* onboarding = add(app_, "onboarding", "Phones that get a certificate for an activation code: state, open codes, who was onboarded", "sallyport onboarding\n         sallyport onboarding on\n         sallyport onboarding code SEP001122334455", run_onboarding);
+    onboarding->require_subcommand(0, 1);
+    add_limit(onboarding);
+    add(*onboarding, "on", "On C: switches it on; E opens its port", "sallyport onboarding on", run_onboarding_on);
+    add(*onboarding, "off", "On C: switches it off; phones keep their certificates", "sallyport onboarding off", run_onboarding_off);
+    CLI::App* code = add(*onboarding, "code", "On C: makes an activation code for a phone; shown once", "sallyport onboarding code SEP001122334455 --hours 24", run_onboarding_code);
+    code->add_option("PHONE", wish.device, "As call control names it")->required();
+    code->add_option("--hours", wish.hours, "How long it can be used")->check(CLI::Range(1, 2160));
+    CLI::App* withdraw = add(*onboarding, "withdraw", "On C: a phone's code is not taken any more, its certificates are not renewed", "sallyport onboarding withdraw SEP001122334455", run_onboarding_withdraw);
+    withdraw->add_option("PHONE", wish.device, "As listed")->required();
+    withdraw->add_flag("--yes,-y", options_.yes, "Do not ask");
+    add(*onboarding, "authority", "The CA certificate for mTLS, as PEM", "sallyport onboarding authority", run_onboarding_authority);
   }
 
   void add_domains_and_trust() {

@@ -179,6 +179,11 @@ constexpr ConfigKey keys[] = {
     {"certificates", "revocation", text, "", R"("on")", R"("on")", 2, 3, Rule::choice, "on off", live, both, "on: the authorities that this node's certificates name are asked whether they were revoked (OCSP or revocation list, by HTTP from this node), and what their responders say is stapled.", KEY(certificates, CertificatesSection, revocation)},
     {"certificates", "revocation_requests_per_min", number, "1/min", "120", "120", 1, 6000, Rule::any, "", live, both, "How many of these questions go out a minute at most.", KEY(certificates, CertificatesSection, revocation_requests_per_min)},
 
+    {"onboarding", "port", number, "", "8444", "8444", 1, 65535, Rule::any, "", restart, E, "TCP port at sip.client_address where phones are onboarded by an activation code (EST, mutual TLS); open only while C has onboarding switched on.", KEY(onboarding, OnboardingSection, port)},
+    {"onboarding", "certificate_s", number, "s", "31536000", "31536000", 60, 94608000, Rule::any, "", restart, C, "How long the certificates that phones are given are valid.", KEY(onboarding, OnboardingSection, certificate_s)},
+    {"onboarding", "connections", number, "", "512", "512", 1, 100000, Rule::any, "", restart, E, "Connections of phones that are onboarded, at a time.", KEY(onboarding, OnboardingSection, connections)},
+    {"onboarding", "connections_per_source", number, "", "16", "16", 1, 100000, Rule::any, "", restart, E, "Of these, from one source.", KEY(onboarding, OnboardingSection, connections_per_source)},
+
     {"dns", "servers", texts, "", "[]", "[]", 0, 8, Rule::socket_address, "", restart, both, "Name servers, IP or IP:port, in order; empty: /etc/resolv.conf.", KEY(dns, DnsSection, servers)},
     {"dns", "timeout_ms", number, "ms", "2000", "2000", 100, 30000, Rule::any, "", restart, both, "Patience for one try.", KEY(dns, DnsSection, timeout_ms)},
     {"dns", "tries", number, "", "3", "3", 1, 10, Rule::any, "", restart, both, "Tries before a name counts as not resolved.", KEY(dns, DnsSection, tries)},
@@ -221,6 +226,7 @@ constexpr ConfigSection sections[] = {
     {"traversal", false, both, 0, 1, "This node's side of the connection between C and E; the zones themselves are in the store.", one, nullptr},
     {"tls", false, both, 1, 1, "Certificates, keys and trust; the files are read again on reload.", one, nullptr},
     {"certificates", false, both, 0, 1, "What is done about certificates by itself.", one, nullptr},
+    {"onboarding", false, both, 0, 1, "Onboarding of phones by an activation code: docs/onboarding.md.", one, nullptr},
     {"dns", false, both, 0, 1, "Name resolution.", one, nullptr},
     {"api", false, both, 0, 1, "Administration on this machine.", one, nullptr},
     {"administration", false, both, 0, 1, "Administration over HTTPS; off unless `listen` is given.", one, nullptr},

@@ -52,6 +52,7 @@ class RelationCheck {
     xmpp();
     traversal();
     tls();
+    onboarding();
     administration();
   }
 
@@ -208,6 +209,11 @@ class RelationCheck {
     std::string ip = text.substr(0, colon);
     if (ip.size() > 2 && ip.front() == '[') ip = ip.substr(1, ip.size() - 2);
     return {ip, static_cast<unsigned>(std::stoul(text.substr(colon + 1)))};
+  }
+
+  void onboarding() {
+    if (config_.node.role == Role::edge && config_.onboarding.port == config_.sip.client_port) refuse("onboarding.port", "is where phones speak SIP (sip.client_port)", "choose another port");
+    if (config_.onboarding.connections_per_source > config_.onboarding.connections) refuse("onboarding.connections_per_source", "is above connections", "lower it");
   }
 
   // It must be reached by a face that no client has.

@@ -143,6 +143,13 @@ struct CertificatesSection {
   std::uint32_t revocation_requests_per_min = 0;
 };
 
+// Of phones by activation code (B37).
+struct OnboardingSection {
+  std::uint16_t port = 0;            // E: at sip.client_address
+  std::uint32_t certificate_s = 0;   // C: life of what phones are given
+  std::uint32_t connections = 0, connections_per_source = 0;  // E
+};
+
 struct DnsSection {
   std::vector<std::string> servers;  // empty: /etc/resolv.conf
   std::uint32_t timeout_ms = 0, tries = 0;
@@ -178,6 +185,7 @@ struct NodeConfig {
   TraversalSection traversal;
   TlsSection tls;
   CertificatesSection certificates;
+  OnboardingSection onboarding;
   DnsSection dns;
   ApiSection api;
   AdministrationSection administration;

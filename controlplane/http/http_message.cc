@@ -84,7 +84,8 @@ Outcome<bool> HttpReader::put(std::string_view bytes) {
       waiting.erase(0, taken);
       if (is_header && !parser.is_header_done()) {
         parser_->header_bytes += taken;
-        if (shown == allowed) error = beast::error::header_limit;
+        // Another error, such as a body that is announced as too long, comes first.
+        if (shown == allowed && (!error || error == beast::error::need_more)) error = beast::error::header_limit;
       }
       if (error == beast::error::need_more) break;
       if (error) return parse_fault(error, parser_->limits);

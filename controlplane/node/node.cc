@@ -122,6 +122,7 @@ Outcome<> Node::start() {
   auto multiplex_policy = tls::TlsPolicy::create(multiplex_tls(tls::TlsRole::client), credentials_.zone());
   if (!multiplex_policy) return multiplex_policy.fault();
   multiplex_policy_ = std::move(*multiplex_policy);
+  if (const Outcome<> started = start_onboarding(); !started) return started;
   if (const Outcome<> started = config_.is_e() ? start_edge() : start_inner(); !started) return started;
   store_->add_listener([this](std::shared_ptr<const store::SiteConfig> before, std::shared_ptr<const store::SiteConfig> after) { apply_site(*before, *after); });
   if (const Outcome<> opened = media_.start(); !opened) return opened;
@@ -155,6 +156,9 @@ Outcome<> Node::open_store() {
   auto pairs = certificates::PairStore::open(config_.node.state_dir, config_.node.fqdn);
   if (!pairs) return pairs.fault();
   pair_store_ = std::move(*pairs);
+  auto onboarding = certificates::OnboardingStore::open(config_.node.state_dir, config_.node.fqdn);
+  if (!onboarding) return onboarding.fault();
+  onboarding_store_ = std::move(*onboarding);
   return open_accounts();
 }
 
@@ -498,6 +502,8 @@ void Node::apply_site(const store::SiteConfig& before, const store::SiteConfig& 
     leave_zone(zone.name);
     join_zone(zone);
   }
+  if (const Outcome<> applied = apply_onboarding(); !applied) log_("onboarding: " + applied.fault().text());
+  follow_onboarding();
   tell_facts();
   log_(fmt::format("site: revision {} applied", after.revision));
 }
@@ -538,6 +544,7 @@ void Node::drain(std::chrono::milliseconds deadline, std::function<void()> done)
   for (const auto& listener : zone_listeners_) listener->stop_accepting();
   for (const auto& listener : xmpp_listeners_) listener->stop_accepting();
   if (multiplex_listener_ != nullptr) multiplex_listener_->stop_accepting();
+  if (onboarding_listener_ != nullptr) onboarding_listener_->stop_accepting();
   // Clients that are told so come back to another node and resume there (XEP-0198).
   if (client_streams_ != nullptr) client_streams_->close_all("this node is drained");
   if (multiplex_server_ != nullptr) multiplex_server_->retire("the node is drained", deadline);
@@ -564,6 +571,8 @@ std::vector<int> Node::hand_over(std::chrono::milliseconds deadline, std::functi
   for (const auto& listener : zone_listeners_) sockets.push_back(listener->release_socket());
   for (const auto& listener : xmpp_listeners_) sockets.push_back(listener->release_socket());
   if (multiplex_listener_ != nullptr) sockets.push_back(multiplex_listener_->release_socket());
+  // The successor opens it anew when C has told its facts again.
+  if (onboarding_listener_ != nullptr) onboarding_listener_->stop_accepting();
   if (call_control_access_ != nullptr) call_control_access_->release_sockets(sockets);
   std::erase(sockets, -1);
   proxy_->refuse_new_calls();

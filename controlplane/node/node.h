@@ -17,6 +17,7 @@
 #include "controlplane/certificates/certificate_vault.h"
 #include "controlplane/certificates/certificate_watch.h"
 #include "controlplane/certificates/needed_names.h"
+#include "controlplane/certificates/onboarding_store.h"
 #include "controlplane/certificates/pair_store.h"
 #include "controlplane/config/node_config.h"
 #include "controlplane/dns/resolver.h"
@@ -26,6 +27,7 @@
 #include "controlplane/node/node_credentials.h"
 #include "controlplane/node/pair_keeper.h"
 #include "controlplane/node/revocation_keeper.h"
+#include "controlplane/onboarding/onboarding_server.h"
 #include "controlplane/proxy/call_control_access.h"
 #include "controlplane/proxy/client_access.h"
 #include "controlplane/proxy/edge_router.h"
@@ -49,6 +51,12 @@ struct MultiplexState {
   std::string text;  // TLS version and cipher when active, else what is wrong
   size_t channels = 0;
   uint64_t round_trip_us = 0;  // 0: not measured yet
+};
+
+// E: the authority that a C onboards phones by.
+struct ToldAuthority {
+  std::string zone, peer;
+  certificates::CertificatePtr certificate;
 };
 
 class Node final : private media::MediaListener {
@@ -87,6 +95,11 @@ class Node final : private media::MediaListener {
   const tls::StapleBook& staples() const { return *staples_; }
   certificates::PairStore& pair_store() { return *pair_store_; }
   PairKeeper& pair_keeper() { return *pair_keeper_; }
+  certificates::OnboardingStore& onboarding_store() { return *onboarding_store_; }
+  const std::vector<ToldAuthority>& told_authorities() const { return told_authorities_; }
+  const tls::Listener* onboarding_listener() const { return onboarding_listener_.get(); }  // null: no C onboards phones, or this is C
+  const std::string& onboarding_fault() const { return onboarding_fault_; }                // why it is not open though one does
+  const onboarding::OnboardingCounters& onboarding_counters() const;
   accounts::Doorkeeper& doorkeeper() { return *doorkeeper_; }
   accounts::AuditLog& audit_log() { return *audit_log_; }
   const tls::RefusedNames& refused_names() const { return refused_names_; }
@@ -155,6 +168,15 @@ class Node final : private media::MediaListener {
   // The next handshakes show and trust what the store holds now; nothing that is connected ends.
   void apply_certificates();
   std::string ha1_of(std::string_view user, sip::DigestAlgorithm algorithm) const;
+  // Onboarding of phones (node_onboarding.cc).
+  Outcome<> start_onboarding();
+  Outcome<> apply_onboarding();
+  void follow_onboarding();
+  Outcome<> open_onboarding();
+  std::vector<multiplex::SessionPtr> desks_for(const onboarding::OnboardingRequest& request, const std::string& sni) const;
+  boost::asio::awaitable<Outcome<std::string>> ask_for_phone(onboarding::OnboardingRequest request, std::string sni);
+  void on_onboarding_channel(const multiplex::ChannelPtr& channel);
+  Outcome<std::string> onboard(const onboarding::OnboardingRequest& request);
   // The stream multiplex (node_multiplex.cc).
   Outcome<> open_multiplex();
   void join_multiplex(const store::Zone& zone, const std::string& peer, const std::string& password);
@@ -167,6 +189,7 @@ class Node final : private media::MediaListener {
   Outcome<> open_client_streams();
   Outcome<> open_presence();
   std::string zone_of_xmpp_domain(const std::string& domain) const;  // empty: none
+  void on_xmpp_channel(const multiplex::ChannelPtr& channel);
   boost::asio::awaitable<Outcome<multiplex::ChannelPtr>> open_presence_channel(std::string domain, multiplex::Fields fields, std::shared_ptr<std::string> zone);
   zones::PeerFacts own_facts() const;
   void tell_facts();
@@ -202,7 +225,7 @@ class Node final : private media::MediaListener {
   std::unique_ptr<dns::Resolver> resolver_;
   NodeCredentials credentials_;
   std::string credentials_fault_;  // why what the vault holds is not served; empty: it is
-  std::shared_ptr<tls::TlsPolicy> server_policy_, client_policy_, zone_policy_, multiplex_policy_;
+  std::shared_ptr<tls::TlsPolicy> server_policy_, client_policy_, zone_policy_, multiplex_policy_, onboarding_policy_;
   media::MediaPlane media_;
   calls::CallTable calls_;
   proxy::RegistrationTable registrations_;
@@ -220,6 +243,11 @@ class Node final : private media::MediaListener {
   std::unique_ptr<tls::Listener> multiplex_listener_;
   std::vector<std::shared_ptr<zones::MultiplexClient>> multiplex_clients_;
   std::unique_ptr<tls::Listener> client_listener_;
+  std::unique_ptr<onboarding::OnboardingServer> onboarding_server_;  // E
+  std::unique_ptr<tls::Listener> onboarding_listener_;               // E
+  std::vector<ToldAuthority> told_authorities_;                      // E
+  std::string onboarding_fault_;                                     // E
+  onboarding::OnboardingCounters onboarding_counts_;                 // C
   std::unique_ptr<xmpp::ClientStreams> client_streams_;    // E, where it takes XMPP
   std::vector<std::unique_ptr<tls::Listener>> xmpp_listeners_;
   std::unique_ptr<xmpp::PresenceAccess> presence_access_;  // C, where it has presence servers
@@ -236,6 +264,7 @@ class Node final : private media::MediaListener {
   const std::shared_ptr<tls::StapleBook> staples_ = std::make_shared<tls::StapleBook>();
   std::shared_ptr<RevocationKeeper> revocation_keeper_;
   std::unique_ptr<certificates::PairStore> pair_store_;
+  std::unique_ptr<certificates::OnboardingStore> onboarding_store_;
   std::shared_ptr<PairKeeper> pair_keeper_;
   std::unique_ptr<zones::PairServer> pair_server_;  // E
   std::map<std::string, ZonePolicies> paired_policies_;  // C, by peer

@@ -141,6 +141,7 @@ std::vector<certificates::CertificateAlarm> Node::certificate_alarms() const {
   if (!credentials_fault_.empty()) alarms.push_back({"certificates_not_applied", "the latest change of certificates or trust is stored and not served, because " + credentials_fault_ + "; mend it, then reload (SIGHUP)", true});
   for (const auto& [slot, status] : acme_keeper_->status())
     if (status.state == acme::DomainState::failed) alarms.push_back({"acme_failed", slot.text() + ": " + status.text(), false});
+  if (!onboarding_fault_.empty()) alarms.push_back({"onboarding_closed", "C onboards phones, but the port for them cannot be opened: " + onboarding_fault_, false});
   const std::vector<certificates::CertificateAlarm> of_pairs = pair_keeper_->alarms();
   alarms.insert(alarms.end(), of_pairs.begin(), of_pairs.end());
   return alarms;
@@ -166,6 +167,7 @@ NodeFacts::Awaitable<Outcome<ServedView>> NodeFacts::explain_sni(std::string sni
   const auto& zones = node_.zone_listeners();
   for (size_t number = 0; number < zones.size(); ++number) look(zones[number].get(), "traversal zone " + node_.zone_servers()[number]->settings().zone);
   look(node_.multiplex_listener(), "stream multiplex");
+  look(node_.onboarding_listener(), "onboarding");
   look(administration, "administration");
   if (view.listener.empty() && (port != 0 || ports.empty())) {
     co_return Fault{FaultCode::missing, fmt::format("port {}", port), "no TLS listener of this node has it", ports.empty() ? "this node only dials" : "those are: " + ports};

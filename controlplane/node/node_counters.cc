@@ -130,7 +130,7 @@ void add_sip(std::vector<CounterView>& out, Node& node) {
   }
 }
 
-// Sums over listeners of one kind: `listener` is "clients", "xmpp", "traversal", "multiplex" or "administration".
+// Sums over listeners of one kind: `listener` is "clients", "xmpp", "traversal", "multiplex", "onboarding" or "administration".
 void add_listeners(std::vector<CounterView>& out, const char* listener, const std::vector<const tls::Listener*>& listeners) {
   tls::ListenerCounters sum;
   for (const tls::Listener* each : listeners) {
@@ -164,6 +164,7 @@ void add_multiplex(std::vector<CounterView>& out, const Node& node) {
     add(out, "multiplex_refused_total", counters.wrong_name, {{"reason", "certificate_name"}});
     add(out, "multiplex_refused_total", counters.no_answer, {{"reason", "no_answer"}});
     add_listeners(out, "multiplex", {node.multiplex_listener()});
+    if (node.onboarding_listener() != nullptr) add_listeners(out, "onboarding", {node.onboarding_listener()});
   }
   add(out, "multiplex_sessions", sessions);
   add(out, "multiplex_channels", channels);
@@ -197,6 +198,11 @@ void add_certificates(std::vector<CounterView>& out, Node& node) {
     add(out, "certificates", count, {{"slot", slot}});
     if (first_s) add(out, "certificate_expiry_seconds", static_cast<double>(*first_s - now_s), {{"slot", slot}});
   }
+  const onboarding::OnboardingCounters& phones = node.onboarding_counters();
+  for (const auto& [outcome, count] : {std::pair{"enrolled", phones.enrolled}, {"renewed", phones.renewed}, {"told", phones.told}, {"refused", phones.refused}, {"invalid", phones.invalid}, {"failed", phones.failed}})
+    add(out, "onboarding_requests_total", count, {{"outcome", outcome}});
+  const bool is_onboarding = node.config().is_e() ? node.onboarding_listener() != nullptr : node.site_store().snapshot()->unified.activation_code_onboarding;
+  add(out, "onboarding_on", uint64_t{is_onboarding});
   const PairCounters& pairs = node.pair_keeper().counters();
   for (const auto& [outcome, count] : {std::pair{"token", pairs.tokens}, {"joined", pairs.joined}, {"renewed", pairs.renewed}, {"refused", pairs.refused}, {"failed", pairs.failed}})
     add(out, "pair_certificates_total", count, {{"outcome", outcome}});

@@ -81,11 +81,19 @@ tls::CredentialSource presence_source(const CertificateSet& set) {
   return source;
 }
 
+tls::CredentialSource onboarding_source(const config::TlsSection& files, const CertificateSet& set, const std::vector<certificates::CertificatePtr>& authorities) {
+  tls::CredentialSource source = own_source(files, set);
+  source.held = set.held(SlotKind::domain);
+  trust(source, "", set, TrustPurpose::endpoints);
+  for (const certificates::CertificatePtr& authority : authorities) source.trusted.push_back({authority, "the onboarding authority of C"});
+  return source;
+}
+
 }  // namespace
 
 Outcome<NodeCredentials> NodeCredentials::load(const config::TlsSection& files, const CertificateSet& set, const PairSet& pairs) {
   NodeCredentials made;
-  for (auto* store : {&made.listeners_, &made.zone_, &made.call_control_, &made.presence_}) {
+  for (auto* store : {&made.listeners_, &made.zone_, &made.call_control_, &made.presence_, &made.onboarding_}) {
     auto empty = tls::CredentialStore::load({});
     if (!empty) return empty.fault();
     *store = std::move(*empty);
@@ -100,7 +108,8 @@ Outcome<> NodeCredentials::reload(const config::TlsSection& files, const Certifi
   sources.push_back(zone_source(files, set));
   sources.push_back(call_control_source(files, set));
   sources.push_back(presence_source(set));
-  std::vector<std::shared_ptr<tls::CredentialStore>> stores = {listeners_, zone_, call_control_, presence_};
+  sources.push_back(onboarding_source(files, set, phone_authorities_));
+  std::vector<std::shared_ptr<tls::CredentialStore>> stores = {listeners_, zone_, call_control_, presence_, onboarding_};
   std::map<std::string, std::shared_ptr<tls::CredentialStore>> paired;
   for (const PairIdentity& identity : pairs.identities) {
     if (identity.peer.empty()) continue;

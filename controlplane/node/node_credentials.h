@@ -3,7 +3,7 @@
 // NodeCredentials: the certificates of a node by use, each with the CAs it trusts there: its listeners, the traversal zone (C may
 // present another certificate to E), call control and presence (C may trust other CAs there). What the store holds comes before the node
 // file's; trust is what both have. A peer that C is paired with has its own: with it the pair's certificate is shown, and the pair's
-// authority trusted beside the others. Any thread, as CredentialStore, but paired(): the node's thread.
+// authority trusted beside the others. Any thread, as CredentialStore, but paired() and trust_phones_of(): the node's thread.
 
 #include <map>
 #include <memory>
@@ -27,10 +27,15 @@ class NodeCredentials {
   const std::shared_ptr<tls::CredentialStore>& zone() const { return zone_; }
   const std::shared_ptr<tls::CredentialStore>& call_control() const { return call_control_; }
   const std::shared_ptr<tls::CredentialStore>& presence() const { return presence_; }
+  // E: of the listener for phones that are onboarded. It trusts the authorities of endpoints (A13) and those below, and no file's.
+  const std::shared_ptr<tls::CredentialStore>& onboarding() const { return onboarding_; }
+  // From the next reload on.
+  void trust_phones_of(std::vector<certificates::CertificatePtr> authorities) { phone_authorities_ = std::move(authorities); }
   std::shared_ptr<tls::CredentialStore> paired(const std::string& peer) const;  // null: not paired with it
 
  private:
-  std::shared_ptr<tls::CredentialStore> listeners_, zone_, call_control_, presence_;
+  std::shared_ptr<tls::CredentialStore> listeners_, zone_, call_control_, presence_, onboarding_;
+  std::vector<certificates::CertificatePtr> phone_authorities_;
   std::map<std::string, std::shared_ptr<tls::CredentialStore>> paired_;  // by peer
 };
 

@@ -41,6 +41,10 @@ class NodeFacts final : public api::NodeView {
   Awaitable<Outcome<>> renew_pair(std::string peer) override;
   Awaitable<Outcome<>> remove_pair(std::string node, std::string actor) override;
   Awaitable<Outcome<>> withdraw_join_token(std::string id, std::string actor) override;
+  // Of phones: node_onboarding.cc.
+  Awaitable<Outcome<api::OnboardingView>> onboarding(std::size_t limit) override;
+  Awaitable<Outcome<api::ActivationCodeView>> make_activation_code(std::string device, std::int64_t seconds, std::string actor) override;
+  Awaitable<Outcome<>> withdraw_device(std::string device, std::string actor) override;
   Awaitable<std::vector<std::string>> depends_on_authority(std::string purpose, std::string fingerprint) override;
   Awaitable<Outcome<std::vector<api::TraversalTestView>>> test_traversal(std::string zone) override;
   Awaitable<Outcome<std::unique_ptr<api::CaptureFeed>>> capture(api::CaptureQuery query) override;

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "controlplane/node/node.h"
+#include "controlplane/xmpp/stream_text.h"
 
 namespace sallyport::node {
 
@@ -40,6 +41,7 @@ Outcome<> Node::open_multiplex() {
       io_, wheel_, session_settings(config_), [this] { return multiplex_zones(); },
       [this](std::string_view user, sip::DigestAlgorithm algorithm) { return ha1_of(user, algorithm); });
   multiplex_server_->log = log_;
+  multiplex_server_->on_facts = [this] { follow_onboarding(); };
   pair_server_ = std::make_unique<zones::PairServer>(io_, [this](const zones::PairRequest& request, const tls::TlsFacts& facts, const tls::SocketAddress& source) { return pair_keeper_->answer(request, facts, source); });
   tls::TlsPolicyOptions tls = multiplex_tls(tls::TlsRole::server_verifies_client);
   tls.pairing_protocol = zones::pair_protocol;
@@ -95,8 +97,14 @@ void Node::leave_multiplex(const std::string& zone) {
   });
 }
 
+void Node::on_multiplex_channel(const multiplex::ChannelPtr& channel) {
+  if (channel->purpose() == onboarding::onboarding_purpose) return on_onboarding_channel(channel);
+  if (channel->purpose() == xmpp::client_purpose) return on_xmpp_channel(channel);
+  channel->refuse(404, "no channel of this kind is taken here");
+}
+
 zones::PeerFacts Node::own_facts() const {
-  zones::PeerFacts facts{config_.node.name, config_.node.fqdn, config_.is_e() ? "E" : "C", version_, {}, {}, {}, {}, {}};
+  zones::PeerFacts facts{config_.node.name, config_.node.fqdn, config_.is_e() ? "E" : "C", version_, {}, {}, {}, {}, {}, {}};
   std::set<std::string> domains(config_.sip.domains.begin(), config_.sip.domains.end());
   const auto site = store_->snapshot();
   for (const store::Zone& zone : site->zones) domains.insert(zone.sip_domains.begin(), zone.sip_domains.end());
@@ -106,6 +114,8 @@ zones::PeerFacts Node::own_facts() const {
   facts.federation_domains = site->unified.federation_domains;
   facts.chat_node_aliases = site->unified.chat_node_aliases;
   if (presence_access_ != nullptr) facts.xmpp_domains = presence_access_->domains();
+  const auto onboarding = onboarding_store_->snapshot();
+  if (site->unified.activation_code_onboarding && onboarding->authority != nullptr) facts.onboarding_authority = certificates::pem_of(onboarding->authority.get());
   return facts;
 }
 

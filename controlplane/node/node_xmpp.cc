@@ -122,8 +122,7 @@ Outcome<> Node::open_presence() {
   return Done{};
 }
 
-void Node::on_multiplex_channel(const multiplex::ChannelPtr& channel) {
-  if (channel->purpose() != xmpp::client_purpose) return channel->refuse(404, "no channel of this kind is taken here");
+void Node::on_xmpp_channel(const multiplex::ChannelPtr& channel) {
   if (presence_access_ == nullptr) return channel->refuse(404, "this C has no presence server");
   presence_access_->on_channel(channel);
 }

@@ -37,7 +37,7 @@ double draw() {
   return static_cast<double>(number) / 4294967296.0;
 }
 
-std::int64_t life_of(const PairIdentity& identity) { return std::max<std::int64_t>(identity.description.not_after_s - identity.description.not_before_s - certificates::pair_clock_slack_s, 1); }
+std::int64_t life_of(const PairIdentity& identity) { return std::max<std::int64_t>(identity.description.not_after_s - identity.description.not_before_s - certificates::issue_clock_slack_s, 1); }
 
 // At two thirds of its life, up to a twentieth earlier, so that many nodes do not come at once.
 std::int64_t renewal_time_s(const PairIdentity& identity) {

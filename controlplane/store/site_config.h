@@ -60,6 +60,7 @@ struct UnifiedCommunications {
   bool mobile_remote_access = true;
   bool federation = false;  // XMPP
   bool guests = false;
+  bool activation_code_onboarding = false;  // C: phones are given certificates for an activation code (B37)
   std::string cluster_name;
   std::vector<std::string> additional_names;
   std::vector<std::string> registration_domains;

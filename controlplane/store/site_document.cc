@@ -16,7 +16,7 @@ constexpr std::string_view type_key = "type";
 constexpr std::string_view zone_keys[] = {"name", "type", "port", "user", "password", "peers", "tls_verify_subject_name", "sip_domains",
                                           "transport", "tls_verify", "media_encryption", "authentication_policy"};
 constexpr std::string_view credential_keys[] = {"name", "password", "realm"};
-constexpr std::string_view unified_keys[] = {"mobile_remote_access", "federation", "guests", "cluster_name", "additional_names", "registration_domains", "registration_domain_form",
+constexpr std::string_view unified_keys[] = {"mobile_remote_access", "federation", "guests", "activation_code_onboarding", "cluster_name", "additional_names", "registration_domains", "registration_domain_form",
                                              "federation_domains", "federation_domain_form", "chat_node_aliases"};
 constexpr std::string_view profile_keys[] = {"name", "encrypted", "oauth"};
 
@@ -135,6 +135,7 @@ class SiteReader : TomlReader {
     read_flag(table, section, "mobile_remote_access", value.mobile_remote_access);
     read_flag(table, section, "federation", value.federation);
     read_flag(table, section, "guests", value.guests);
+    read_flag(table, section, "activation_code_onboarding", value.activation_code_onboarding);
     if (auto* node = table.get("cluster_name")) read_text(*node, "unified_communications.cluster_name", value.cluster_name);
     const std::pair<const char*, std::vector<std::string>*> lists[] = {{"additional_names", &value.additional_names}, {"registration_domains", &value.registration_domains},
                                                                        {"federation_domains", &value.federation_domains}, {"chat_node_aliases", &value.chat_node_aliases}};
@@ -158,7 +159,7 @@ class SiteReader : TomlReader {
 
 void write_unified(std::ostream& out, const UnifiedCommunications& unified) {
   const auto flag = [](bool value) { return value ? "true" : "false"; };
-  out << "\n[unified_communications]\nmobile_remote_access = " << flag(unified.mobile_remote_access) << "\nfederation = " << flag(unified.federation) << "\nguests = " << flag(unified.guests) << "\n";
+  out << "\n[unified_communications]\n" << (unified.activation_code_onboarding ? "activation_code_onboarding = true\n" : "") << "mobile_remote_access = " << flag(unified.mobile_remote_access) << "\nfederation = " << flag(unified.federation) << "\nguests = " << flag(unified.guests) << "\n";
   if (!unified.cluster_name.empty()) out << "cluster_name = " << toml_literal(unified.cluster_name) << "\n";
   const std::pair<const char*, const std::vector<std::string>*> lists[] = {{"additional_names", &unified.additional_names}, {"registration_domains", &unified.registration_domains},
                                                                            {"federation_domains", &unified.federation_domains}, {"chat_node_aliases", &unified.chat_node_aliases}};

@@ -272,6 +272,7 @@ class SiteRules {
   // B19 for all names; B16, B17: profiles are C's, and a name that no certificate can carry is told of now rather than at the request.
   void check_unified() {
     const UnifiedCommunications& value = draft_.unified.value;
+    if (value.activation_code_onboarding && !is_core()) refuse_unified("activation_code_onboarding", "onboarding is C's; this node is E, which follows what C says", "remove it here, and switch it on on C");
     if (!value.cluster_name.empty()) check_names("cluster_name", {value.cluster_name});
     check_names("additional_names", value.additional_names);
     check_names("registration_domains", value.registration_domains);
@@ -309,6 +310,7 @@ class SiteRules {
     note(details, "mobile_remote_access", flag(before.mobile_remote_access), flag(after.mobile_remote_access), false);
     note(details, "federation", flag(before.federation), flag(after.federation), false);
     note(details, "guests", flag(before.guests), flag(after.guests), false);
+    note(details, "activation_code_onboarding", flag(before.activation_code_onboarding), flag(after.activation_code_onboarding), false);
     note(details, "cluster_name", before.cluster_name, after.cluster_name, before.cluster_name.empty());
     note(details, "additional_names", shown(before.additional_names), shown(after.additional_names), false);
     note(details, "registration_domains", shown(before.registration_domains), shown(after.registration_domains), false);
@@ -317,7 +319,7 @@ class SiteRules {
     note(details, "federation_domain_form", before.federation_domain_form, after.federation_domain_form, false);
     note(details, "chat_node_aliases", shown(before.chat_node_aliases), shown(after.chat_node_aliases), false);
     note(details, "phone_profiles", shown(before.phone_profiles), shown(after.phone_profiles), false);
-    if (!details.empty()) site_.plan.lines.push_back({PlanAction::change, "unified_communications", "", details, "none: it decides what the next certificate request asks for"});
+    if (!details.empty()) site_.plan.lines.push_back({PlanAction::change, "unified_communications", "", details, before.activation_code_onboarding && !after.activation_code_onboarding ? "none: phones keep their certificates; no further one is onboarded or has its certificate renewed" : "none: it decides what the next certificate request asks for, and whether phones are onboarded"});
   }
 
   bool is_used(const std::string& user) const {

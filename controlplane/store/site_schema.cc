@@ -202,6 +202,31 @@ CREATE TABLE revocation (
   staple BLOB NOT NULL,
   staple_until_s INTEGER NOT NULL
 ) STRICT;
+)sql",
+                                      R"sql(
+CREATE TABLE onboarding_authority (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  certificate BLOB NOT NULL,
+  sealed_key BLOB NOT NULL
+) STRICT;
+CREATE TABLE activation_code (
+  device TEXT PRIMARY KEY COLLATE NOCASE,
+  salt BLOB NOT NULL,
+  code_sha256 BLOB NOT NULL,
+  made_s INTEGER NOT NULL,
+  expires_s INTEGER NOT NULL,
+  failures INTEGER NOT NULL
+) STRICT;
+CREATE TABLE onboarded_certificate (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  serial TEXT NOT NULL UNIQUE,
+  device TEXT NOT NULL COLLATE NOCASE,
+  first_s INTEGER NOT NULL,
+  issued_s INTEGER NOT NULL,
+  not_after_s INTEGER NOT NULL,
+  withdrawn INTEGER NOT NULL
+) STRICT;
+CREATE INDEX onboarded_certificate_by_device ON onboarded_certificate (device, number);
 )sql"};
 
 }  // namespace

@@ -46,7 +46,8 @@ std::vector<std::pair<const char*, std::vector<std::string> UnifiedCommunication
           {"chat_node_aliases", &UnifiedCommunications::chat_node_aliases}};
 }
 std::vector<std::pair<const char*, bool UnifiedCommunications::*>> unified_flags() {
-  return {{"mobile_remote_access", &UnifiedCommunications::mobile_remote_access}, {"federation", &UnifiedCommunications::federation}, {"guests", &UnifiedCommunications::guests}};
+  return {{"mobile_remote_access", &UnifiedCommunications::mobile_remote_access}, {"federation", &UnifiedCommunications::federation}, {"guests", &UnifiedCommunications::guests},
+          {"activation_code_onboarding", &UnifiedCommunications::activation_code_onboarding}};
 }
 std::vector<std::pair<const char*, std::string UnifiedCommunications::*>> unified_texts() {
   return {{"cluster_name", &UnifiedCommunications::cluster_name},

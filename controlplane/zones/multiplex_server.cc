@@ -184,6 +184,7 @@ void MultiplexServer::take_facts(Connection& connection, std::string_view line) 
   const bool is_first = connection.peer.facts.fqdn.empty();
   connection.peer.facts = std::move(*facts);
   connection.peer.status.peer = connection.peer.facts.fqdn;
+  if (on_facts) on_facts();
   if (!is_first) return;
   std::erase_if(failures_, [&](const MultiplexPeer& old) { return old.status.address.substr(0, old.status.address.rfind(':')) == connection.peer.status.address.substr(0, connection.peer.status.address.rfind(':')); });
   if (log) log(fmt::format("zone {}: stream multiplex of {} ({}) is active", connection.peer.zone, connection.peer.status.peer, connection.peer.status.address));

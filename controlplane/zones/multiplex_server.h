@@ -58,6 +58,7 @@ class MultiplexServer {
   void close_all(std::string_view reason);
 
   std::function<void(const std::string& line)> log;
+  std::function<void()> on_facts;  // a C told its facts; they are in peers()
 
   // Active ones, and those on their way; then the last few that did not get in, newest last.
   std::vector<MultiplexPeer> peers() const;

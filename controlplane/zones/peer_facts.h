@@ -26,6 +26,7 @@ struct PeerFacts {
   // C: names that E's certificates need (B14, B28, B35).
   std::vector<std::string> registration_domains, federation_domains, chat_node_aliases;
   std::vector<std::string> xmpp_domains;  // C: those of its presence servers, lower case
+  std::string onboarding_authority;  // C: PEM; empty: it onboards no phones
   bool operator==(const PeerFacts&) const = default;
 };
 

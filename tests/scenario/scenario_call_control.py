@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Towards call control: each transport, each registrar mode, and two nodes of which one dies."""
 from types import SimpleNamespace
+from urllib.parse import unquote_plus
 
-from lab import plan
+from lab import command, plan
 from lab.report import require
 from lab.scripted_phone import ScriptedCall, inside_phone, outside_phone
 
@@ -55,6 +56,34 @@ def test_over_tls_with_certificates_checked_both_ways(stage):
     user = _calls_both_ways(stage)
     path = stage.lab.call_control.contacts(user)[0]["Path"]
     require(f"{plan.CORE.host4}:5061;transport=tls" in path, f"Kamailio reaches A by {path}")
+
+
+def test_b22_call_control_that_demands_the_name_of_a_phones_profile_finds_it(stage):
+    """C asks for a certificate with the profile's name by itself (B16); call control verifies C over TLS when a phone with that profile registers."""
+    lab, core, profile = stage.lab, stage.lab.core, "jabbersecure.example.com"
+    site = lab.folder / "profile.toml"
+    site.write_text(core.sallyport("export") + f'\n[[phone_profile]]\nname = "{profile}"\nencrypted = true\noauth = false\n')
+    core.sallyport("apply", site, "--yes")
+    core.sallyport("cert", "request", "server", "--key", "ecdsa-p256")
+    request = core.sallyport("cert", "requests", "server")
+    require(f"DNS:{profile}" in command.run("openssl", "req", "-noout", "-text", stdin=request), "the request lacks the profile's name")
+    answer = lab.folder / "profile-answer.pem"
+    answer.write_text(lab.wallet.authority.answer("profile-answer", request, (plan.CORE_NAME, plan.CLUSTER_NAME, profile)))
+    serial = core.ask("cert", "upload", "server", answer)["serial"]
+    lab.call_control.stop()
+    lab.call_control.demands_certificates = True
+    lab.call_control.start()
+    _await_state(lab, cm1="up")
+    _calls_both_ways(stage)
+    shown = [line.partition("shown ")[2] for line in lab.call_control.log().splitlines() if "shown " in line]
+    require(shown, "no REGISTER came over TLS with a certificate")
+    certificate = lab.folder / "shown.pem"
+    certificate.write_text(unquote_plus(shown[-1].split()[0]))
+    require(command.run("openssl", "x509", "-noout", "-serial", "-in", certificate).strip() == f"serial={serial}", "another certificate was shown")
+    command.run("openssl", "verify", "-CAfile", lab.wallet.authority.certificate, "-purpose", "sslclient", "-verify_hostname", profile, certificate)
+    lab.call_control.stop()
+    lab.call_control.demands_certificates = False
+    lab.call_control.start()
 
 
 def test_a_registrar_without_path_is_served_by_contact(stage):

@@ -72,7 +72,18 @@ def _connections(stage):
     return (zone["state"], zone["since"], zone["connects"]), sources
 
 
-def test_c02_c07_a_domains_certificate_is_served_by_sni_and_the_platforms_otherwise(stage):
+def _answer_to_options(lab, name):
+    """Serial number of what E shows for this name, and the status line of its answer over that connection."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with context.wrap_socket(lab.spaces["home"].connect(plan.EDGE_OUTSIDE.host4, plan.SIP_TLS_PORT), server_hostname=name) as secured:
+        serial = _serial_of(ssl.DER_cert_to_PEM_cert(secured.getpeercert(binary_form=True)))
+        secured.sendall(f"OPTIONS sip:{plan.EDGE_NAME} SIP/2.0\r\nVia: SIP/2.0/TLS 192.168.1.10:5061;branch=z9hG4bKdata\r\nFrom: <sip:x@{name}>;tag=1\r\nTo: <sip:{plan.EDGE_NAME}>\r\nCall-ID: data@{name}\r\n"
+                        "CSeq: 1 OPTIONS\r\nMax-Forwards: 5\r\nContent-Length: 0\r\n\r\n".encode())
+        return serial, secured.recv(4096).decode().partition("\r\n")[0]
+
+
+def test_c02_c07_c09_a_domains_certificate_is_served_by_sni_and_the_platforms_otherwise(stage):
     edge = stage.lab.edge
     platform = served(stage.lab, plan.EDGE_NAME)
     edge.sallyport("domain", "add", DOMAIN)
@@ -82,6 +93,10 @@ def test_c02_c07_a_domains_certificate_is_served_by_sni_and_the_platforms_otherw
     for name in (None, plan.EDGE_NAME, "unknown.example", f"a.b.{DOMAIN}"):
         require(served(stage.lab, name) == platform, f"{name} was served {served(stage.lab, name)}, not the platform's")
     require(served_to_c(stage) == serial, "another listener serves another certificate")
+    # C09: after the handshake application data, whichever certificate was shown.
+    for name, shown in ((DOMAIN, serial), (plan.EDGE_NAME, platform)):
+        found, status = _answer_to_options(stage.lab, name)
+        require(found == shown and status.startswith("SIP/2.0 "), f"{name}: serial {found}, {status}")
     explained = edge.ask("cert", "explain", "--sni", f"mra-host.{DOMAIN}", "--port", plan.SIP_TLS_PORT)
     require(explained["match"] == "wildcard" and f"domain {DOMAIN} (ecdsa)" in explained["served"], f"{explained}")
 

@@ -312,3 +312,18 @@ def test_it_can_be_read_on_a_phone(stage):
         go(browser, page, title)
         wide = browser.script("return document.scrollingElement.scrollWidth - window.innerWidth")
         require(wide <= 0, f"{title} is {wide} pixels too wide")
+
+
+def test_b37_the_page_of_onboarding_shows_the_authority_that_c_made(stage):
+    browser = log_in(stage, "rita", TRUST_PAGE)
+    browser.press("CA certificate for mTLS", kind="main a")
+    browser.await_element("main h1", "CA certificate for mTLS")
+    browser.await_element("main", "no C behind this node has onboarding switched on")
+    stage.lab.core.sallyport("onboarding", "on")
+    stage.edge.wait_answer(lambda answer: answer["on"], "E opens its port", words=("onboarding",))
+    go(browser, "#/status/overview", "Overview")
+    go(browser, "#/maintenance/security/ca-certificate-for-mtls", "CA certificate for mTLS")
+    browser.await_element("[data-part=authorities] td", "Sallyport onboarding")
+    browser.press("Show (PEM file)", "[data-part=authorities]")
+    browser.await_element("[data-part=authorities] pre", "BEGIN CERTIFICATE")
+    require_no_complaint(browser)

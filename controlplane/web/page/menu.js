@@ -9,6 +9,7 @@ import {show_certificate_settings} from "./certificate_settings.js";
 import {show_discovery} from "./discovery.js";
 import {show_domain_certificates} from "./domain_certificates.js";
 import {show_events} from "./events.js";
+import {show_onboarding} from "./onboarding.js";
 import {show_overview} from "./overview.js";
 import {show_pair} from "./pair.js";
 import {show_registrations} from "./registrations.js";
@@ -26,6 +27,7 @@ export const pages = [
   {place: ["Configuration", "Zones", "Pair"], role: "read", show: show_pair},
   {place: ["Maintenance", "Security", "Server certificate"], role: "read", show: show_server_certificate},
   {place: ["Maintenance", "Security", "Trusted CA certificate"], role: "read", show: show_trusted_ca},
+  {place: ["Maintenance", "Security", "CA certificate for mTLS"], role: "read", show: show_onboarding},
   {place: ["Maintenance", "Security", "Domain certificates"], role: "read", show: show_domain_certificates},
   {place: ["Maintenance", "Security", "ACME"], role: "read", show: show_acme},
   {place: ["Maintenance", "Security", "Certificate settings"], role: "read", show: show_certificate_settings},

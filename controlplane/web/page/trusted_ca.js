@@ -62,5 +62,5 @@ export async function show_trusted_ca({query, again}) {
   const list = await get("/v1/trust", {purpose: chosen});
   const place = h("div", {class: "outcome"});
   const link = (purpose) => h("a", {href: `#/maintenance/security/trusted-ca-certificate${purpose ? `?purpose=${purpose}` : ""}`, "aria-current": purpose === chosen ? "page" : null}, purpose || "all");
-  return [h("p", {}, "For: ", ["", ...purposes.map(([purpose]) => purpose)].map((purpose) => [link(purpose), " "])), place, authority_table(list, place, again), may("administer") ? upload(again) : null, may("operate") ? probe(again) : null];
+  return [h("p", {}, h("a", {href: "#/maintenance/security/ca-certificate-for-mtls"}, "CA certificate for mTLS"), h("span", {class: "quiet"}, " (activation code onboarding)")), h("p", {}, "For: ", ["", ...purposes.map(([purpose]) => purpose)].map((purpose) => [link(purpose), " "])), place, authority_table(list, place, again), may("administer") ? upload(again) : null, may("operate") ? probe(again) : null];
 }

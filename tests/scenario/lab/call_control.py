@@ -24,6 +24,7 @@ class CallControl:
         self.name = name
         self.host_name = host_name
         self.keeps_path = True  # False: a registrar that knows nothing of RFC 3327
+        self.demands_certificates = False  # True: of who connects over TLS, and shows them in its log
         self.face = face
         self._namespace = namespace
         self._folder = Path(folder) / name
@@ -36,6 +37,7 @@ class CallControl:
         self._folder.mkdir(exist_ok=True)
         values = {"@IPV4@": self.face.host4, "@IPV6@": self.face.host6, "@DOMAIN@": plan.DOMAIN,
                   "@NAME@": self.host_name, "@PATH@": str(int(self.keeps_path)),
+                  "@DEMANDS@": str(int(self.demands_certificates)), "@DEMANDED@": "yes" if self.demands_certificates else "no",
                   "@FOLDER@": str(self._folder), "@CERTIFICATE@": str(self._credential.certificate),
                   "@KEY@": str(self._credential.key), "@CA@": str(self._ca_file)}
         config = self._fill(TEMPLATE, values)

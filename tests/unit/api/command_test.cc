@@ -130,6 +130,16 @@ TEST_F(CommandTest, ANodePairsByItsCommands) {
   EXPECT_THAT(joined.out, HasSubstr("next: "));
 }
 
+TEST_F(CommandTest, B37_PhonesAreOnboardedByItsCommands) {
+  EXPECT_THAT(ask({"onboarding"}).out, testing::AllOf(HasSubstr("onboarding is on"), HasSubstr("CN=Sallyport onboarding"), HasSubstr("SEP001122334455"), HasSubstr("SEP001122334466"), HasSubstr("valid")));
+  EXPECT_THAT(ask({"onboarding", "authority"}).out, HasSubstr("BEGIN CERTIFICATE"));
+  EXPECT_THAT(ask({"onboarding", "code", "SEP001122334477"}).out, testing::AllOf(HasSubstr("0123-4567-8901-2345"), HasSubstr("not shown again")));
+  EXPECT_THAT(ask({"onboarding", "code", "no phone"}).err, HasSubstr("holds a character"));
+  EXPECT_EQ(ask({"onboarding", "code", "SEP001122334477", "--hours", "0"}).code, 2);
+  EXPECT_THAT(ask({"onboarding", "withdraw", "SEP001122334466", "--yes"}).out, HasSubstr("is withdrawn"));
+  EXPECT_THAT(ask({"onboarding", "withdraw", "SEP9", "--yes"}).err, HasSubstr("neither an activation code nor a certificate"));
+}
+
 TEST_F(CommandTest, B29_WhatClientsFindIsToldStepByStep) {
   const Finished failed = ask({"discovery", "test"});
   EXPECT_EQ(failed.code, 1);

@@ -137,6 +137,21 @@ class FakeNode final : public NodeView {
     view.sip_domains.push_back("example.com");
     co_return view;
   }
+  Awaitable<Outcome<OnboardingView>> onboarding(std::size_t) override {
+    OnboardingView view{"C", true, "", "", 0, {}, {}, {}};
+    view.authorities.push_back({"", "c1.inside.example.com", "CN=Sallyport onboarding", "4A01", "ccdd", "2036-01-01T00:00:00Z", "-----BEGIN CERTIFICATE-----\n"});
+    view.codes.push_back({"SEP001122334455", "2026-09-26T10:00:00Z", "2026-10-03T10:00:00Z", 2});
+    view.devices.push_back({"SEP001122334466", "4B02", "2026-09-01T10:00:00Z", "2026-09-26T10:00:00Z", "2027-09-26T10:00:00Z", "valid"});
+    co_return view;
+  }
+  Awaitable<Outcome<ActivationCodeView>> make_activation_code(std::string device, std::int64_t, std::string) override {
+    if (device == "no phone") co_return Fault{FaultCode::invalid, "phone \"no phone\"", "holds a character that is no letter, digit, '-', '_' or '.'", "name it as call control does, such as SEP001122334455"};
+    co_return ActivationCodeView{device, "0123-4567-8901-2345", "2026-10-03T10:00:00Z"};
+  }
+  Awaitable<Outcome<>> withdraw_device(std::string device, std::string) override {
+    if (device != "SEP001122334466") co_return Fault{FaultCode::missing, "phone " + device, "has neither an activation code nor a certificate", "see sallyport onboarding"};
+    co_return Done{};
+  }
   Awaitable<Outcome<>> renew_pair(std::string peer) override {
     if (peer != "e1.example.com") co_return Fault{FaultCode::missing, "pair with " + peer, "does not exist on this node", "see sallyport pair list"};
     co_return Done{};

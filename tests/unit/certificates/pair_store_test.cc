@@ -177,7 +177,7 @@ TEST_F(PairStoreTest, EveryChangeIsToldAndInTheHistory) {
   for (const store::HistoryEntry& entry : *history) EXPECT_EQ(entry.change.find("5ec3e7"), std::string::npos);
 }
 
-TEST(PairAuthorityTest, ARequestMustBeSignedByItsKey) {
+TEST(IssuingAuthorityTest, ARequestMustBeSignedByItsKey) {
   RequestWish wish;
   wish.names = {{tls::NameKind::dns, "c1.inside.example.com"}};
   const KeyPtr key = *make_key(KeyKind::ecdsa_p256);

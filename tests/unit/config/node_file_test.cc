@@ -174,6 +174,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"NoSuite", edge_text, "[tls]", "[media]\nsuites = []\n[tls]", "must have 1 to 5 elements, has 0"},
         Mistake{"CoreTwice", edge_text, "[tls]", "[dataplane]\nlcores = [1, 1]\n[tls]", "lists 1 twice"},
         Mistake{"TimersUpsideDown", edge_text, "[tls]", "[sip]\nt1_ms = 5000\nt2_ms = 100\n[tls]", "sip.t1_ms: must not be above t2_ms"},
+        Mistake{"OnboardingWherePhonesSpeakSip", edge_text, "[tls]", "[onboarding]\nport = 5061\n[tls]", "onboarding.port: is where phones speak SIP"},
+        Mistake{"OnboardingPerSourceAboveAll", edge_text, "[tls]", "[onboarding]\nconnections = 10\n[tls]", "onboarding.connections_per_source: is above connections"},
         Mistake{"PerSourceAboveAll", edge_text, "[tls]", "[sip]\nconnections = 10\n[tls]", "sip.connections_per_source: is above connections"},
         Mistake{"DnsServer", edge_text, "[tls]", "[dns]\nservers = [\"dns.example.com\"]\n[tls]", "dns.servers: must be an IP address and a port"},
         Mistake{"MetricsWithoutPort", edge_text, "[tls]", "[api]\nmetrics_listen = \"127.0.0.1\"\n[tls]", "api.metrics_listen: must be an IP address and a port"},

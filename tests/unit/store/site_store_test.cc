@@ -65,6 +65,24 @@ TEST(SiteStore, AppliedSiteIsThereAfterAReopen) {
   EXPECT_EQ(password->reveal(), "s3cret");
 }
 
+TEST(SiteStore, B37_OnboardingIsSwitchedOnCAndByCAlone) {
+  StateFolder folder, edge_folder;
+  auto store = folder.open(Role::core);
+  const std::string document = std::string(core_site) + "\n[unified_communications]\nactivation_code_onboarding = true\n";
+  const SitePlan plan = applied(*store, document);
+  EXPECT_THAT(lines_of(plan).back(), HasSubstr("activation_code_onboarding: off -> on"));
+  EXPECT_TRUE(store->snapshot()->unified.activation_code_onboarding);
+  const auto exported = store->export_document();
+  ASSERT_TRUE(exported);
+  EXPECT_THAT(*exported, HasSubstr("[unified_communications]\nactivation_code_onboarding = true\n"));
+  EXPECT_TRUE(applied(*store, *exported).lines.empty());
+  auto edge = edge_folder.open(Role::edge);
+  const auto refused = edge->apply(std::string(edge_site) + "\n[unified_communications]\nactivation_code_onboarding = true\n", "site.toml", "test");
+  ASSERT_TRUE(refused);
+  ASSERT_EQ(refused->refusals.size(), 1u);
+  EXPECT_THAT(refused->refusals.front().text(), HasSubstr("onboarding is C's"));
+}
+
 TEST(SiteStore, EKeepsHashesOfTheDefaultRealm) {
   StateFolder folder;
   auto store = folder.open(Role::edge);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controlplane/certificates/pair_authority.h"
+#include "controlplane/certificates/issuing_authority.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -20,7 +20,7 @@ constexpr std::int64_t authority_lifetime_s = std::int64_t{3653} * 86400;
 Fault failed(const char* what) {
   const unsigned long code = ERR_get_error();
   ERR_clear_error();
-  return {FaultCode::internal, "pair authority", std::string(what) + ": " + (code == 0 ? "no reason given" : ERR_reason_error_string(code)), "check the system's OpenSSL configuration"};
+  return {FaultCode::internal, "issuing authority", std::string(what) + ": " + (code == 0 ? "no reason given" : ERR_reason_error_string(code)), "check the system's OpenSSL configuration"};
 }
 
 // 127 bits: positive, and never twice (RFC 5280 4.1.2.2 asks for 20 octets at most).
@@ -59,14 +59,14 @@ std::string random_digits() {
 
 }  // namespace
 
-Outcome<PairAuthority> make_pair_authority(const std::string& node_fqdn, std::int64_t now_s) {
+Outcome<IssuingAuthority> make_issuing_authority(const std::string& use, const std::string& node_fqdn, std::int64_t now_s) {
   auto key = make_key(KeyKind::ecdsa_p256);
   if (!key) return key.fault();
-  PairAuthority authority{CertificatePtr(X509_new(), &X509_free), std::move(*key)};
+  IssuingAuthority authority{CertificatePtr(X509_new(), &X509_free), std::move(*key)};
   X509* certificate = authority.certificate.get();
-  const std::string name = "Sallyport pair " + random_digits() + " " + node_fqdn;
+  const std::string name = "Sallyport " + use + " " + random_digits() + " " + node_fqdn;
   const bool fine = certificate != nullptr && X509_set_version(certificate, X509_VERSION_3) == 1 && draw_serial(certificate) && set_name(X509_get_subject_name(certificate), name) &&
-                    X509_set_issuer_name(certificate, X509_get_subject_name(certificate)) == 1 && set_validity(certificate, now_s - pair_clock_slack_s, now_s + authority_lifetime_s) &&
+                    X509_set_issuer_name(certificate, X509_get_subject_name(certificate)) == 1 && set_validity(certificate, now_s - issue_clock_slack_s, now_s + authority_lifetime_s) &&
                     X509_set_pubkey(certificate, authority.key.get()) == 1 && add_extension(certificate, certificate, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
                     add_extension(certificate, certificate, NID_key_usage, "critical,keyCertSign,cRLSign") && add_extension(certificate, certificate, NID_subject_key_identifier, "hash") &&
                     X509_sign(certificate, authority.key.get(), EVP_sha256()) > 0;
@@ -74,23 +74,23 @@ Outcome<PairAuthority> make_pair_authority(const std::string& node_fqdn, std::in
   return authority;
 }
 
-Outcome<CertificatePtr> issue(const PairAuthority& authority, EVP_PKEY* subject_key, const PairIssue& wish) {
+Outcome<CertificatePtr> issue(const IssuingAuthority& authority, EVP_PKEY* subject_key, const IssueWish& wish) {
   CertificatePtr certificate(X509_new(), &X509_free);
   std::string names;
   for (const std::string& name : wish.names) names += (names.empty() ? "" : ",") + std::string(config::is_ip_literal(name) ? "IP:" : "DNS:") + name;
   X509* issuer = authority.certificate.get();
   const bool fine = certificate != nullptr && !wish.names.empty() && X509_set_version(certificate.get(), X509_VERSION_3) == 1 && draw_serial(certificate.get()) &&
                     set_name(X509_get_subject_name(certificate.get()), wish.names.front()) && X509_set_issuer_name(certificate.get(), X509_get_subject_name(issuer)) == 1 &&
-                    set_validity(certificate.get(), wish.now_s - pair_clock_slack_s, wish.now_s + wish.lifetime_s) && X509_set_pubkey(certificate.get(), subject_key) == 1 &&
+                    set_validity(certificate.get(), wish.now_s - issue_clock_slack_s, wish.now_s + wish.lifetime_s) && X509_set_pubkey(certificate.get(), subject_key) == 1 &&
                     add_extension(certificate.get(), issuer, NID_basic_constraints, "critical,CA:FALSE") && add_extension(certificate.get(), issuer, NID_key_usage, "critical,digitalSignature") &&
-                    add_extension(certificate.get(), issuer, NID_ext_key_usage, wish.part == PairPart::server ? "serverAuth" : "clientAuth") && add_extension(certificate.get(), issuer, NID_subject_alt_name, names) &&
+                    add_extension(certificate.get(), issuer, NID_ext_key_usage, wish.part == IssuedFor::server ? "serverAuth" : "clientAuth") && add_extension(certificate.get(), issuer, NID_subject_alt_name, names) &&
                     add_extension(certificate.get(), issuer, NID_subject_key_identifier, "hash") && add_extension(certificate.get(), issuer, NID_authority_key_identifier, "keyid:always") &&
                     X509_sign(certificate.get(), authority.key.get(), EVP_sha256()) > 0;
   if (!fine) return failed("a certificate could not be issued");
   return certificate;
 }
 
-Outcome<KeyPtr> requested_key(const std::string& request_pem, const std::string& subject) {
+Outcome<KeyPtr> requested_key(const std::string& request_pem, const std::string& subject, const std::string& remedy) {
   const std::unique_ptr<BIO, int (*)(BIO*)> text(BIO_new_mem_buf(request_pem.data(), static_cast<int>(request_pem.size())), &BIO_free);
   const std::unique_ptr<X509_REQ, void (*)(X509_REQ*)> request(PEM_read_bio_X509_REQ(text.get(), nullptr, nullptr, nullptr), &X509_REQ_free);
   KeyPtr key(request == nullptr ? nullptr : X509_REQ_get_pubkey(request.get()), &EVP_PKEY_free);
@@ -101,7 +101,7 @@ Outcome<KeyPtr> requested_key(const std::string& request_pem, const std::string&
   }
   const bool is_signed = key != nullptr && X509_REQ_verify(request.get(), key.get()) == 1;
   ERR_clear_error();
-  if (!is_signed) return Fault{FaultCode::invalid, subject, "sent no signing request whose signature holds", "run the same version of Sallyport on both nodes"};
+  if (!is_signed) return Fault{FaultCode::invalid, subject, "sent no signing request whose signature holds", remedy};
   return key;
 }
 
