@@ -410,7 +410,7 @@ TEST_P(MultiplexTest, EachNodeKnowsHowFarTheOthersClockIsAhead) {
 }
 
 TEST(PeerFacts, AreBoundedAndCheckedAndTolerateWhatIsNew) {
-  const PeerFacts facts{"edge", "edge.example.com", "E", "1.0", {"example.com", "\"quoted\".example"}, {"users.example.com"}, {"fed.example.com"}, {"chat1.example.com"}, "-----BEGIN CERTIFICATE-----", "00ff", 12, 1'795'000'000};
+  const PeerFacts facts{"edge", "edge.example.com", "E", "1.0", {"example.com", "\"quoted\".example"}, {"users.example.com"}, {"fed.example.com"}, {"chat1.example.com"}, {"chat.example.com"}, "-----BEGIN CERTIFICATE-----", "00ff", 12, 1'795'000'000};
   std::string line = format_facts(facts);
   ASSERT_TRUE(line.ends_with('\n'));
   line.pop_back();
