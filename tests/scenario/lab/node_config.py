@@ -42,6 +42,7 @@ class Settings:
     sip: dict = field(default_factory=dict)
     presence: tuple = ()          # hosts; with them E takes XMPP clients
     presence_domains: tuple = (plan.DOMAIN,)
+    presence_keys: tuple = ()     # more of each: {"port": 0}
     xmpp: dict = field(default_factory=dict)
     administration: bool = False  # over HTTPS, on the inside address of each node
 
@@ -211,7 +212,8 @@ def core(wallet, settings):
                             interval=settings.options_interval_s)
         for number, host in enumerate(settings.cm_nodes, 1))
     domains = ", ".join(f'"{domain}"' for domain in settings.presence_domains)
-    presence = "".join(PRESENCE.format(name=f"imp{number}", host=host, priority=10 * number, domains=domains)
+    keys = "".join(f"{key} = {value}\n" for key, value in dict(settings.presence_keys).items())
+    presence = "".join(PRESENCE.format(name=f"imp{number}", host=host, priority=10 * number, domains=domains) + keys
                        for number, host in enumerate(settings.presence, 1))
     peers = ", ".join(f'"{peer}"' for peer in settings.peers)
     site = f"""\
