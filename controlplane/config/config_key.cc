@@ -153,7 +153,7 @@ constexpr ConfigKey keys[] = {
 
     {"presence", "name", text, "", "", "", 1, 63, Rule::name, "", restart, C, "Name of the presence server in logs and status.", KEY(presence, PresenceSection, name)},
     {"presence", "host", text, "", "", "", 1, 253, Rule::host, "", restart, C, "Host name or IP address; its certificate must hold the host or the domain.", KEY(presence, PresenceSection, host)},
-    {"presence", "port", number, "", "", "5222", 1, 65535, Rule::any, "", restart, C, "XMPP port for clients.", KEY(presence, PresenceSection, port)},
+    {"presence", "port", number, "", "", "5222", 0, 65535, Rule::any, "", restart, C, "XMPP port for clients. 0: host is looked up by SRV, `_xmpp-client._tcp` or, with transport tls, `_xmpps-client._tcp`.", KEY(presence, PresenceSection, port)},
     {"presence", "transport", text, "", "", R"("starttls")", 1, 8, Rule::choice, "starttls tls", restart, C, "How it is turned to TLS; tls: at once (XEP-0368).", KEY(presence, PresenceSection, transport)},
     {"presence", "priority", number, "", "", "10", 0, 65535, Rule::any, "", restart, C, "Of those that serve a domain the lowest is used first, others when it cannot be reached.", KEY(presence, PresenceSection, priority)},
     {"presence", "domains", texts, "", "", "", 1, 1000, Rule::fqdn, "", restart, C, "XMPP domains it serves.", KEY(presence, PresenceSection, domains)},

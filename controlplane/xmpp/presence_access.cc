@@ -188,13 +188,33 @@ asio::awaitable<void> PresenceAccess::probe(std::chrono::milliseconds interval) 
 // With `is_over` set nothing of this object may be touched behind an await.
 asio::awaitable<Outcome<tls::StreamPtr>> PresenceAccess::reach(std::string domain, NodePtr node) {
   const PresenceNode& target = node->view.node;
+  if (target.port != 0) {
+    auto direct = co_await reach_at(domain, node, target.host, target.port);
+    co_return direct;
+  }
+  const std::shared_ptr<bool> is_over = is_over_;
+  const std::string question = (target.is_direct_tls ? "_xmpps-client._tcp." : "_xmpp-client._tcp.") + target.host;
+  auto records = co_await resolver_.resolve_srv(question);
+  if (!records) co_return records.fault();
+  if (records->size() > most_attempts) records->resize(most_attempts);
+  Outcome<tls::StreamPtr> reached = Fault{FaultCode::missing, question, "has no record", "add one, or give the port"};
+  for (const dns::SrvRecord& record : *records) {
+    if (*is_over) co_return Fault{FaultCode::refused, question, "the node ends", ""};
+    reached = co_await reach_at(domain, node, record.target, record.port);
+    if (reached) break;
+  }
+  co_return reached;
+}
+
+asio::awaitable<Outcome<tls::StreamPtr>> PresenceAccess::reach_at(std::string domain, NodePtr node, std::string host, uint16_t port) {
+  const PresenceNode& target = node->view.node;
   tls::ConnectOptions options = dialling_;
   options.sni = domain;
-  // RFC 6120 13.7.2: the domain is what is asked for; the host was named by the operator.
+  // RFC 6120 13.7.2: the domain is what is asked for; the host was named by the operator. What SRV led to counts for nothing.
   options.peer_names = {domain, target.host};
   if (target.is_direct_tls) options.tls = direct_policy_;
   asio::io_context& context = engine_.context();
-  auto connected = co_await tls::dial(engine_, resolver_, target.host, target.port, options);
+  auto connected = co_await tls::dial(engine_, resolver_, host, port, options);
   if (!connected) co_return connected.failure->fault();
   const tls::StreamPtr stream = std::move(connected.stream);
   if (!target.is_direct_tls) {

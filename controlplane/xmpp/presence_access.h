@@ -23,7 +23,7 @@ namespace sallyport::xmpp {
 
 struct PresenceNode {
   std::string name, host;
-  uint16_t port = 5222;
+  uint16_t port = 5222;        // 0: host is looked up by SRV
   bool is_direct_tls = false;  // XEP-0368; else STARTTLS
   uint32_t priority = 10;
   std::vector<std::string> domains;  // lower case
@@ -77,6 +77,7 @@ class PresenceAccess {
   using LinkPtr = std::shared_ptr<Link>;
   boost::asio::awaitable<void> serve(LinkPtr link);
   boost::asio::awaitable<Outcome<tls::StreamPtr>> reach(std::string domain, NodePtr node);
+  boost::asio::awaitable<Outcome<tls::StreamPtr>> reach_at(std::string domain, NodePtr node, std::string host, uint16_t port);
   boost::asio::awaitable<Outcome<>> start_tls(std::string domain, NodePtr node, tls::StreamPtr stream);
   boost::asio::awaitable<void> probe(std::chrono::milliseconds interval);
   void note(Node& node, const Outcome<tls::StreamPtr>& reached);

@@ -43,6 +43,7 @@ class Settings:
     presence: tuple = ()          # hosts; with them E takes XMPP clients
     presence_domains: tuple = (plan.DOMAIN,)
     presence_discovery: tuple = ()  # user@domain and the file with the password
+    presence_keys: tuple = ()     # more of each: {"port": 0}
     xmpp: dict = field(default_factory=dict)
     administration: bool = False  # over HTTPS, on the inside address of each node
 
@@ -212,8 +213,9 @@ def core(wallet, settings):
                             interval=settings.options_interval_s)
         for number, host in enumerate(settings.cm_nodes, 1))
     domains = ", ".join(f'"{domain}"' for domain in settings.presence_domains)
+    keys = "".join(f"{key} = {value}\n" for key, value in dict(settings.presence_keys).items())
     discovery = 'discovery_user = "{}"\ndiscovery_password_file = "{}"\n'.format(*settings.presence_discovery) if settings.presence_discovery else ""
-    presence = "".join(PRESENCE.format(name=f"imp{number}", host=host, priority=10 * number, domains=domains, discovery=discovery if number == 1 else "")
+    presence = "".join(PRESENCE.format(name=f"imp{number}", host=host, priority=10 * number, domains=domains, discovery=(discovery if number == 1 else "") + keys)
                        for number, host in enumerate(settings.presence, 1))
     peers = ", ".join(f'"{peer}"' for peer in settings.peers)
     site = f"""\

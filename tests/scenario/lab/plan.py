@@ -15,6 +15,7 @@ CM_NAME = "cm1.inside.example.com"
 CM2_NAME = "cm2.inside.example.com"
 IMP_NAME = "imp1.inside.example.com"   # presence servers, at the addresses of call control
 IMP2_NAME = "imp2.inside.example.com"
+IMP_SERVICE = "imp.inside.example.com"  # SRV: a port where nobody listens, then the second server
 ACME_NAME = "acme.example.com"
 TENANT_DOMAIN = "tenant.example.com"  # its names lead to E
 STRAY_DOMAIN = "stray.example.com"    # its names lead elsewhere
