@@ -91,7 +91,7 @@ TEST(AdministrationServer, AWrongPasswordAndAnUnknownAccountAreAnsweredAlike) {
 
 // What each role may, written down a second time: a route whose role is changed must be changed here too.
 TEST(AdministrationServer, EachRouteIsForItsRoleAndThoseAboveAndForNoOther) {
-  const std::set<std::string> operate = {"POST /v1/traversal/test", "POST /v1/discovery/test", "POST /v1/trust/probe", "POST /v1/acme/renewals", "POST /v1/certificates/checks", "POST /v1/pair/renewals", "POST /v1/calls/{id}/capture"};
+  const std::set<std::string> operate = {"POST /v1/traversal/test", "POST /v1/discovery/test", "POST /v1/trust/probe", "POST /v1/acme/renewals", "POST /v1/certificates/checks", "POST /v1/pair/renewals", "POST /v1/xmpp/discovery", "POST /v1/calls/{id}/capture"};
   const std::set<std::string> read = {"DELETE /v1/session", "POST /v1/session/password", "DELETE /v1/sessions", "POST /v1/session"};
   const std::set<std::string> views_for_administrators = {"GET /v1/accounts", "GET /v1/audit"};
   RunningAdministration server;
