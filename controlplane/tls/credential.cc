@@ -142,9 +142,9 @@ Outcome<std::shared_ptr<X509_STORE>> read_trust(const CredentialSource& source, 
 const char* name_of(KeyFamily family) { return family == KeyFamily::rsa ? "rsa" : "ecdsa"; }
 
 IntermediateChain make_intermediate_chain(const std::vector<std::shared_ptr<X509>>& links) {
-  IntermediateChain chain(sk_X509_new_reserve(nullptr, static_cast<int>(links.size())), [](STACK_OF(X509) * stack) { sk_X509_pop_free(stack, &X509_free); });
-  for (const auto& link : links)
-    if (X509_up_ref(link.get()) == 1) sk_X509_push(chain.get(), link.get());
+  // It holds what it was given, so that who looks for these certificates by a weak_ptr finds them.
+  IntermediateChain chain(sk_X509_new_reserve(nullptr, static_cast<int>(links.size())), [links](STACK_OF(X509) * stack) { sk_X509_free(stack); });
+  for (const auto& link : links) sk_X509_push(chain.get(), link.get());
   return chain;
 }
 

@@ -167,6 +167,13 @@ TEST_F(CertificateVault, IntermediatesAreKeptOnceAndGoWithTheLastThatNeedsThem) 
     ASSERT_TRUE(install(std::string("domain/") + name, own.pem() + middle.pem(), own.key_pem()));
   }
   EXPECT_EQ(vault->chain(*Slot::parse("domain/a.example.com"), tls::KeyFamily::ecdsa)->size(), 2u);
+  // In memory too: ten thousand domains of one authority have its certificate once.
+  std::vector<std::shared_ptr<const tls::Credential>> served;
+  for (const tls::HeldCredentialPtr& held : vault->snapshot()->held(SlotKind::domain)) served.push_back(held->get());
+  ASSERT_EQ(served.size(), 2u);
+  EXPECT_EQ(served[0]->chain, served[1]->chain);
+  EXPECT_EQ(tls::links_of(served[0]->chain).at(0), tls::links_of(served[1]->chain).at(0));
+  served.clear();
   const auto kept = [&] {
     store::SqliteDatabase database(folder.path() + "/site.db");
     store::SqliteStatement count = database.prepare("SELECT count(*) FROM intermediate");
