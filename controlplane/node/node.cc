@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "controlplane/certificates/certificate_part.h"
+#include "controlplane/config/fqdn.h"
 #include "controlplane/config/node_file.h"
 
 namespace sallyport::node {
@@ -249,6 +250,7 @@ Outcome<> Node::start_edge() {
   proxy_->log = log_;
   calls_.send = [this](const std::shared_ptr<proxy::Hop>& hop, const std::string& request) { originate(hop, request); };
   edge_router_->answer = [this](const std::shared_ptr<proxy::Hop>& hop, const sip::Message& request, int status) { proxy_->answer(hop, request, status); };
+  edge_router_->zone_of = [this](std::string_view domain) { return zone_of_sip_domain(domain); };
   edge_router_->take_from_zone = [this](const sip::Message& request, const std::shared_ptr<proxy::Hop>& hop) {
     for (const auto& server : zone_servers_)
       if (server->owns(hop->id)) return server->take(request, hop);
@@ -289,6 +291,16 @@ Outcome<> Node::start_edge() {
   return Done{};
 }
 
+// F02: with a second zone each client belongs to the tenant of its domain.
+std::optional<std::string> Node::zone_of_sip_domain(std::string_view domain) const {
+  const auto site = store_->snapshot();
+  if (site->zones.size() < 2) return std::nullopt;
+  const std::string wanted = config::lower_case(domain);
+  for (const store::Zone& zone : site->zones)
+    if (std::find(zone.sip_domains.begin(), zone.sip_domains.end(), wanted) != zone.sip_domains.end()) return zone.name;
+  return std::string();
+}
+
 // The stored hashes are for the realm of the user's credential.
 std::string Node::realm_of(const store::Zone& zone) const {
   const auto site = store_->snapshot();
@@ -325,7 +337,7 @@ Outcome<> Node::listen_for_zone(const store::Zone& zone, zones::TraversalServer&
   server.offer_link = [this, name = zone.name](const std::string& host) { return offer_link(name, host); };
   server.on_active = [this, name = zone.name](const std::shared_ptr<proxy::Hop>& hop, const std::string& host) {
     peer_by_hop_[hop->id] = name_link(zones::link_id_of(name, host), name, host);
-    edge_router_->add_peer(hop, host);
+    edge_router_->add_peer(hop, host, name);
   };
   server.on_lost = [this](const std::shared_ptr<proxy::Hop>& hop, const std::string&) {
     edge_router_->remove_peer(hop->id);

@@ -152,6 +152,7 @@ class Node final : private media::MediaListener {
   Outcome<> open_zone(const store::Zone& zone);
   Outcome<> listen_for_zone(const store::Zone& zone, zones::TraversalServer& server);
   std::string realm_of(const store::Zone& zone) const;
+  std::optional<std::string> zone_of_sip_domain(std::string_view domain) const;
   tls::TlsPolicyOptions tls_options(tls::TlsRole role) const;
   void close_zone(const std::string& name);
   void join_zone(const store::Zone& zone);

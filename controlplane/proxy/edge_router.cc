@@ -46,10 +46,10 @@ void EdgeRouter::remove_client(uint64_t hop_id) {
   registrations_.forget_flow(hop_id);
 }
 
-void EdgeRouter::add_peer(const std::shared_ptr<Hop>& hop, std::string host) {
-  // A C that dials anew replaces its older connection, which may not have noticed yet.
-  std::erase_if(peers_, [&](const Peer& peer) { return same_text(peer.host, host); });
-  peers_.push_back({hop, std::move(host)});
+void EdgeRouter::add_peer(const std::shared_ptr<Hop>& hop, std::string host, std::string zone) {
+  // A C that dials anew replaces its older connection, which may not have noticed yet. Tenants may call theirs alike.
+  std::erase_if(peers_, [&](const Peer& peer) { return same_text(peer.host, host) && peer.zone == zone; });
+  peers_.push_back({hop, std::move(host), std::move(zone)});
 }
 
 void EdgeRouter::remove_peer(uint64_t hop_id) {
@@ -140,23 +140,38 @@ void EdgeRouter::add_path(Inbound& inbound) {
   inbound.transaction->routing = std::move(wish);
 }
 
+// Whose client it is: of a REGISTER the domain it registers in, else the domain that the client says it is of, as call control lets it.
+std::optional<std::string> EdgeRouter::zone_for(const sip::Message& message) const {
+  if (!zone_of) return std::nullopt;
+  if (message.method() == Method::register_) {
+    const auto uri = sip::parse_uri(message.request_uri());
+    return uri ? zone_of(uri->host) : std::nullopt;
+  }
+  const sip::NameAddr* from = message.from();
+  return from == nullptr ? std::nullopt : zone_of(from->uri.host);
+}
+
 std::shared_ptr<Hop> EdgeRouter::pick_peer(const sip::Message& message, const std::optional<sip::Uri>& next) const {
+  const std::optional<std::string> zone = zone_for(message);
+  const auto is_ours = [&](const Peer& peer) { return !zone || peer.zone == *zone; };
+  // Within a dialog a client may go by another name, such as call control gave it; then its route alone tells.
+  const bool is_nobodys = zone && zone->empty() && message.is_in_dialog();
   if (next)
     for (const Peer& peer : peers_)
-      if (same_text(peer.host, next->host)) return peer.hop->is_open() ? peer.hop : nullptr;
+      if ((is_ours(peer) || is_nobodys) && same_text(peer.host, next->host)) return peer.hop->is_open() ? peer.hop : nullptr;
   if (peers_.empty() || (next && message.is_in_dialog())) return nullptr;
-  if (peers_.size() == 1) return peers_.front().hop->is_open() ? peers_.front().hop : nullptr;
   // A client stays with one C as long as the set of peers does not change.
   const sip::NameAddr* from = message.from();
-  const size_t start = std::hash<std::string_view>{}(from != nullptr ? from->uri.text : std::string_view{});
+  const size_t start = peers_.size() == 1 ? 0 : std::hash<std::string_view>{}(from != nullptr ? from->uri.text : std::string_view{});
   for (size_t step = 0; step < peers_.size(); ++step) {
     const Peer& peer = peers_[(start + step) % peers_.size()];
-    if (peer.hop->is_open()) return peer.hop;
+    if (is_ours(peer) && peer.hop->is_open()) return peer.hop;
   }
   return nullptr;
 }
 
 bool EdgeRouter::is_served(std::string_view host) const {
+  if (const auto zone = zone_of ? zone_of(host) : std::nullopt) return !zone->empty();
   if (settings_.domains.empty()) return true;
   for (const std::string& domain : settings_.domains)
     if (same_text(domain, host)) return true;

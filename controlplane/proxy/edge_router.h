@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -39,10 +40,13 @@ class EdgeRouter final : public Router {
 
   void add_client(const std::shared_ptr<Hop>& hop) { clients_[hop->id] = hop; }
   void remove_client(uint64_t hop_id);
-  // `host` is what C's own Record-Route carries, so that a dialog returns to the C that holds its media.
-  void add_peer(const std::shared_ptr<Hop>& hop, std::string host);
+  // `host` is what C's own Record-Route carries, so that a dialog returns to the C that holds its media. zone: of the tenant it serves.
+  void add_peer(const std::shared_ptr<Hop>& hop, std::string host, std::string zone = {});
   void remove_peer(uint64_t hop_id);
   size_t peers() const { return peers_.size(); }
+  // C01: the zone of the tenant that a client's domain belongs to, empty: of none. nullopt: there are no tenants, one zone serves all.
+  // Asked for each request.
+  std::function<std::optional<std::string>(std::string_view domain)> zone_of;
   // Called when a 200 to REGISTER was seen; seconds 0 means unregistered.
   std::function<void(Hop& client, uint32_t granted_s, uint32_t flow_timer_s)> on_registered;
   // SIP messages that are for E itself (OPTIONS of the zone, digest): the zone server's.
@@ -59,7 +63,7 @@ class EdgeRouter final : public Router {
  private:
   struct Peer {
     std::shared_ptr<Hop> hop;
-    std::string host;
+    std::string host, zone;
   };
   Route from_client(Inbound& inbound);
   Route from_zone(Inbound& inbound);
@@ -70,6 +74,7 @@ class EdgeRouter final : public Router {
   void record_route(Inbound& inbound, Hop& client, bool towards_client);
   void add_path(Inbound& inbound);
   std::shared_ptr<Hop> pick_peer(const sip::Message& message, const std::optional<sip::Uri>& next) const;
+  std::optional<std::string> zone_for(const sip::Message& message) const;
   bool is_served(std::string_view host) const;
 
   const EdgeSettings settings_;

@@ -20,9 +20,10 @@ class CallControl:
     """One Kamailio in one namespace. Listens on UDP and TCP 5060 and TLS 5061 of its face."""
 
     def __init__(self, namespace, face, credential, ca_file, folder, name="kamailio",
-                 host_name=plan.CM_NAME):
+                 host_name=plan.CM_NAME, domain=plan.DOMAIN):
         self.name = name
         self.host_name = host_name
+        self.domain = domain
         self.keeps_path = True  # False: a registrar that knows nothing of RFC 3327
         self.demands_certificates = False  # True: of who connects over TLS, and shows them in its log
         self.face = face
@@ -35,7 +36,7 @@ class CallControl:
 
     def start(self):
         self._folder.mkdir(exist_ok=True)
-        values = {"@IPV4@": self.face.host4, "@IPV6@": self.face.host6, "@DOMAIN@": plan.DOMAIN,
+        values = {"@IPV4@": self.face.host4, "@IPV6@": self.face.host6, "@DOMAIN@": self.domain,
                   "@NAME@": self.host_name, "@PATH@": str(int(self.keeps_path)),
                   "@DEMANDS@": str(int(self.demands_certificates)), "@DEMANDED@": "yes" if self.demands_certificates else "no",
                   "@FOLDER@": str(self._folder), "@CERTIFICATE@": str(self._credential.certificate),
@@ -89,9 +90,9 @@ class CallControl:
             port = asker.getsockname()[1]
             for attempt in range(20):
                 asker.sendto(
-                    f"OPTIONS sip:{plan.DOMAIN} SIP/2.0\r\n"
+                    f"OPTIONS sip:{self.domain} SIP/2.0\r\n"
                     f"Via: SIP/2.0/UDP {self.face.host4}:{port};branch=z9hG4bKready{attempt}\r\n"
-                    f"From: <sip:lab@{plan.DOMAIN}>;tag=lab\r\nTo: <sip:{plan.DOMAIN}>\r\n"
+                    f"From: <sip:lab@{self.domain}>;tag=lab\r\nTo: <sip:{self.domain}>\r\n"
                     f"Call-ID: ready-{attempt}@lab\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 5\r\n"
                     "Content-Length: 0\r\n\r\n".encode(), (self.face.host4, 5060))
                 try:

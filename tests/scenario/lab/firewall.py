@@ -27,7 +27,7 @@ table inet guard {{
   counter edge_tried_inside {{ }}
   counter edge_stray {{ }}
   chain documented_ports {{
-    tcp dport {{ {plan.TRAVERSAL_PORT}, {plan.MULTIPLEX_PORT} }} counter name core_to_edge accept
+    tcp dport {{ {plan.TRAVERSAL_PORT}, {plan.TENANT_TRAVERSAL_PORT}, {plan.MULTIPLEX_PORT} }} counter name core_to_edge accept
     udp dport {plan.MEDIA_MUX_PORTS[0]}-{plan.MEDIA_MUX_PORTS[1]} counter name core_to_edge accept
   }}
   chain forward {{

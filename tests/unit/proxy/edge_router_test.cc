@@ -47,6 +47,11 @@ class EdgeRouterTest : public testing::Test {
         text += std::string(header.name) + ": " + std::string(header.value) + "\r\n";
     return text + "To: " + std::string(message.value(sip::HeaderId::to)) + (status.starts_with("100") ? "" : ";tag=t1") + "\r\n" + extra + "Content-Length: 0\r\n\r\n";
   }
+  static std::string replaced(std::string text, const std::string& from, const std::string& to) {
+    const size_t at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    return at == std::string::npos ? text : text.replace(at, from.size(), to);
+  }
   std::string invite_request(const std::string& extra = "", const std::string& branch = "z9hG4bKi1") {
     return "INVITE sip:b@example.com SIP/2.0\r\nVia: SIP/2.0/TLS 10.0.0.5:5061;branch=" + branch + ";rport\r\nMax-Forwards: 70\r\n"
            "From: <sip:a@example.com>;tag=f1\r\nTo: <sip:b@example.com>\r\nCall-ID: call1\r\nCSeq: 1 INVITE\r\nContact: <sip:a@10.0.0.5:5061;transport=tls>\r\n" +
@@ -68,6 +73,32 @@ class EdgeRouterTest : public testing::Test {
   Proxy proxy;
   std::shared_ptr<MemoryHop> phone, inner;
 };
+
+// Two tenants, each with its C, behind one E.
+TEST_F(EdgeRouterTest, C01_F02_AClientReachesTheCOfItsTenantAndNoOther) {
+  const auto theirs = std::make_shared<MemoryHop>(22, Side::traversal, Transport::tls, "192.0.2.30", 25002);
+  router.remove_peer(inner->id);
+  router.add_peer(inner, "c1.inside.example.com", "A");
+  router.add_peer(theirs, "c1.inside.example.com", "B");  // two tenants may call theirs alike
+  router.zone_of = [](std::string_view domain) { return std::optional<std::string>(domain == "example.com" ? "A" : domain == "tenant.example.net" ? "B" : ""); };
+  proxy.on_message(phone, register_request());
+  EXPECT_EQ(start_line(inner->take()), "REGISTER sip:example.com SIP/2.0");
+  proxy.on_message(phone, replaced(register_request("tenant.example.net"), "branch=z9hG4bKr1", "branch=z9hG4bKr2"));
+  EXPECT_EQ(start_line(theirs->take()), "REGISTER sip:tenant.example.net SIP/2.0");
+  EXPECT_TRUE(inner->sent.empty());
+  proxy.on_message(phone, replaced(register_request("other.example.org"), "branch=z9hG4bKr1", "branch=z9hG4bKr3"));
+  EXPECT_EQ(start_line(phone->take()), "SIP/2.0 403 Domain not served here");
+  // By who calls, not by who is called.
+  proxy.on_message(phone, replaced(invite_request(), "<sip:a@example.com>;tag=f1", "<sip:a@tenant.example.net>;tag=f1"));
+  EXPECT_EQ(start_line(theirs->take()), "INVITE sip:b@example.com SIP/2.0");
+  EXPECT_TRUE(inner->sent.empty());
+  // A tenant whose C is gone does not fall to another's.
+  phone->sent.clear();
+  router.remove_peer(theirs->id);
+  proxy.on_message(phone, replaced(register_request("tenant.example.net"), "branch=z9hG4bKr1", "branch=z9hG4bKr4"));
+  EXPECT_EQ(start_line(phone->take()), "SIP/2.0 503 Traversal zone is down");
+  EXPECT_TRUE(inner->sent.empty());
+}
 
 TEST_F(EdgeRouterTest, RegisterGetsPathWithObAndStaysOtherwiseAsItWas) {
   proxy.on_message(phone, register_request());
