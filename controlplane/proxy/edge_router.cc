@@ -79,6 +79,10 @@ Route EdgeRouter::from_client(Inbound& inbound) {
   }
   const std::shared_ptr<Hop> peer = pick_peer(message, routes.next);
   if (peer == nullptr) {
+    if (const auto zone = zone_for(message); zone && zone->empty() && !message.is_in_dialog()) {
+      ++counters_.foreign_domain;
+      return Route::refuse(403, "Domain not served here");
+    }
     ++counters_.no_zone;
     return Route::refuse(503, "Traversal zone is down", "Retry-After: 10\r\n");
   }

@@ -88,6 +88,8 @@ TEST_F(EdgeRouterTest, C01_F02_AClientReachesTheCOfItsTenantAndNoOther) {
   EXPECT_TRUE(inner->sent.empty());
   proxy.on_message(phone, replaced(register_request("other.example.org"), "branch=z9hG4bKr1", "branch=z9hG4bKr3"));
   EXPECT_EQ(start_line(phone->take()), "SIP/2.0 403 Domain not served here");
+  proxy.on_message(phone, replaced(invite_request("", "z9hG4bKi9"), "<sip:a@example.com>;tag=f1", "<sip:a@other.example.org>;tag=f1"));
+  EXPECT_EQ(start_line(phone->take()), "SIP/2.0 403 Domain not served here");
   // By who calls, not by who is called.
   proxy.on_message(phone, replaced(invite_request(), "<sip:a@example.com>;tag=f1", "<sip:a@tenant.example.net>;tag=f1"));
   EXPECT_EQ(start_line(theirs->take()), "INVITE sip:b@example.com SIP/2.0");
