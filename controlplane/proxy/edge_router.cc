@@ -101,7 +101,7 @@ Route EdgeRouter::from_zone(Inbound& inbound) {
   }
   auto found = clients_.find(*flow_id);
   if (found == clients_.end() || !found->second->is_open()) {
-    flow_id = successor_flow(inbound.message);
+    flow_id = successor_flow(inbound.message, *inbound.hop);
     found = clients_.find(*flow_id);
   }
   if (found == clients_.end() || !found->second->is_open()) {
@@ -119,9 +119,14 @@ const std::string& EdgeRouter::token_of(Hop& client) const {
 
 // A client that lost its connection (ours ended, or its network changed) registers anew, and its dialogs go on: their route sets keep the
 // old flow's token. The registrar vouches that it is the same user, the contact that it is the same device.
-uint64_t EdgeRouter::successor_flow(const sip::Message& request) const {
+// Of the C's own tenant only: the token told of a flow that is gone, and the user is what this C says.
+uint64_t EdgeRouter::successor_flow(const sip::Message& request, const Hop& from) const {
   const auto target = sip::parse_uri(request.request_uri());
   if (!request.is_in_dialog() || !target || !target->has_user()) return 0;
+  if (const auto zone = zone_of ? zone_of(request.to()->uri.host) : std::nullopt) {
+    const auto peer = std::find_if(peers_.begin(), peers_.end(), [&](const Peer& each) { return each.hop->id == from.id; });
+    if (peer == peers_.end() || peer->zone != *zone) return 0;
+  }
   return registrations_.flow_of(request.to()->uri, target->user, now_ms_());
 }
 

@@ -68,7 +68,7 @@ class EdgeRouter final : public Router {
   Route from_client(Inbound& inbound);
   Route from_zone(Inbound& inbound);
   // The flow a client came back on, for dialogs whose own flow is gone; 0: none.
-  uint64_t successor_flow(const sip::Message& request) const;
+  uint64_t successor_flow(const sip::Message& request, const Hop& from) const;
   // Made when it is first needed: an HMAC for every message would cost more than parsing it.
   const std::string& token_of(Hop& client) const;
   void record_route(Inbound& inbound, Hop& client, bool towards_client);

@@ -184,6 +184,31 @@ TEST_F(EdgeRouterTest, DialogOfAClientThatCameBackFollowsItToItsNewFlow) {
   EXPECT_EQ(start_line(again->take()).substr(0, 3), "BYE");
 }
 
+// A C that has had a token of this node names whom it likes: it must not find phones of another tenant.
+TEST_F(EdgeRouterTest, C01_ACFindsNoPhoneOfAnotherTenantBehindAFlowThatIsGone) {
+  const std::string path = flow_path();
+  router.remove_client(phone->id);
+  const auto again = std::make_shared<MemoryHop>(12, Side::client, Transport::tls, "198.51.100.7", 40200);
+  const auto theirs = std::make_shared<MemoryHop>(22, Side::traversal, Transport::tls, "192.0.2.30", 25002);
+  router.add_client(again);
+  router.remove_peer(inner->id);
+  router.add_peer(inner, "c1.inside.example.com", "A");
+  router.add_peer(theirs, "c2.inside.example.com", "B");
+  router.zone_of = [](std::string_view domain) { return std::optional<std::string>(domain == "example.com" ? "A" : "B"); };
+  proxy.on_message(again, register_request());
+  proxy.on_message(inner, answer_to(inner->take(), "200 OK", "Contact: <sip:a@10.0.0.5:5061;transport=tls>;+sip.instance=\"<urn:uuid:1>\";expires=60\r\n"));
+  again->sent.clear();
+  const auto bye_from = [&](const std::shared_ptr<MemoryHop>& hop, const std::string& branch) {
+    proxy.on_message(hop, "BYE sip:a@10.0.0.5:5061;transport=tls SIP/2.0\r\nVia: SIP/2.0/TLS c1.inside.example.com;branch=" + branch + "\r\nMax-Forwards: 60\r\nRoute: " + path +
+                              "\r\nFrom: <sip:b@example.com>;tag=g\r\nTo: <sip:a@example.com>;tag=t\r\nCall-ID: c3\r\nCSeq: 2 BYE\r\nContent-Length: 0\r\n\r\n");
+  };
+  bye_from(theirs, "z9hG4bKt1");
+  EXPECT_EQ(start_line(theirs->take()), "SIP/2.0 430 Flow Failed");
+  EXPECT_TRUE(again->sent.empty());
+  bye_from(inner, "z9hG4bKt2");
+  EXPECT_EQ(start_line(again->take()).substr(0, 3), "BYE");
+}
+
 TEST_F(EdgeRouterTest, ForgedFlowTokenIsRefused) {
   std::string path = flow_path();
   char& letter = path[path.find("sip:") + 6];
