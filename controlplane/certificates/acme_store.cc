@@ -6,6 +6,7 @@
 
 #include "controlplane/certificates/acme_rules.h"
 #include "controlplane/certificates/acme_tables.h"
+#include "controlplane/certificates/open_store.h"
 #include "controlplane/store/node_key.h"
 #include "controlplane/store/published.h"
 #include "controlplane/store/site_tables.h"
@@ -182,14 +183,6 @@ const AcmeAuthority* AcmeConfig::find(std::string_view name) const {
   return found == authorities.end() ? nullptr : &*found;
 }
 
-Outcome<std::unique_ptr<AcmeStore>> AcmeStore::open(const std::string& state_dir, config::Role role) {
-  return guarded([&]() -> Outcome<std::unique_ptr<AcmeStore>> {
-    auto key = NodeKey::load(state_dir + "/node.key", false);
-    if (!key) return key.fault();
-    auto store = std::make_unique<SqliteAcmeStore>(state_dir + "/site.db", std::move(*key), role);
-    if (const Outcome<> started = store->start(); !started) return started.fault();
-    return std::unique_ptr<AcmeStore>(std::move(store));
-  });
-}
+Outcome<std::unique_ptr<AcmeStore>> AcmeStore::open(const std::string& state_dir, config::Role role) { return open_store<AcmeStore, SqliteAcmeStore>(state_dir, role); }
 
 }  // namespace sallyport::certificates

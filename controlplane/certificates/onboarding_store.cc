@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 
+#include "controlplane/certificates/open_store.h"
 #include "controlplane/store/node_key.h"
 #include "controlplane/store/published.h"
 #include "controlplane/store/site_tables.h"
@@ -269,14 +270,6 @@ std::string device_name_objection(std::string_view name) {
   return is_fine ? "" : "holds a character that is no letter, digit, '-', '_' or '.'";
 }
 
-Outcome<std::unique_ptr<OnboardingStore>> OnboardingStore::open(const std::string& state_dir, const std::string& node_fqdn) {
-  return guarded([&]() -> Outcome<std::unique_ptr<OnboardingStore>> {
-    auto key = NodeKey::load(state_dir + "/node.key", false);
-    if (!key) return key.fault();
-    auto store = std::make_unique<SqliteOnboardingStore>(state_dir + "/site.db", std::move(*key), node_fqdn);
-    if (const Outcome<> started = store->start(); !started) return started.fault();
-    return std::unique_ptr<OnboardingStore>(std::move(store));
-  });
-}
+Outcome<std::unique_ptr<OnboardingStore>> OnboardingStore::open(const std::string& state_dir, const std::string& node_fqdn) { return open_store<OnboardingStore, SqliteOnboardingStore>(state_dir, node_fqdn); }
 
 }  // namespace sallyport::certificates

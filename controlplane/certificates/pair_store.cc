@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "controlplane/certificates/open_store.h"
 #include "controlplane/store/node_key.h"
 #include "controlplane/store/published.h"
 #include "controlplane/store/site_tables.h"
@@ -284,14 +285,6 @@ const PairedNode* PairSet::find_node(std::string_view fqdn) const {
   return found == nodes.end() ? nullptr : &*found;
 }
 
-Outcome<std::unique_ptr<PairStore>> PairStore::open(const std::string& state_dir, const std::string& node_fqdn) {
-  return guarded([&]() -> Outcome<std::unique_ptr<PairStore>> {
-    auto key = NodeKey::load(state_dir + "/node.key", false);
-    if (!key) return key.fault();
-    auto store = std::make_unique<SqlitePairStore>(state_dir + "/site.db", std::move(*key), node_fqdn);
-    if (const Outcome<> started = store->start(); !started) return started.fault();
-    return std::unique_ptr<PairStore>(std::move(store));
-  });
-}
+Outcome<std::unique_ptr<PairStore>> PairStore::open(const std::string& state_dir, const std::string& node_fqdn) { return open_store<PairStore, SqlitePairStore>(state_dir, node_fqdn); }
 
 }  // namespace sallyport::certificates
