@@ -180,6 +180,7 @@ class Node final : private media::MediaListener {
   // Onboarding of phones (node_onboarding.cc).
   Outcome<> start_onboarding();
   Outcome<> apply_onboarding();
+  void on_peer_facts();
   void follow_onboarding();
   Outcome<> open_onboarding();
   std::vector<multiplex::SessionPtr> desks_for(const onboarding::OnboardingRequest& request, const std::string& sni) const;
@@ -261,6 +262,8 @@ class Node final : private media::MediaListener {
   std::unique_ptr<tls::Listener> onboarding_listener_;               // E
   std::vector<ToldAuthority> told_authorities_;                      // E
   std::string onboarding_fault_;                                     // E
+  bool has_new_facts_ = false;                                       // E
+  std::chrono::steady_clock::time_point followed_facts_{};           // E
   onboarding::OnboardingCounters onboarding_counts_;                 // C
   std::unique_ptr<xmpp::ClientStreams> client_streams_;    // E, where it takes XMPP
   std::vector<std::unique_ptr<tls::Listener>> xmpp_listeners_;
@@ -271,7 +274,7 @@ class Node final : private media::MediaListener {
   uint64_t facts_told_ms_ = 0;
   std::string exhausted_, dataplane_text_;
   bool is_starting_ = true;
-  boost::asio::steady_timer house_timer_, drain_timer_;
+  boost::asio::steady_timer house_timer_, drain_timer_, facts_timer_;
   std::function<void()> drained_;
   std::unique_ptr<store::SiteStore> store_;
   std::unique_ptr<certificates::CertificateVault> vault_;

@@ -55,7 +55,7 @@ certificates::NameFacts Node::name_facts() const {
       if (config::is_fqdn(name) && std::find(list.begin(), list.end(), name) == list.end()) list.push_back(name);
     }
   };
-  for (const zones::PeerFacts& told : multiplex_server_->facts()) {
+  for (const auto& [zone, told] : multiplex_server_->facts()) {
     add(facts.features.registration_domains, told.registration_domains);
     add(facts.features.federation_domains, told.federation_domains);
     add(facts.features.chat_node_aliases, told.chat_node_aliases);

@@ -133,6 +133,11 @@ Outcome<> NodeCredentials::reload(const config::TlsSection& files, const Certifi
   return Done{};
 }
 
+Outcome<> NodeCredentials::trust_phones_of(std::vector<certificates::CertificatePtr> authorities, const config::TlsSection& files, const CertificateSet& set) {
+  phone_authorities_ = std::move(authorities);
+  return onboarding_->reload(onboarding_source(files, set, phone_authorities_));
+}
+
 std::shared_ptr<tls::CredentialStore> NodeCredentials::paired(const std::string& peer) const {
   const auto found = paired_.find(peer);
   return found == paired_.end() ? nullptr : found->second;

@@ -29,8 +29,8 @@ class NodeCredentials {
   const std::shared_ptr<tls::CredentialStore>& presence() const { return presence_; }
   // E: of the listener for phones that are onboarded. It trusts the authorities of endpoints (A13) and those below, and no file's.
   const std::shared_ptr<tls::CredentialStore>& onboarding() const { return onboarding_; }
-  // From the next reload on.
-  void trust_phones_of(std::vector<certificates::CertificatePtr> authorities) { phone_authorities_ = std::move(authorities); }
+  // From the next handshake of a phone on; the other uses are left alone.
+  Outcome<> trust_phones_of(std::vector<certificates::CertificatePtr> authorities, const config::TlsSection& files, const certificates::CertificateSet& set);
   std::shared_ptr<tls::CredentialStore> paired(const std::string& peer) const;  // null: not paired with it
 
  private:

@@ -41,7 +41,7 @@ Outcome<> Node::open_multiplex() {
       io_, wheel_, session_settings(config_), [this] { return multiplex_zones(); },
       [this](std::string_view user, sip::DigestAlgorithm algorithm) { return ha1_of(user, algorithm); });
   multiplex_server_->log = log_;
-  multiplex_server_->on_facts = [this] { follow_onboarding(); };
+  multiplex_server_->on_facts = [this] { on_peer_facts(); };
   pair_server_ = std::make_unique<zones::PairServer>(io_, [this](const zones::PairRequest& request, const tls::TlsFacts& facts, const tls::SocketAddress& source) { return pair_keeper_->answer(request, facts, source); });
   tls::TlsPolicyOptions tls = multiplex_tls(tls::TlsRole::server_verifies_client);
   tls.pairing_protocol = zones::pair_protocol;

@@ -21,7 +21,8 @@ using config::utc;
 
 namespace {
 
-constexpr std::size_t most_told_authorities = 64;
+constexpr std::ptrdiff_t most_told_authorities = 16;  // of a zone: what a C tells in ever new names must not crowd out another tenant's
+constexpr std::chrono::milliseconds facts_pause{200};  // a C that tells its facts without a pause must not keep E at work
 constexpr const char* request_remedy = "send a PKCS#10 request with an RSA key of 2048 bits or more, or an ECDSA key of P-256 or P-384";
 
 bool is_issued_by(const std::string& pem, X509* authority) {
@@ -62,22 +63,36 @@ Outcome<> Node::apply_onboarding() {
   return onboarding_store_->ensure_authority(std::time(nullptr), "onboarding is switched on");
 }
 
-// E: what the C nodes say has changed, or a zone is gone.
+// E: soon after a C told something, and not once for every line.
+void Node::on_peer_facts() {
+  if (std::exchange(has_new_facts_, true)) return;
+  const auto now = std::chrono::steady_clock::now();
+  facts_timer_.expires_at(std::max(now, followed_facts_ + facts_pause));
+  facts_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    has_new_facts_ = false;
+    followed_facts_ = std::chrono::steady_clock::now();
+    follow_onboarding();
+  });
+}
+
+// What the C nodes say has changed, or a zone is gone.
 void Node::follow_onboarding() {
   if (onboarding_server_ == nullptr) return;
   const auto site = store_->snapshot();
   std::vector<ToldAuthority> told = told_authorities_;
   std::erase_if(told, [&](const ToldAuthority& each) { return site->find_zone(each.zone) == nullptr; });
-  for (const zones::MultiplexPeer& peer : multiplex_server_->peers()) {
-    if (peer.session == nullptr || peer.facts.fqdn.empty()) continue;
-    std::erase_if(told, [&](const ToldAuthority& each) { return each.zone == peer.zone && each.peer == peer.facts.fqdn; });
-    if (peer.facts.onboarding_authority.empty() || told.size() >= most_told_authorities) continue;
-    auto read = certificates::read_certificates(peer.facts.onboarding_authority, "onboarding authority of " + peer.facts.fqdn, 1);
+  for (const auto& [zone, facts] : multiplex_server_->facts()) {
+    if (facts.fqdn.empty()) continue;
+    std::erase_if(told, [&](const ToldAuthority& each) { return each.zone == zone && each.peer == facts.fqdn; });
+    const auto of_zone = std::count_if(told.begin(), told.end(), [&](const ToldAuthority& each) { return each.zone == zone; });
+    if (facts.onboarding_authority.empty() || of_zone >= most_told_authorities) continue;
+    auto read = certificates::read_certificates(facts.onboarding_authority, "onboarding authority of " + facts.fqdn, 1);
     if (!read || read->empty()) {
-      log_("onboarding: " + (read ? "the authority of " + peer.facts.fqdn + " is empty" : read.fault().text()));
+      log_("onboarding: " + (read ? "the authority of " + facts.fqdn + " is empty" : read.fault().text()));
       continue;
     }
-    told.push_back({peer.zone, peer.facts.fqdn, read->front()});
+    told.push_back({zone, facts.fqdn, read->front()});
   }
   std::sort(told.begin(), told.end(), [](const ToldAuthority& a, const ToldAuthority& b) { return std::tie(a.zone, a.peer) < std::tie(b.zone, b.peer); });
   const bool is_same = std::equal(told.begin(), told.end(), told_authorities_.begin(), told_authorities_.end(),
@@ -86,8 +101,7 @@ void Node::follow_onboarding() {
   told_authorities_ = std::move(told);
   std::vector<certificates::CertificatePtr> trusted;
   for (const ToldAuthority& each : told_authorities_) trusted.push_back(each.certificate);
-  credentials_.trust_phones_of(std::move(trusted));
-  if (const Outcome<> loaded = credentials_.reload(config_.tls, *vault_->snapshot(), *pair_store_->snapshot()); !loaded) log_("onboarding: " + loaded.fault().text());
+  if (const Outcome<> loaded = credentials_.trust_phones_of(std::move(trusted), config_.tls, *vault_->snapshot()); !loaded) log_("onboarding: " + loaded.fault().text());
   if (told_authorities_.empty()) {
     if (onboarding_listener_ != nullptr) log_("onboarding: no C onboards phones any more; its port is closed");
     onboarding_listener_.reset();
@@ -123,29 +137,32 @@ Outcome<> Node::open_onboarding() {
   return Done{};
 }
 
-// The C nodes that may have the phone, the most likely first: a cluster's nodes each have codes of their own.
+// The C nodes that may have the phone: a cluster's nodes each have codes of their own. With several tenants only those of the one whose domain the
+// phone named, as the operator of E gave it: a code must not come to another's C, whatever that says it serves.
 std::vector<multiplex::SessionPtr> Node::desks_for(const onboarding::OnboardingRequest& request, const std::string& sni) const {
-  std::vector<multiplex::SessionPtr> named, others;
+  const auto site = store_->snapshot();
+  std::vector<multiplex::SessionPtr> desks;
   std::vector<std::string> seen;
   for (const zones::MultiplexPeer& peer : multiplex_server_->peers()) {
-    if (peer.session == nullptr || peer.facts.onboarding_authority.empty() || !peer.session->takes_channels()) continue;
+    if (peer.session == nullptr || !peer.session->takes_channels()) continue;
+    const store::Zone* zone = site->find_zone(peer.zone);
+    if (zone == nullptr || (site->zones.size() > 1 && !covers(zone->sip_domains, sni))) continue;
     const std::string who = peer.zone + "\n" + peer.facts.fqdn;
     if (std::find(seen.begin(), seen.end(), who) != seen.end()) continue;
     seen.push_back(who);
     const auto told = std::find_if(told_authorities_.begin(), told_authorities_.end(), [&](const ToldAuthority& each) { return each.zone == peer.zone && each.peer == peer.facts.fqdn; });
-    if (request.device.empty() && (told == told_authorities_.end() || !is_issued_by(request.shown_pem, told->certificate.get()))) continue;
-    (covers(peer.facts.sip_domains, sni) ? named : others).push_back(peer.session);
+    if (told == told_authorities_.end() || (request.device.empty() && !is_issued_by(request.shown_pem, told->certificate.get()))) continue;
+    desks.push_back(peer.session);
   }
-  // Who says whose phone it is speaks to that tenant alone.
-  if (!named.empty()) return named;
-  return others;
+  return desks;
 }
 
 boost::asio::awaitable<Outcome<std::string>> Node::ask_for_phone(onboarding::OnboardingRequest request, std::string sni) {
   const std::vector<multiplex::SessionPtr> desks = desks_for(request, sni);
   const bool is_renewal = request.device.empty();
-  Fault fault = is_renewal ? Fault{FaultCode::refused, "certificate of the phone", "was not given by a C that is connected now", "onboard the phone by a code first, then renew with the certificate it was given"}
-                           : Fault{FaultCode::unreachable, "onboarding", "no C that onboards phones is connected", "try again in a while; operators: sallyport zones on both nodes"};
+  const std::string whose = store_->snapshot()->zones.size() > 1 ? " for the name that the phone asked for (" + (sni.empty() ? std::string("none") : sni) + ")" : "";
+  Fault fault = is_renewal ? Fault{FaultCode::refused, "certificate of the phone", "was not given by a C that is connected now" + whose, "onboard the phone by a code first, then renew with the certificate it was given"}
+                           : Fault{FaultCode::unreachable, "onboarding", "no C that onboards phones is connected" + whose, "try again in a while; operators: sallyport zones on both nodes"};
   for (const multiplex::SessionPtr& desk : desks) {
     std::string purpose(onboarding::onboarding_purpose), name = is_renewal ? "renewal" : request.device;
     multiplex::Fields fields;

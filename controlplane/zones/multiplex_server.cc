@@ -289,9 +289,9 @@ std::vector<MultiplexPeer> MultiplexServer::peers() const {
   return all;
 }
 
-std::vector<PeerFacts> MultiplexServer::facts() const {
-  std::vector<PeerFacts> all;
-  for (const auto& [whose, facts] : told_) all.push_back(facts);
+std::vector<MultiplexServer::ToldFacts> MultiplexServer::facts() const {
+  std::vector<ToldFacts> all;
+  for (const auto& [whose, facts] : told_) all.push_back({whose.first, facts});
   return all;
 }
 

@@ -67,7 +67,11 @@ class MultiplexServer {
   // Active ones, and those on their way; then the last few that did not get in, newest last.
   std::vector<MultiplexPeer> peers() const;
   // What the C nodes that are connected told last, over whichever connection: one entry a node.
-  std::vector<PeerFacts> facts() const;
+  struct ToldFacts {
+    std::string zone;
+    PeerFacts facts;
+  };
+  std::vector<ToldFacts> facts() const;
   const MultiplexServerCounters& counters() const { return counters_; }
 
  private:

@@ -2,14 +2,16 @@
 """Two tenants on one E (C01, F02): each has its zone, its C and its call control, and neither notices the other."""
 from types import SimpleNamespace
 
-from lab import node_config, plan
+from lab import command, node_config, plan
 from lab.call_control import CallControl
+from lab.certificates import Authority
 from lab.node import Node
 from lab.node_config import peers_of
 from lab.report import require
 from lab.scripted_phone import outside_phone
 
 TENANT, CORE2, CLUSTER2 = "tenant.example.net", "c2.inside.example.com", "c2-cluster.inside.example.com"
+PHONE = "SEP001122334455"
 ZONE2, USER2, PASSWORD2 = "Zone of the tenant", "tenantauth", "the tenant's own secret"
 
 
@@ -22,7 +24,7 @@ def setup(lab):
     theirs.start()
     lab.make_nodes()
     site = lab.edge.site_path.read_text()
-    stage = SimpleNamespace(lab=lab, edge=lab.edge, core=lab.core, theirs=theirs, site_of_one=site, site_of_two=site + _zone_of_tenant())
+    stage = SimpleNamespace(lab=lab, edge=lab.edge, core=lab.core, theirs=theirs, site_of_one=site, site_of_two=site + "\n" + node_config.zone_of_edge(ZONE2, plan.TENANT_TRAVERSAL_PORT, USER2, PASSWORD2, CLUSTER2, TENANT))
     lab.edge.start()
     lab.core.start()
     lab.await_traversal()
@@ -33,22 +35,6 @@ def setup(lab):
     stage.core2 = lab.keep(Node("C", lab.spaces["desk"], lab.folder, lab.build, config.replace(plan.CORE_NAME, CORE2), site, number=lab.next_number()))
     stage.core2.guard_relay_ports()
     return stage
-
-
-def _zone_of_tenant():
-    return f"""
-[[zone]]
-name = "{ZONE2}"
-type = "uc_traversal"
-port = {plan.TENANT_TRAVERSAL_PORT}
-user = "{USER2}"
-tls_verify_subject_name = ["{CLUSTER2}"]
-sip_domains = ["{TENANT}"]
-
-[[credential]]
-name = "{USER2}"
-password = "{PASSWORD2}"
-"""
 
 
 def _apply(stage, text):
@@ -101,6 +87,35 @@ def test_c01_each_tenants_phones_reach_its_own_c_and_call_control(stage):
     require(stage.lab.call_control.contacts("a0") and not stage.lab.call_control.contacts("b0"), "the first call control has others' phones")
     told = stage.edge.ask("zones")
     require({zone["name"]: [peer["name"] for peer in zone["peers"]] for zone in told} == {node_config.ZONE: [plan.CORE_NAME], ZONE2: [CORE2]}, f"{told}")
+
+
+def _enrol(stage, code, name):
+    """Status of the answer to a phone that asks for its certificate at E by that name."""
+    lab, request = stage.lab, stage.lab.folder / "tenant-phone.csr"
+    if not request.exists():
+        command.run("openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={PHONE}", "-keyout", lab.folder / "tenant-phone.key", "-out", request)
+    port = 8444
+    return lab.spaces["home"].run("curl", "-s", "-k", "--max-time", "20", "--resolve", f"{name}:{port}:{plan.EDGE_OUTSIDE.host4}", "--cert", stage.phone.certificate, "--key", stage.phone.key, "-u", f"{PHONE}:{code}",
+                                  "-H", "Content-Type: application/pkcs10", "--data-binary", f"@{request}", "-o", "/dev/null", "-w", "%{http_code}", f"https://{name}:{port}/.well-known/est/simpleenroll", check=False).strip()
+
+
+def test_c01_b37_a_phones_code_comes_to_its_own_tenant_alone(stage):
+    """Whatever a C says it serves: the name that the phone asks E for decides, as E's operator gave it to a zone."""
+    maker = Authority(stage.lab.folder / "maker", "Phone maker CA")
+    stage.phone = maker.issue(PHONE, PHONE)
+    stage.edge.sallyport("trust", "add", "endpoints", maker.certificate)
+    for node in (stage.core, stage.core2):
+        node.sallyport("onboarding", "on")
+    stage.edge.wait_answer(lambda told: len(told["authorities"]) == 2 and told["listener"], "the authorities of both", words=("onboarding",))
+    code = stage.core2.ask("onboarding", "code", PHONE)["code"]
+    asked = [node.counter("sallyport_onboarding_requests_total") for node in (stage.core, stage.core2)]
+    require(_enrol(stage, code, plan.EDGE_NAME) == "403", "a code of the tenant was taken under the other's name")
+    require(_enrol(stage, code, "edge.example.org") == "503", "a name of nobody was taken")
+    require(stage.core2.counter("sallyport_onboarding_requests_total") == asked[1], "the tenant was asked under names that are not its own")
+    at_first = stage.core.counter("sallyport_onboarding_requests_total")
+    require(at_first == asked[0] + 1, f"the first tenant was asked {at_first - asked[0]} times")
+    require(_enrol(stage, code, f"edge.{TENANT}") == "200", "the tenant's own name")
+    require(stage.core.counter("sallyport_onboarding_requests_total") == at_first, "the code came to the other tenant")
 
 
 def test_f02_what_happens_to_one_tenant_is_nothing_to_the_other(stage):

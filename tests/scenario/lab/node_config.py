@@ -176,24 +176,29 @@ def _xmpp(settings):
     return "\n[xmpp]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
 
 
+def zone_of_edge(name, port, user, password, subject_name, domain):
+    """A traversal zone of E with its credential, as sections of the site document."""
+    return f"""\
+[[zone]]
+name = "{name}"
+type = "uc_traversal"
+port = {port}
+user = "{user}"
+tls_verify_subject_name = ["{subject_name}"]
+sip_domains = ["{domain}"]
+
+[[credential]]
+name = "{user}"
+password = "{password}"
+"""
+
+
 def edge(wallet, settings):
     """(node file, site document) of E."""
     common = _node("e1", "E", plan.EDGE_NAME, 0, settings.edge_credential or wallet.edge,
                    wallet.authority.certificate, settings, settings.inside_ip)
     sip = "\n".join(f"{key} = {value}" for key, value in settings.sip.items())
-    site = f"""\
-[[zone]]
-name = "{ZONE}"
-type = "uc_traversal"
-port = {plan.TRAVERSAL_PORT}
-user = "{settings.user}"
-tls_verify_subject_name = ["{settings.subject_name}"]
-sip_domains = ["{plan.DOMAIN}"]
-
-[[credential]]
-name = "{settings.user}"
-password = "{settings.edge_password}"
-"""
+    site = zone_of_edge(ZONE, plan.TRAVERSAL_PORT, settings.user, settings.edge_password, settings.subject_name, plan.DOMAIN)
     return common + EDGE.format(profile=settings.profile, wan_device=_device(settings, "wan", plan.EDGE_OUTSIDE),
                                 dmz_device=_device(settings, "dmz", plan.EDGE_INSIDE), multiplex_port=settings.edge_multiplex_port,
                                 port_max=settings.media_port_max,

@@ -329,7 +329,7 @@ TEST_P(MultiplexTest, LosingOneConnectionLeavesTheStreamsOfTheOthersAndItComesBa
 TEST_P(MultiplexTest, FactsOfAnyConnectionCountAndTheNewestHold) {
   start_server();
   start_connections(2);
-  const auto domains = [&] { return server->facts().empty() ? std::vector<std::string>{} : server->facts()[0].registration_domains; };
+  const auto domains = [&] { return server->facts().empty() ? std::vector<std::string>{} : server->facts()[0].facts.registration_domains; };
   clients[0]->set_facts(facts_of_c({"new.example.com"}, 7));
   run_until([&] { return domains() == std::vector<std::string>{"new.example.com"}; });
   // What was made before and comes later, over the other connection, changes nothing; what is made later does.
